@@ -1,0 +1,96 @@
+_base_ = ['../penn_action/rpstn_res50_1xb8-100e_penn-256x256.py']
+
+# runtime
+train_cfg = dict(max_epochs=12, val_interval=12)
+
+# optimizer; the parts that stage 1 trained move more slowly
+optim_wrapper = dict(
+    optimizer=dict(type='Adam', lr=2e-3),
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            backbone=dict(lr_mult=0.25),
+            feature_neck=dict(lr_mult=0.25),
+            initializer=dict(lr_mult=0.25))))
+
+# learning policy
+param_scheduler = [
+    dict(
+        type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=12,
+        T_max=12,
+        eta_min=2e-5,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
+
+default_hooks = dict(logger=dict(interval=10))
+
+# codec settings
+codec = dict(
+    type='MSRAHeatmap',
+    input_size=(128, 128),
+    heatmap_size=(32, 32),
+    sigma=1.5)
+
+# model settings
+tiny_resnet = dict(depth=18, stem_channels=16, base_channels=16)
+deconv = dict(
+    in_channels=128,
+    deconv_out_channels=(64, 48, 32),
+    deconv_kernel_sizes=(4, 4, 4))
+model = dict(
+    backbone=tiny_resnet,
+    feature_neck=deconv,
+    initializer=dict(backbone=tiny_resnet, head=deconv),
+    neck=dict(in_channels=32, heatmap_size=codec['heatmap_size']),
+    head=dict(in_channels=32, decoder=codec),
+    # the image model that stage 1 trained on the same joints
+    image_pretrained=dict(
+        _delete_=True, checkpoint='work_dirs/demo/sbl_tiny/epoch_12.pth'),
+    train_cfg=dict(
+        initializer_gradient=False, initializer_loss_weight=1.0))
+
+# pipelines
+train_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='ClipRandomFlip', direction='horizontal'),
+    dict(
+        type='ForEachFrame',
+        transforms=[
+            dict(
+                type='RandomBBoxTransform',
+                shift_prob=0,
+                scale_factor=(0.8, 1.4),
+                rotate_factor=40,
+                rotate_prob=1.0),
+            dict(type='TopdownAffine', input_size=codec['input_size'])
+        ]),
+    dict(type='GenerateClipTarget', encoder=codec),
+    dict(type='PackClipInputs')
+]
+val_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='GetBBoxCenterScale'),
+    dict(
+        type='ForEachFrame',
+        transforms=[
+            dict(type='TopdownAffine', input_size=codec['input_size'])
+        ]),
+    dict(type='PackClipInputs')
+]
+
+# data loaders
+data_root = 'data/synthetic_penn/'
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    dataset=dict(data_root=data_root, pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    dataset=dict(data_root=data_root, pipeline=val_pipeline))
+test_dataloader = val_dataloader

@@ -1,0 +1,107 @@
+_base_ = ['../../../_base_/clip_runtime.py']
+
+# runtime
+train_cfg = dict(max_epochs=12, val_interval=12)
+
+# optimizer
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=2e-3))
+
+# learning policy
+param_scheduler = [
+    dict(
+        type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=12,
+        T_max=12,
+        eta_min=2e-5,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
+
+default_hooks = dict(logger=dict(interval=10))
+
+# codec settings
+codec = dict(
+    type='MSRAHeatmap',
+    input_size=(128, 128),
+    heatmap_size=(32, 32),
+    sigma=1.5)
+
+# model settings
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='PoseDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True),
+    backbone=dict(
+        type='ResNet', depth=18, stem_channels=16, base_channels=16),
+    head=dict(
+        type='HeatmapHead',
+        in_channels=128,
+        out_channels=13,
+        deconv_out_channels=(64, 48, 32),
+        deconv_kernel_sizes=(4, 4, 4),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=codec),
+    test_cfg=dict(flip_test=False))
+
+# base dataset settings; clips of one frame are MMPose's own samples
+dataset_type = 'PennActionDataset'
+data_root = 'data/synthetic_penn/'
+
+# pipelines, all stock
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(
+        type='RandomBBoxTransform',
+        shift_prob=0,
+        scale_factor=(0.8, 1.4),
+        rotate_factor=40,
+        rotate_prob=1.0),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs')
+]
+val_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='PackPoseInputs')
+]
+
+# data loaders
+train_dataloader = dict(
+    batch_size=80,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='train',
+        clip_length=1,
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=80,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='test',
+        clip_length=1,
+        test_mode=True,
+        pipeline=val_pipeline))
+test_dataloader = val_dataloader
+
+# evaluators
+val_evaluator = dict(type='ClipPCK', thr=0.2, norm_item=['torso', 'person'])
+test_evaluator = val_evaluator

@@ -1,0 +1,4 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from .clip_data_preprocessor import ClipDataPreprocessor
+
+__all__ = ['ClipDataPreprocessor']

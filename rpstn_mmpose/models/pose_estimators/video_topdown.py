@@ -1,0 +1,350 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional, Tuple, Union
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmpose.evaluation.functional import pose_pck_accuracy
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.models.utils.tta import flip_heatmaps
+from mmpose.registry import MODELS
+from mmpose.utils.tensor_utils import to_numpy
+from mmpose.utils.typing import SampleList
+from torch import Tensor
+
+from ..utils import load_image_pretrained
+
+STARTS = ('features', 'none')
+TRAIN_CFG = dict(
+    initializer_gradient=True,
+    initializer_loss_weight=0.0,
+    initializer_loss_frames='first',
+    state_gradient=True,
+    compute_acc=True)
+
+
+class ClipState(NamedTuple):
+    """What a recurrent estimator carries from a frame to the next.
+
+    Attributes:
+        feats (Tensor): Features to remember, (B, C, h, w).
+        heatmaps (Tensor): Heatmaps of the frame, (B, K, h, w).
+    """
+    feats: Tensor
+    heatmaps: Tensor
+
+
+@MODELS.register_module()
+class VideoTopdownPoseEstimator(TopdownPoseEstimator):
+    """Top-down pose estimator for clips of one person, the recurrence of
+    RPSTN (`paper <https://arxiv.org/abs/2107.03591>`_, Eq. 1-5).
+
+    The extractor (``backbone`` and ``feature_neck``) runs once over all B * T
+    frames. Then the clip is walked through: the first frame's heatmaps come
+    from the ``initializer``; every later frame's features are matched with
+    the pose semantics of the frame before (``neck``), and ``head`` turns the
+    response into heatmaps.
+
+    Systems that combine a window of frames at once override
+    :meth:`forward_clip` and keep everything else.
+
+    Args:
+        backbone (dict): Backbone of the feature extractor F.
+        head (dict): A head with a joint relation, e.g. ``JREHead``, whose
+            input are maps of C channels.
+        neck (dict, optional): A temporal neck, e.g. ``JRPSPNeck``. ``None``
+            gives the per-frame model: every frame by ``head`` alone.
+        feature_neck (dict, optional): Brings the backbone's features to
+            heatmap size, e.g. ``DeconvNeck``. ``None`` where the backbone
+            does so itself (HRNet, Hourglass).
+        initializer (dict | str): Where the first frame's heatmaps come from.
+            A config of an MMPose top-down heatmap model is the paper's
+            separate pose initializer P. ``'features'`` takes the first
+            frame's own features through the head's 1x1. ``'none'`` starts
+            the recurrence from empty heatmaps and matches the first frame
+            with itself. Defaults to ``'features'``.
+        image_pretrained (dict, optional): Arguments of
+            :func:`~rpstn_mmpose.models.utils.load_image_pretrained`: the
+            image model that extractor, initializer and 1x1 start from.
+        train_cfg (dict, optional): Options of training:
+
+            - initializer_gradient (bool): Whether the clip's loss reaches
+              the initializer through the recurrence. Defaults to ``True``.
+            - initializer_loss_weight (float): Weight of the initializer's
+              own heatmap loss. Defaults to 0.
+            - initializer_loss_frames (str): ``'first'``, or ``'all'`` to
+              run and supervise it on every frame. Defaults to ``'first'``.
+            - state_gradient (bool): Whether the loss of a frame reaches the
+              frames before it through their heatmaps. Defaults to ``True``.
+            - compute_acc (bool): Log the training accuracy. Defaults to
+              ``True``.
+        test_cfg (dict, optional): As for ``TopdownPoseEstimator``:
+            ``flip_test``, ``flip_mode``, ``shift_heatmap``,
+            ``output_heatmaps``, ``output_keypoint_indices``.
+        data_preprocessor (dict, optional): A ``ClipDataPreprocessor``.
+        init_cfg (dict, optional): See :class:`mmengine.model.BaseModule`.
+        metainfo (dict, optional): See ``TopdownPoseEstimator``.
+
+    Raises:
+        ValueError: If ``initializer`` or an entry of ``train_cfg`` is not
+            one of the above, or an initializer is given without a neck.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 head: dict,
+                 neck: Optional[dict] = None,
+                 feature_neck: Optional[dict] = None,
+                 initializer: Union[dict, str] = 'features',
+                 image_pretrained: Optional[dict] = None,
+                 train_cfg: Optional[dict] = None,
+                 test_cfg: Optional[dict] = None,
+                 data_preprocessor: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None,
+                 metainfo: Optional[dict] = None):
+        name = self.__class__.__name__
+        train_cfg = dict(train_cfg or {})
+        unknown = sorted(set(train_cfg) - set(TRAIN_CFG))
+        if unknown:
+            raise ValueError(f'{name}: unknown train_cfg {unknown}; it takes '
+                             f'{sorted(TRAIN_CFG)}')
+        train_cfg = {**TRAIN_CFG, **train_cfg}
+        if train_cfg['initializer_loss_frames'] not in ('first', 'all'):
+            raise ValueError(
+                f"{name}: initializer_loss_frames must be 'first' or 'all', "
+                f"but got {train_cfg['initializer_loss_frames']!r}")
+        separate = isinstance(initializer, dict)
+        if not separate and initializer not in STARTS:
+            raise ValueError(f'{name}: initializer must be a model config or '
+                             f'one of {STARTS}, but got {initializer!r}')
+        if neck is None and initializer != 'features':
+            raise ValueError(f'{name}: without a temporal neck every frame '
+                             'comes from its own features, so initializer '
+                             f"must be 'features', but got {initializer!r}")
+        if train_cfg['initializer_loss_weight'] and not separate:
+            raise ValueError(f'{name}: initializer_loss_weight needs an '
+                             'initializer network of its own')
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+            metainfo=metainfo)
+        self.feature_neck = (
+            MODELS.build(feature_neck) if feature_neck is not None else None)
+        self.start_from = 'initializer' if separate else initializer
+        if separate:
+            self.initializer = MODELS.build(initializer)
+        self.image_pretrained = image_pretrained
+
+    def init_weights(self) -> None:
+        """Initialize the parts, then load the trained image model."""
+        super().init_weights()
+        if self.image_pretrained is not None:
+            load_image_pretrained(self, **self.image_pretrained)
+
+    def extract_feat(self, inputs: Tensor) -> Tensor:
+        """Features of all frames at once; they do not depend on each other.
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+
+        Returns:
+            Tensor: (B, T, C, h, w).
+        """
+        if inputs.dim() != 5:
+            raise ValueError(
+                f'{self.__class__.__name__} takes clips (B, T, 3, H, W), but '
+                f'got inputs of shape {tuple(inputs.shape)}')
+        feats = self.backbone(inputs.flatten(0, 1))
+        if self.feature_neck is not None:
+            feats = self.feature_neck(feats)
+        return feats[-1].unflatten(0, inputs.shape[:2])
+
+    def start(
+            self, feats: Tensor,
+            initial_heatmaps: Optional[Tensor]) -> Tuple[Tensor, ClipState]:
+        """Heatmaps of a clip's first frame (Eq. 1).
+
+        Args:
+            feats (Tensor): Its features, (B, C, h, w).
+            initial_heatmaps (Tensor, optional): What the initializer network
+                gave for it, (B, K, h, w); ``None`` without such a network.
+
+        Returns:
+            tuple[Tensor, ClipState]: Heatmaps (B, K, h, w) and the state for
+            :meth:`step`.
+        """
+        if self.start_from == 'none':
+            batch, _, height, width = feats.shape
+            empty = feats.new_zeros(batch, self.head.out_channels, height,
+                                    width)
+            return self.step(feats, ClipState(feats, empty))
+        if self.start_from == 'features':
+            initial_heatmaps = self.head.pseudo_heatmaps((feats, ))
+        heatmaps = self.head.refine_first(initial_heatmaps)
+        return heatmaps, ClipState(feats, heatmaps)
+
+    def step(self, feats: Tensor,
+             state: ClipState) -> Tuple[Tensor, ClipState]:
+        """Heatmaps of the next frame (Eq. 2-4).
+
+        Args:
+            feats (Tensor): Its features, (B, C, h, w).
+            state (ClipState): State of the frame before.
+
+        Returns:
+            tuple[Tensor, ClipState]: Heatmaps (B, K, h, w) and the state for
+            the next step.
+        """
+        prev_heatmaps = state.heatmaps
+        if not self.train_cfg['state_gradient']:
+            prev_heatmaps = prev_heatmaps.detach()
+        response, feats = self.neck(state.feats, prev_heatmaps, feats)
+        heatmaps = self.head((response, ))
+        return heatmaps, ClipState(feats, heatmaps)
+
+    def initial_heatmaps(self, inputs: Tensor) -> Optional[Tensor]:
+        """What the initializer network says of a clip.
+
+        In training with ``initializer_loss_frames='all'`` it runs on all
+        frames, else on the first.
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+
+        Returns:
+            Tensor | None: (B, S, K, h, w) with S = T or 1; ``None`` without
+            an initializer network.
+        """
+        if self.start_from != 'initializer':
+            return None
+        everywhere = (
+            self.training and self.train_cfg['initializer_loss_weight'] > 0
+            and self.train_cfg['initializer_loss_frames'] == 'all')
+        frames = inputs if everywhere else inputs[:, :1]
+        heatmaps = self.initializer(frames.flatten(0, 1), None, mode='tensor')
+        return heatmaps.unflatten(0, frames.shape[:2])
+
+    def forward_clip(self,
+                     inputs: Tensor) -> Tuple[Tensor, Optional[Tensor]]:
+        """Heatmaps of every frame of the clips.
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+
+        Returns:
+            tuple[Tensor, Tensor | None]: Heatmaps (B, T, K, h, w), and what
+            :meth:`initial_heatmaps` gave.
+        """
+        feats = self.extract_feat(inputs)
+        if not self.with_neck:
+            heatmaps = self.head((feats.flatten(0, 1), ))
+            return heatmaps.unflatten(0, feats.shape[:2]), None
+        initial = self.initial_heatmaps(inputs)
+        first = None
+        if initial is not None:
+            first = initial[:, 0]
+            if not self.train_cfg['initializer_gradient']:
+                first = first.detach()
+        heatmaps, state = self.start(feats[:, 0], first)
+        clip = [heatmaps]
+        for frame_feats in feats.unbind(1)[1:]:
+            heatmaps, state = self.step(frame_feats, state)
+            clip.append(heatmaps)
+        return torch.stack(clip, dim=1), initial
+
+    def _forward(self,
+                 inputs: Tensor,
+                 data_samples: Optional[SampleList] = None) -> Tensor:
+        """``mode='tensor'``: heatmaps (B, T, K, h, w)."""
+        return self.forward_clip(inputs)[0]
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+        """Heatmap loss, averaged over the frames (Eq. 5).
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+            data_samples (list[PoseDataSample]): B samples whose
+                ``gt_instance_labels`` hold ``heatmaps`` T x K x h x w and
+                ``keypoint_weights`` T x K, and whose ``frame_mask`` tells
+                the frames to be supervised.
+
+        Returns:
+            dict: ``loss_kpt``, ``loss_initializer`` where it has a weight,
+            and ``acc_pose``.
+        """
+        heatmaps, initial = self.forward_clip(inputs)
+        labels = [sample.gt_instance_labels for sample in data_samples]
+        targets = torch.stack([label.heatmaps for label in labels])
+        weights = torch.stack([label.keypoint_weights for label in labels])
+        wanted = weights.new_tensor(
+            np.stack([sample.metainfo['frame_mask']
+                      for sample in data_samples]))
+        weights = weights * wanted[..., None]
+
+        flat = [x.flatten(0, 1) for x in (heatmaps, targets, weights)]
+        losses = dict(loss_kpt=self.head.loss_module(*flat))
+        weight = self.train_cfg['initializer_loss_weight']
+        if weight > 0:
+            count = initial.shape[1]
+            losses['loss_initializer'] = weight * self.head.loss_module(
+                initial.flatten(0, 1), targets[:, :count].flatten(0, 1),
+                weights[:, :count].flatten(0, 1))
+        if self.train_cfg['compute_acc']:
+            _, accuracy, _ = pose_pck_accuracy(
+                output=to_numpy(flat[0]),
+                target=to_numpy(flat[1]),
+                mask=to_numpy(flat[2]) > 0)
+            losses['acc_pose'] = targets.new_tensor(accuracy)
+        return losses
+
+    def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
+        """Keypoints of every frame, in image coordinates.
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+            data_samples (list[PoseDataSample]): B samples.
+
+        Returns:
+            list[PoseDataSample]: The samples with ``pred_instances`` of T
+            rows: ``keypoints`` T x K x 2 (pixels of the original frames),
+            ``keypoint_scores`` T x K, ``bboxes`` T x 4. With
+            ``test_cfg.output_heatmaps`` also ``pred_fields.heatmaps``,
+            (T * K) x h x w.
+        """
+        heatmaps = self._forward(inputs)
+        if self.test_cfg.get('flip_test', False):
+            flipped = flip_heatmaps(
+                self._forward(inputs.flip(-1)).flatten(0, 1),
+                flip_indices=data_samples[0].metainfo['flip_indices'],
+                flip_mode=self.test_cfg.get('flip_mode', 'heatmap'),
+                shift_heatmap=self.test_cfg.get('shift_heatmap', False))
+            heatmaps = (heatmaps + flipped.view_as(heatmaps)) * 0.5
+        fields = None
+        if self.test_cfg.get('output_heatmaps', False):
+            fields = [PixelData(heatmaps=h.flatten(0, 1)) for h in heatmaps]
+        return self.add_pred_to_datasample(
+            self.decode_clip(heatmaps), fields, data_samples)
+
+    def decode_clip(self, heatmaps: Tensor) -> List[InstanceData]:
+        """Decode heatmaps to keypoints in crop pixels.
+
+        Args:
+            heatmaps (Tensor): (B, T, K, h, w).
+
+        Returns:
+            list[InstanceData]: B items of T rows, ``keypoints`` T x K x 2
+            and ``keypoint_scores`` T x K.
+        """
+        frames = self.head.decode(heatmaps.flatten(0, 1))
+        length = heatmaps.shape[1]
+        return [
+            InstanceData.cat(frames[i:i + length])
+            for i in range(0, len(frames), length)
+        ]

@@ -1,0 +1,127 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Start a video model from a trained image model (RPSTN, Sec. IV-B)."""
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence
+
+import torch
+from mmengine.logging import print_log
+from mmengine.runner.checkpoint import CheckpointLoader
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from torch import Tensor, nn
+
+# Where the parts of an image model go in a video model: its features serve
+# the extractor, and the whole of it the pose initializer.
+DESTINATIONS = (
+    ('backbone.', ('backbone.', 'initializer.backbone.')),
+    ('head.deconv_layers.', ('feature_neck.deconv_layers.',
+                             'initializer.head.deconv_layers.')),
+    ('head.final_layer.', ('head.final_layer.',
+                           'initializer.head.final_layer.')),
+)
+
+
+def image_state_dict(checkpoint: dict) -> Dict[str, Tensor]:
+    """A checkpoint's weights under the names that MMPose 1.x gives them.
+
+    MMPose 0.x called the head ``keypoint_head`` and a multi-stage head's last
+    layers ``multi_final_layers.N``; distributed training wrote ``module.``.
+    Of several stages the last one is taken.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    renamed = {}
+    for name, value in state.items():
+        name = name[len('module.'):] if name.startswith('module.') else name
+        renamed[name.replace('keypoint_head.', 'head.', 1)] = value
+    prefix = 'head.multi_final_layers.'
+    stages = {k[len(prefix):].split('.')[0] for k in renamed
+              if k.startswith(prefix)}
+    if stages:
+        last = max(stages, key=int)
+        for name in [k for k in renamed if k.startswith(prefix + last)]:
+            leaf = name.rsplit('.', 1)[1]
+            renamed[f'head.final_layer.{leaf}'] = renamed[name]
+    return renamed
+
+
+def source_channels(joints: Sequence[str], source_names: Sequence[str],
+                    checkpoint: str) -> List[int]:
+    """The channel of each wanted joint in the source model.
+
+    Raises:
+        ValueError: If the source model has no joint of a wanted name.
+    """
+    missing = [joint for joint in joints if joint not in source_names]
+    if missing:
+        raise ValueError(f'{checkpoint} has no joints {missing}; it has '
+                         f'{list(source_names)}')
+    return [list(source_names).index(joint) for joint in joints]
+
+
+def load_image_pretrained(model: nn.Module,
+                          checkpoint: str,
+                          joints: Optional[Sequence[str]] = None,
+                          source_metainfo: Optional[str] = None) -> None:
+    """Copy an image model's weights into a video model's parts.
+
+    ``backbone`` and ``head.deconv_layers`` go into the feature extractor,
+    ``head.final_layer`` into the video head's 1x1, and all three into the
+    pose initializer as well, where the model has one.
+
+    Args:
+        model (nn.Module): A
+            :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator`.
+        checkpoint (str): Path or URL of a checkpoint of an MMPose top-down
+            heatmap model.
+        joints (Sequence[str], optional): For each of the K output joints the
+            name of the source model's joint that it starts from. ``None``:
+            the source has the same joints in the same order.
+        source_metainfo (str, optional): MMPose metainfo file that names the
+            source's joints. ``None``: the checkpoint's own ``dataset_meta``
+            names them. Only used with ``joints``.
+
+    Raises:
+        ValueError: If a part of the model finds no weights of its shape in
+            the checkpoint, or a joint's name is not known to it.
+    """
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    source = image_state_dict(content)
+    if joints is not None:
+        if source_metainfo is not None:
+            meta = parse_pose_metainfo(dict(from_file=source_metainfo))
+        else:
+            meta = content.get('meta', {}).get('dataset_meta', {})
+        names = meta.get('keypoint_id2name')
+        if not names:
+            raise ValueError(f'{checkpoint} does not name its joints; give '
+                             'source_metainfo')
+        order = source_channels(joints, [names[i] for i in sorted(names)],
+                                checkpoint)
+        for name in list(source):
+            if name.startswith('head.final_layer.'):
+                source[name] = source[name][order]
+
+    own = model.state_dict()
+    loaded = {}
+    for source_prefix, prefixes in DESTINATIONS:
+        for prefix in prefixes:
+            wanted = [name for name in own if name.startswith(prefix)]
+            for name in wanted:
+                value = source.get(source_prefix + name[len(prefix):])
+                if value is None and name.endswith('num_batches_tracked'):
+                    continue
+                if value is None or value.shape != own[name].shape:
+                    found = 'nothing' if value is None else tuple(value.shape)
+                    raise ValueError(
+                        f'{checkpoint} does not fit this model: {name} needs '
+                        f'{tuple(own[name].shape)}, and the checkpoint has '
+                        f'{found} for {source_prefix + name[len(prefix):]}; '
+                        'use a checkpoint of the same backbone and joints')
+                loaded[name] = value
+    with torch.no_grad():
+        for name, value in loaded.items():
+            own[name].copy_(value)
+    print_log(
+        f'{len(loaded)} of {len(own)} tensors of '
+        f'{model.__class__.__name__} start from {checkpoint}',
+        logger='current')
