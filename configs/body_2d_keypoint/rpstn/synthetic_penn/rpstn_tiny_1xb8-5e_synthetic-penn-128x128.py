@@ -1,16 +1,16 @@
 _base_ = ['../penn_action/rpstn_res50_1xb8-100e_penn-256x256.py']
 
 # runtime
-train_cfg = dict(max_epochs=12, val_interval=12)
+train_cfg = dict(max_epochs=5, val_interval=5)
 
 # optimizer; the parts that stage 1 trained move more slowly
 optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=2e-3),
     paramwise_cfg=dict(
         custom_keys=dict(
-            backbone=dict(lr_mult=0.25),
-            feature_neck=dict(lr_mult=0.25),
-            initializer=dict(lr_mult=0.25))))
+            backbone=dict(lr_mult=0.2),
+            feature_neck=dict(lr_mult=0.2),
+            initializer=dict(lr_mult=0.2))))
 
 # learning policy
 param_scheduler = [
@@ -19,21 +19,22 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=12,
-        T_max=12,
+        end=5,
+        T_max=5,
         eta_min=2e-5,
         by_epoch=True,
         convert_to_iter_based=True)
 ]
 
-default_hooks = dict(logger=dict(interval=10))
+default_hooks = dict(logger=dict(interval=25))
 
 # codec settings
 codec = dict(
     type='MSRAHeatmap',
     input_size=(128, 128),
     heatmap_size=(32, 32),
-    sigma=1.5)
+    sigma=1.5,
+    unbiased=True)
 
 # model settings
 tiny_resnet = dict(depth=18, stem_channels=16, base_channels=16)
@@ -49,14 +50,14 @@ model = dict(
     head=dict(in_channels=32, decoder=codec),
     # the image model that stage 1 trained on the same joints
     image_pretrained=dict(
-        _delete_=True, checkpoint='work_dirs/demo/sbl_tiny/epoch_12.pth'),
+        _delete_=True, checkpoint='work_dirs/demo/sbl_tiny/epoch_5.pth'),
     train_cfg=dict(
         initializer_gradient=False, initializer_loss_weight=1.0))
 
 # pipelines
 train_pipeline = [
     dict(type='LoadClip'),
-    dict(type='GetBBoxCenterScale'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
     dict(type='ClipRandomFlip', direction='horizontal'),
     dict(
         type='ForEachFrame',
@@ -64,8 +65,8 @@ train_pipeline = [
             dict(
                 type='RandomBBoxTransform',
                 shift_prob=0,
-                scale_factor=(0.8, 1.4),
-                rotate_factor=40,
+                scale_factor=(0.85, 1.2),
+                rotate_factor=20,
                 rotate_prob=1.0),
             dict(type='TopdownAffine', input_size=codec['input_size'])
         ]),
@@ -74,7 +75,7 @@ train_pipeline = [
 ]
 val_pipeline = [
     dict(type='LoadClip'),
-    dict(type='GetBBoxCenterScale'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
     dict(
         type='ForEachFrame',
         transforms=[
@@ -86,7 +87,7 @@ val_pipeline = [
 # data loaders
 data_root = 'data/synthetic_penn/'
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
     dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(

@@ -1,10 +1,10 @@
 _base_ = ['../../../_base_/clip_runtime.py']
 
 # runtime
-train_cfg = dict(max_epochs=12, val_interval=12)
+train_cfg = dict(max_epochs=5, val_interval=5)
 
 # optimizer
-optim_wrapper = dict(optimizer=dict(type='Adam', lr=2e-3))
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=3e-3))
 
 # learning policy
 param_scheduler = [
@@ -13,21 +13,22 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=12,
-        T_max=12,
+        end=5,
+        T_max=5,
         eta_min=2e-5,
         by_epoch=True,
         convert_to_iter_based=True)
 ]
 
-default_hooks = dict(logger=dict(interval=10))
+default_hooks = dict(logger=dict(interval=50))
 
 # codec settings
 codec = dict(
     type='MSRAHeatmap',
     input_size=(128, 128),
     heatmap_size=(32, 32),
-    sigma=1.5)
+    sigma=1.5,
+    unbiased=True)
 
 # model settings
 model = dict(
@@ -56,13 +57,13 @@ data_root = 'data/synthetic_penn/'
 # pipelines, all stock
 train_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
     dict(type='RandomFlip', direction='horizontal'),
     dict(
         type='RandomBBoxTransform',
         shift_prob=0,
-        scale_factor=(0.8, 1.4),
-        rotate_factor=40,
+        scale_factor=(0.85, 1.2),
+        rotate_factor=20,
         rotate_prob=1.0),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='GenerateTarget', encoder=codec),
@@ -70,14 +71,14 @@ train_pipeline = [
 ]
 val_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='PackPoseInputs')
 ]
 
 # data loaders
 train_dataloader = dict(
-    batch_size=80,
+    batch_size=16,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),

@@ -1,0 +1,37 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+# Options: PYTHON_BASE=/path/to/python3.11 for the set-up, and
+# TORCH_BACKEND=cpu, cu126, ... or auto (uv's --torch-backend; default: the
+# build of torch that the package index serves).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# More threads than this slow small models down.
+OMP_NUM_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); \
+	echo $$(( n < 4 ? n : 4 )))
+export OMP_NUM_THREADS PYTHON_BASE TORCH_BACKEND
+
+.PHONY: help setup test demo lint clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) \
+		| sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+setup: ## Make .venv with the tested stack (first time about 15 minutes)
+	@tools/setup_env.sh $(VENV)
+
+test: setup lint ## Run ruff and all tests
+	@$(PYTHON) -m pytest
+
+demo: setup ## Train on generated videos and draw the results
+	@$(PYTHON) tools/quick_start.py --out work_dirs/demo
+
+lint: setup ## Check the style
+	@$(PYTHON) -m ruff check .
+
+clean: ## Remove what builds and tests leave; .venv and work_dirs stay
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	@find . -path ./$(VENV) -prune -o -path ./.git -prune \
+		-o -name __pycache__ -type d -print0 | xargs -0 rm -rf

@@ -1,0 +1,118 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Runs MMPose's installed ``tools/*.py`` with the plugin's checks added.
+
+The scripts keep their options, their help and their behaviour; between their
+reading of the command line and their building of the runner, the merged
+config is checked. What a user can mend is reported in one line.
+"""
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+import mmpose
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import CheckpointLoader
+
+from .safe_checkpoint import CheckpointError
+
+
+def load_stock_tool(name: str) -> ModuleType:
+    """Import ``tools/<name>.py`` of the installed MMPose.
+
+    Raises:
+        FileNotFoundError: This installation of MMPose has no tools.
+    """
+    package = Path(mmpose.__file__).resolve().parent
+    for folder in (package / '.mim/tools', package.parent / 'tools'):
+        path = folder / f'{name}.py'
+        if path.is_file():
+            break
+    else:
+        raise FileNotFoundError(
+            f'MMPose in {package} has no tools/{name}.py: install mmpose '
+            'from its wheel or with mim.')
+    spec = importlib.util.spec_from_file_location(f'mmpose_{name}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_stock_tool(name: str) -> int:
+    """Run a stock tool on ``sys.argv``.
+
+    Args:
+        name: ``'train'`` or ``'test'``.
+
+    Returns:
+        int: Exit status, 1 after an error that the user can mend.
+    """
+    try:
+        tool = load_stock_tool(name)
+        merge_args = tool.merge_args
+
+        def merge_and_check(cfg: Config, args) -> Config:
+            cfg = merge_args(cfg, args)
+            check_config(cfg)
+            return cfg
+
+        tool.merge_args = merge_and_check
+        tool.main()
+    except (OSError, ImportError, CheckpointError) as error:
+        line = ' '.join(str(error).split())
+        print(f'tools/{name}.py: {type(error).__name__}: {line}',
+              file=sys.stderr)
+        return 1
+    return 0
+
+
+def check_config(cfg: Config) -> None:
+    """What is checked before a runner is built."""
+    check_work_dir(cfg)
+    check_load_from(cfg)
+    add_checkpoint_guard(cfg)
+
+
+def check_work_dir(cfg: Config) -> None:
+    """Refuse a ``work_dir`` that cannot be written.
+
+    Raises:
+        OSError: One line with the folder and the reason.
+    """
+    try:
+        os.makedirs(cfg.work_dir, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cfg.work_dir):
+            pass
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f'cannot write to the work dir {cfg.work_dir} '
+            f'({error.strerror}); name another one with --work-dir') from None
+
+
+def check_load_from(cfg: Config) -> None:
+    """Refuse a local checkpoint that is not there.
+
+    Raises:
+        FileNotFoundError: One line with the path.
+    """
+    path = cfg.get('load_from')
+    if path is None:
+        return
+    local = CheckpointLoader._get_checkpoint_loader(path)
+    if local.__name__ == 'load_from_local' and not os.path.isfile(
+            os.path.expanduser(path)):
+        raise FileNotFoundError(f'the checkpoint {path} does not exist')
+
+
+def add_checkpoint_guard(cfg: Config) -> None:
+    """Have the checkpoint checked against the model, once."""
+    hooks = list(cfg.get('custom_hooks') or [])
+    if not any(hook['type'] == 'CheckpointGuardHook' for hook in hooks):
+        hooks.append(
+            ConfigDict(type='CheckpointGuardHook', _scope_='mmpose'))
+    cfg.custom_hooks = hooks

@@ -1,0 +1,5 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from .clip_pck import ClipPCK
+from .per_frame_metric import PerFrameMetric
+
+__all__ = ['ClipPCK', 'PerFrameMetric']

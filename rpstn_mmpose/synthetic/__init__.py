@@ -1,0 +1,26 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Procedural videos of articulated people in real data set formats."""
+
+from .config import GenerateConfig
+from .difficulty import PRESETS, Difficulty, get_difficulty
+from .generate import GENERATOR_VERSION, generate_penn
+from .penn_writer import PENN_ORDER
+from .sampling import render_video, sample_scene
+from .scene import REASONS, Scene
+from .skeleton import PENN_JOINTS, POINTS
+
+__all__ = [
+    'GENERATOR_VERSION',
+    'GenerateConfig',
+    'PENN_JOINTS',
+    'PENN_ORDER',
+    'POINTS',
+    'PRESETS',
+    'Difficulty',
+    'REASONS',
+    'Scene',
+    'generate_penn',
+    'get_difficulty',
+    'render_video',
+    'sample_scene',
+]

@@ -1,0 +1,93 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Settings of a synthetic data set."""
+
+from dataclasses import dataclass, replace
+from typing import Optional, Tuple, Union
+
+from .difficulty import Difficulty, get_difficulty
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Settings of a data set.
+
+    Attributes:
+        num_train (int, optional): Train videos, >= 1. None: 400, or all that
+            ``trajectories`` holds.
+        num_test (int, optional): Test videos, >= 1. None: 100, or all.
+        num_frames (int, optional): Frames a procedural video, 10 by default.
+        num_test_frames (int, optional): Frames a procedural video of the test
+            split; ``num_frames`` by default.
+        max_frames (int, optional): Frames a video along real trajectories, at
+            most; all by default.
+        image_size (tuple): Width and height in pixels. Along trajectories the
+            longer side counts, pictures keep their real shape.
+        seed (int): >= 0.
+        difficulty (str | Difficulty): Preset or knobs.
+        trajectories (str, optional): Folder of real label files.
+        pictures (bool): False writes the labels only.
+    """
+
+    num_train: Optional[int] = None
+    num_test: Optional[int] = None
+    num_frames: Optional[int] = None
+    num_test_frames: Optional[int] = None
+    max_frames: Optional[int] = None
+    image_size: Tuple[int, int] = (192, 144)
+    seed: int = 0
+    difficulty: Union[str, Difficulty] = 'default'
+    trajectories: Optional[str] = None
+    pictures: bool = True
+
+    def checked(self) -> 'GenerateConfig':
+        """Copy with the defaults filled in.
+
+        Raises:
+            ValueError: A setting is out of range or does not fit the others.
+        """
+        for name in (
+            'num_train',
+            'num_test',
+            'num_frames',
+            'num_test_frames',
+            'max_frames',
+        ):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
+        if self.seed < 0:
+            raise ValueError(f'seed must not be negative, got {self.seed}')
+        if len(self.image_size) != 2 or min(self.image_size) < 32:
+            raise ValueError(
+                'image_size must be a width and a height of at least 32 '
+                f'pixels, got {tuple(self.image_size)}'
+            )
+        filled = replace(
+            self,
+            image_size=tuple(int(side) for side in self.image_size),
+            difficulty=get_difficulty(self.difficulty),
+        )
+        if self.trajectories is not None:
+            if self.num_frames or self.num_test_frames:
+                raise ValueError(
+                    'num_frames is for procedural videos, use max_frames '
+                    'with trajectories'
+                )
+            return filled
+        if self.max_frames is not None:
+            raise ValueError(
+                'max_frames is for trajectories, use num_frames for '
+                'procedural videos'
+            )
+        return replace(
+            filled,
+            num_train=self.num_train or 400,
+            num_test=self.num_test or 100,
+            num_frames=self.num_frames or 10,
+        )
+
+    def frames_of(self, split: str) -> int:
+        """Frames a procedural video of a split ('train' or 'test')."""
+        if split == 'test' and self.num_test_frames is not None:
+            return self.num_test_frames
+        return self.num_frames

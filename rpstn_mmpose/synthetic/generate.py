@@ -1,0 +1,303 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""A whole synthetic Penn Action data set, in parallel."""
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple, Union
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .config import GenerateConfig
+from .difficulty import Difficulty
+from .lifting import trajectory_scene
+from .penn_writer import PennVideoWriter
+from .sampling import sample_scene
+from .scene import OUTSIDE, REASONS
+from .trajectories import (
+    UnusableTrajectory,
+    fingerprint,
+    list_labels,
+    load_trajectory,
+)
+
+# Goes up whenever the same settings would give other bytes.
+GENERATOR_VERSION = 1
+MANIFEST = 'synthetic_manifest.json'
+_PARTIAL = 'synthetic_manifest.partial.json'
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video to make; ``index`` counts inside its split."""
+
+    number: int
+    split: str
+    index: int
+    source: Optional[str] = None
+
+
+def generate_penn(
+    out_dir: Union[str, Path],
+    num_train: Optional[int] = None,
+    num_test: Optional[int] = None,
+    num_frames: Optional[int] = None,
+    num_test_frames: Optional[int] = None,
+    image_size: Tuple[int, int] = (192, 144),
+    seed: int = 0,
+    difficulty: Union[str, Difficulty] = 'default',
+    trajectories: Optional[Union[str, Path]] = None,
+    max_frames: Optional[int] = None,
+    num_workers: int = 1,
+    progress: bool = True,
+    pictures: bool = True,
+) -> Dict:
+    """Write a data set in the format of Penn Action.
+
+    The bytes depend on the settings only, not on ``num_workers``. A folder
+    that already holds the same data set is left as it is; one that a run left
+    unfinished is made again.
+
+    Args:
+        out_dir (str | Path): Empty, missing, or written by this function.
+        num_workers (int): Processes, >= 1.
+        progress (bool): Whether to show a progress bar.
+        num_train, num_test, num_frames, num_test_frames, image_size, seed,
+            difficulty, trajectories, max_frames, pictures: See :class:`GenerateConfig`.
+
+    Returns:
+        dict: The manifest; ``existed`` tells whether it was there before.
+
+    Raises:
+        ValueError: A bad setting, or ``out_dir`` holds something else.
+        FileNotFoundError: No label files in ``trajectories``.
+        OSError: ``out_dir`` cannot be written.
+    """
+    config = GenerateConfig(
+        num_train=num_train,
+        num_test=num_test,
+        num_frames=num_frames,
+        num_test_frames=num_test_frames,
+        max_frames=max_frames,
+        image_size=image_size,
+        seed=seed,
+        difficulty=difficulty,
+        trajectories=None if trajectories is None else str(trajectories),
+        pictures=pictures,
+    ).checked()
+    if num_workers < 1:
+        raise ValueError(f'num_workers must be at least 1, got {num_workers}')
+    out_dir = Path(out_dir)
+    sources = (
+        list_labels(Path(config.trajectories)) if config.trajectories else []
+    )
+    settings = _settings(config, sources)
+    existing = _prepare(out_dir, settings)
+    if existing is not None:
+        return dict(existing, existed=True)
+    if sources:
+        jobs, skipped = _trajectory_jobs(config, sources)
+    else:
+        jobs, skipped = _procedural_jobs(config), {}
+    records = _run(config, out_dir, jobs, num_workers, progress)
+    manifest = _summarize(settings, records, skipped)
+    temporary = out_dir / _PARTIAL
+    temporary.write_text(json.dumps(manifest, indent=1) + '\n')
+    os.replace(temporary, out_dir / MANIFEST)
+    return dict(manifest, existed=False)
+
+
+def _settings(config: GenerateConfig, sources: List[Path]) -> Dict:
+    """What decides on the bytes, ready for JSON."""
+    settings = asdict(config)
+    settings['trajectories'] = fingerprint(sources) if sources else None
+    settings['generator_version'] = GENERATOR_VERSION
+    return json.loads(json.dumps(settings))
+
+
+def _prepare(out_dir: Path, settings: Dict) -> Optional[Dict]:
+    """Make the folder ready; return the manifest if nothing is to be done."""
+    finished, started = out_dir / MANIFEST, out_dir / _PARTIAL
+    if out_dir.exists() and not out_dir.is_dir():
+        raise ValueError(f'{str(out_dir)!r} is a file, give a folder')
+    if finished.is_file():
+        manifest = json.loads(finished.read_text())
+        if manifest.get('settings') == settings:
+            return manifest
+        old = manifest.get('settings', {})
+        other = sorted(k for k in settings if old.get(k) != settings[k])
+        raise ValueError(
+            f'{str(out_dir)!r} holds a data set with other settings '
+            f'({", ".join(other)}), give another folder'
+        )
+    if started.is_file():
+        for name in ('frames', 'labels'):
+            shutil.rmtree(out_dir / name, ignore_errors=True)
+    elif out_dir.is_dir() and any(out_dir.iterdir()):
+        raise ValueError(
+            f'{str(out_dir)!r} is not empty and not a synthetic data set, '
+            'give an empty or new folder'
+        )
+    out_dir.mkdir(parents=True, exist_ok=True)
+    started.write_text(json.dumps({'settings': settings}) + '\n')
+    return None
+
+
+def _procedural_jobs(config: GenerateConfig) -> List[VideoJob]:
+    train = [VideoJob(i + 1, 'train', i) for i in range(config.num_train)]
+    first = config.num_train + 1
+    test = [VideoJob(first + i, 'test', i) for i in range(config.num_test)]
+    return train + test
+
+
+def _trajectory_jobs(
+    config: GenerateConfig, sources: List[Path]
+) -> Tuple[List[VideoJob], Dict[str, int]]:
+    """Usable label files, spread over all actions, and the reasons for the
+    rest."""
+    wanted = {'train': config.num_train, 'test': config.num_test}
+    jobs: List[VideoJob] = []
+    taken, skipped = Counter(), Counter()
+    order = np.random.default_rng(config.seed).permutation(len(sources))
+    for index in order:
+        if all(w is not None and taken[s] >= w for s, w in wanted.items()):
+            break
+        path = sources[index]
+        try:
+            trajectory = load_trajectory(path, max(config.image_size))
+        except UnusableTrajectory as error:
+            skipped[error.kind] += 1
+            continue
+        split = 'train' if trajectory.train else 'test'
+        if wanted[split] is not None and taken[split] >= wanted[split]:
+            continue
+        taken[split] += 1
+        number = trajectory.number
+        jobs.append(VideoJob(number, split, number, str(path)))
+    if not jobs:
+        raise ValueError(
+            f'trajectories: none of {len(sources)} label files is usable '
+            f'({dict(skipped)})'
+        )
+    return sorted(jobs, key=lambda job: job.number), dict(skipped)
+
+
+def _run(config, out_dir, jobs, num_workers, progress) -> List[Dict]:
+    work = partial(make_video, config, out_dir)
+    bar = tqdm(
+        total=len(jobs),
+        desc='synthetic Penn Action',
+        unit='video',
+        disable=not progress,
+    )
+    records = []
+    with bar:
+        if num_workers == 1:
+            threads = cv2.getNumThreads()
+            _single_thread()
+            try:
+                for job in jobs:
+                    records.append(work(job))
+                    bar.update()
+            finally:
+                cv2.setNumThreads(threads)
+            return records
+        # Forked workers inherit the imported packages; where fork does not
+        # exist, the default start method does the same more slowly.
+        forks = 'fork' in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context('fork' if forks else None)
+        with ProcessPoolExecutor(
+            num_workers, context, _single_thread
+        ) as executor:
+            for record in executor.map(work, jobs, chunksize=4):
+                records.append(record)
+                bar.update()
+    return records
+
+
+def _single_thread() -> None:
+    """OpenCV's own threads cost more than they gain on small shapes."""
+    cv2.setNumThreads(0)
+
+
+def make_video(config: GenerateConfig, out_dir: Path, job: VideoJob) -> Dict:
+    """Render and write one video.
+
+    Args:
+        config (GenerateConfig): Checked settings.
+        out_dir (Path): Root of the data set.
+        job (VideoJob): Which video.
+
+    Returns:
+        dict: Facts for the manifest.
+    """
+    key = (config.seed, job.split, job.index)
+    if job.source is None:
+        scene, (target,) = sample_scene(
+            num_frames=config.frames_of(job.split),
+            image_size=config.image_size,
+            seed=config.seed,
+            split=job.split,
+            video=job.index,
+            difficulty=config.difficulty,
+        )
+    else:
+        trajectory = load_trajectory(Path(job.source), max(config.image_size))
+        scene = trajectory_scene(
+            trajectory, key, config.difficulty, config.max_frames or 0
+        )
+        target = 0
+    actor = scene.actors[target]
+    writer = PennVideoWriter(
+        out_dir, job.number, job.split == 'train', actor.action, actor.pose
+    )
+    counts = np.zeros(len(REASONS), int)
+    for picture, truths in scene.frames(draw=config.pictures):
+        truth = truths[target]
+        writer.add(
+            picture,
+            truth['keypoints'],
+            truth['visible'],
+            truth['hidden_by'] != OUTSIDE,
+        )
+        counts += np.bincount(truth['hidden_by'], minlength=len(REASONS))
+    writer.close(scene.size)
+    return dict(
+        video=writer.name,
+        split=job.split,
+        num_frames=scene.num_frames,
+        size=list(scene.size),
+        action=actor.action,
+        pose=actor.pose,
+        identities=[a.identity_id for a in scene.actors],
+        motions=[a.motion_id for a in scene.actors],
+        background=scene.backdrop_id,
+        joints=dict(zip(REASONS, counts.tolist())),
+    )
+
+
+def _summarize(settings, records, skipped) -> Dict:
+    joints = Counter()
+    for record in records:
+        joints.update(record['joints'])
+    inside = sum(joints.values()) - joints['outside']
+    videos = Counter(record['split'] for record in records)
+    return dict(
+        settings=settings,
+        generator_version=GENERATOR_VERSION,
+        num_videos=dict(train=videos['train'], test=videos['test']),
+        num_frames=sum(record['num_frames'] for record in records),
+        joints=dict(joints),
+        occlusion_rate=round(joints['occluder'] / max(inside, 1), 4),
+        invisible_rate=round(1 - joints['visible'] / max(inside, 1), 4),
+        skipped=skipped,
+        videos=records,
+    )

@@ -1,0 +1,148 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Write H.264 videos that browsers play."""
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from typing import Any, Optional, Tuple, Union
+
+import numpy as np
+
+from .output_path import check_output_path
+
+# The value of "BT.709" in the H.264 standard's three colour fields.
+_BT709 = 1
+
+
+def _import_av() -> Any:
+    try:
+        import av
+    except ImportError:
+        raise ImportError('VideoWriter needs PyAV, which is not installed; '
+                          'run pip install av') from None
+    return av
+
+
+class VideoWriter:
+    """H.264 in an .mp4 file, from BGR frames.
+
+    The first frame sets the video's size; one row or column is repeated where
+    that is odd, which 4:2:0 chroma does not allow. The file appears under its
+    name when the writer is closed; an exception inside of the ``with`` block
+    leaves none behind.
+
+    Args:
+        path: Of the ``.mp4`` file; missing folders are made.
+        fps: Frames per second.
+        crf: Constant rate factor of x264, 0 (lossless) to 51.
+
+    Raises:
+        ValueError: A path that does not end in ``.mp4``, or ``fps`` that is
+            not 0.1 to 1000.
+        OSError: The path cannot be written.
+        ImportError: PyAV is not installed.
+
+    Examples:
+        >>> with VideoWriter('out.mp4', fps=25) as video:
+        ...     for frame in frames:
+        ...         video.write(frame)
+    """
+
+    def __init__(self,
+                 path: Union[str, os.PathLike],
+                 fps: float = 25,
+                 crf: int = 20):
+        self.path = check_output_path(path, ('.mp4', ))
+        if not 0.1 <= fps <= 1000:
+            raise ValueError(
+                f'VideoWriter: fps must be 0.1 to 1000, but got {fps!r}')
+        self.fps = Fraction(fps).limit_denominator(1001)
+        self.crf = crf
+        self.num_frames = 0
+        self.frame_size: Optional[Tuple[int, int]] = None
+        self._av = _import_av()
+        self._part = self.path.with_name(f'.{self.path.name}.part')
+        self._container = self._stream = None
+
+    def _open(self, frame: np.ndarray) -> None:
+        height, width = frame.shape[:2]
+        self.frame_size = (width, height)
+        # faststart: the index at the front, to play before all is loaded.
+        self._container = self._av.open(
+            str(self._part),
+            mode='w',
+            format='mp4',
+            options=dict(movflags='+faststart'))
+        self._stream = self._container.add_stream(
+            'libx264',
+            rate=self.fps,
+            options=dict(crf=str(self.crf), preset='veryfast'))
+        self._stream.width = width + width % 2
+        self._stream.height = height + height % 2
+        self._stream.pix_fmt = 'yuv420p'
+        # Untagged, players guess the matrix from the size: colours shift.
+        context = self._stream.codec_context
+        context.colorspace = _BT709
+        context.color_primaries = context.color_trc = _BT709
+
+    def write(self, frame: np.ndarray) -> None:
+        """Append a frame.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR.
+
+        Raises:
+            ValueError: Another shape, size or dtype.
+        """
+        frame = np.asarray(frame)
+        if (frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8
+                or not frame.size):
+            raise ValueError(
+                'VideoWriter takes frames H x W x 3 of uint8 (BGR), but got '
+                f'{frame.shape} of {frame.dtype}')
+        if self._container is None:
+            self._open(frame)
+        height, width = frame.shape[:2]
+        if (width, height) != self.frame_size:
+            raise ValueError(
+                f'VideoWriter: frame {self.num_frames} of {self.path.name} is '
+                f'{width}x{height}, but the first was '
+                f'{self.frame_size[0]}x{self.frame_size[1]}; bring all '
+                'frames to one size')
+        frame = np.pad(
+            frame, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
+        picture = self._av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(frame), format='bgr24')
+        picture = picture.reformat(format='yuv420p', dst_colorspace='ITU709')
+        picture.pts = self.num_frames
+        picture.time_base = 1 / self.fps
+        self._container.mux(self._stream.encode(picture))
+        self.num_frames += 1
+
+    def close(self) -> None:
+        """Finish the file.
+
+        Raises:
+            ValueError: No frame was written.
+        """
+        if self._container is None:
+            self._discard()
+            raise ValueError(f'VideoWriter: no frame was written to '
+                             f'{self.path}; an empty .mp4 would not play')
+        self._container.mux(self._stream.encode())
+        self._container.close()
+        os.replace(self._part, self.path)
+
+    def _discard(self) -> None:
+        if self._container is not None:
+            self._container.close()
+        self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._discard()

@@ -1,0 +1,141 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Every config in the folder builds, trains a step and predicts."""
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.structures import InstanceData, PixelData
+from mmpose.registry import MODELS, TRANSFORMS
+from mmpose.structures import PoseDataSample
+from mmpose.utils import register_all_modules
+
+import rpstn_mmpose
+
+register_all_modules()
+
+ROOT = Path(__file__).resolve().parents[1] / 'configs'
+RECIPES = sorted(p.relative_to(ROOT) for p in ROOT.rglob('*.py')
+                 if '_base_' not in p.parts)
+NUM_JOINTS = 13
+
+
+def load(recipe):
+    config = Config.fromfile(ROOT / recipe)
+    config.model.pop('image_pretrained', None)
+    return config
+
+
+def make_inputs(config, length=2, joints=NUM_JOINTS):
+    """A clip (or, for an image model, a frame) and its labels."""
+    codec = config.codec
+    (width, height), (w, h) = codec['input_size'], codec['heatmap_size']
+    image_model = config.model.type == 'TopdownPoseEstimator'
+    rows = 1 if image_model else length
+    rng = np.random.default_rng(0)
+    clip = rng.integers(0, 256, (rows, 3, height, width), dtype=np.uint8)
+    sample = PoseDataSample(
+        metainfo=dict(
+            frame_mask=np.ones(rows, dtype=bool),
+            input_size=(width, height),
+            input_center=np.full((rows, 1, 2), 64.),
+            input_scale=np.full((rows, 1, 2), 128.),
+            flip_indices=list(range(joints))))
+    sample.gt_instances = InstanceData(
+        bboxes=np.zeros((rows, 4)), bbox_scores=np.ones(rows))
+    targets = torch.rand(rows, joints, h, w)
+    if image_model:
+        sample.set_field(
+            pixel_data(targets[0]), 'gt_fields')
+        sample.set_metainfo(
+            dict(input_center=np.full(2, 64.), input_scale=np.full(2, 128.)))
+        labels = InstanceData(keypoint_weights=torch.ones(rows, joints))
+    else:
+        labels = InstanceData(
+            heatmaps=targets, keypoint_weights=torch.ones(rows, joints))
+    sample.gt_instance_labels = labels
+    tensor = torch.from_numpy(clip)
+    return tensor[0] if image_model else tensor, sample
+
+
+def pixel_data(heatmaps):
+    return PixelData(heatmaps=heatmaps)
+
+
+def test_there_are_configs():
+    names = [r.name for r in RECIPES if r.parts[1:3] == ('rpstn',
+                                                         'penn_action')]
+    for backbone in ('res18', 'res50', 'res101', 'hrnet-w32', 'hourglass52'):
+        assert any(f'rpstn_{backbone}_' in name for name in names), backbone
+
+
+@pytest.mark.parametrize('recipe', RECIPES, ids=lambda r: r.stem)
+def test_config_trains_and_predicts(recipe):
+    config = load(recipe)
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    inputs, sample = make_inputs(config)
+    batch = model.data_preprocessor(
+        dict(inputs=[inputs, inputs], data_samples=[sample, sample]),
+        training=True)
+    losses = model.train()(**batch, mode='loss')
+    total = sum(v for k, v in losses.items() if 'loss' in k)
+    total.backward()
+    gradients = [p.grad for p in model.parameters()]
+    assert torch.isfinite(total)
+    assert all(g is not None and torch.isfinite(g).all() for g in gradients)
+    with torch.no_grad():
+        result = model.eval()(**batch, mode='predict')[0]
+    rows = 1 if inputs.dim() == 3 else 2
+    assert result.pred_instances.keypoints.shape == (rows, NUM_JOINTS, 2)
+
+
+@pytest.mark.parametrize('recipe', RECIPES, ids=lambda r: r.stem)
+def test_pipelines_build_and_codec_is_shared(recipe):
+    config = load(recipe)
+    for pipeline in (config.train_pipeline, config.val_pipeline):
+        Compose([TRANSFORMS.build(t) for t in pipeline])
+    encoders = [t.encoder for t in config.train_pipeline if 'encoder' in t]
+    assert encoders == [config.codec]
+    assert config.model.head.decoder == config.codec
+    assert config.train_dataloader.dataset.pipeline == config.train_pipeline
+    assert config.test_dataloader.dataset.pipeline == config.val_pipeline
+    milestones = config.param_scheduler[-1]
+    assert milestones.end == config.train_cfg.max_epochs
+
+
+def test_parameter_counts():
+    """SBL-R50 has 34.0 M (32.424 * 2**20 with 17 joints); RPSTN-R50 has two
+    without one 1x1, JRPSP (the aggregation 1x1, four 3x3 with BN), the 1x1
+    to 13 joints, JRE and its norm."""
+    config = load('body_2d_keypoint/rpstn/penn_action/'
+                  'rpstn_res50_1xb8-100e_penn-256x256.py')
+    model = MODELS.build(config.model)
+    sbl_17 = round(32.424 * 2**20)
+    features = sbl_17 - (256 * 17 + 17)
+    final = 256 * 13 + 13
+    jrpsp = (256 + 13) * 256 + 256 + 4 * (256 * 256 * 9 + 2 * 256)
+    jre = 2 * 13**2 + 2 * 13
+    expected = 2 * (features + final) + jrpsp + jre
+    count = sum(p.numel() for p in model.parameters())
+    # the paper prints three decimals of 2**20
+    assert count == pytest.approx(expected, abs=2 * 0.0005 * 2**20 + 1)
+
+
+def test_penn_starts_from_mpii_by_name():
+    """Both metainfos are read; a typo in a joint's name would fail here."""
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+    config = Config.fromfile(
+        ROOT / 'body_2d_keypoint/rpstn/penn_action/'
+        'rpstn_res50_1xb8-100e_penn-256x256.py')
+    pretrained = config.model.image_pretrained
+    mpii = parse_pose_metainfo(dict(from_file=pretrained.source_metainfo))
+    penn = parse_pose_metainfo(
+        dict(from_file=str(ROOT / '_base_/datasets/penn_action.py')))
+    names = [penn['keypoint_id2name'][i] for i in range(NUM_JOINTS)]
+    assert names[0] == 'head' and pretrained.joints[0] == 'head_top'
+    assert names[1:] == list(pretrained.joints[1:])
+    assert set(pretrained.joints) <= set(mpii['keypoint_name2id'])
+    assert rpstn_mmpose.__version__

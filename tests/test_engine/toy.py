@@ -1,0 +1,159 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""A toy that trains through mmengine's Runner in milliseconds.
+
+As a script it reads lines ``WORK_DIR EPOCHS SECONDS RESUME`` and, for each,
+trains in a process of its own, which it kills after SECONDS (0: never), and
+prints that process's exit status; its first line is ``ready``. The processes
+are forked, so that the imports are paid for once. Every step appends a line
+``step loss`` to ``WORK_DIR/losses.txt``.
+"""
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, METRICS, MODELS
+from mmengine.runner import Runner
+from torch import nn
+
+import rpstn_mmpose  # noqa: F401
+
+
+@MODELS.register_module(force=True)
+class ToyModel(BaseModel):
+    """A linear regression with a batch norm.
+
+    Args:
+        width: Number of hidden channels.
+    """
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, width)
+        self.norm = nn.BatchNorm1d(width)
+        self.last = nn.Linear(width, 1)
+
+    def forward(self, inputs, targets, mode='tensor'):
+        inputs, targets = torch.stack(inputs), torch.stack(targets)
+        outputs = self.last(self.norm(self.first(inputs))).squeeze(1)
+        if mode == 'loss':
+            return dict(loss=(outputs - targets).square().mean())
+        return list(outputs)
+
+
+@DATASETS.register_module(force=True)
+class ToyDataset(torch.utils.data.Dataset):
+    """Sixteen fixed points, with the kinds of values MMPose's metainfo has."""
+
+    metainfo = dict(
+        dataset_name='toy',
+        sigmas=np.array([.1, .2], np.float32),
+        colors=np.zeros((2, 3), np.uint8),
+        links=[(0, 1)],
+        number=np.float32(.5))
+
+    def __len__(self) -> int:
+        return 16
+
+    def __getitem__(self, index: int) -> dict:
+        inputs = torch.tensor([index / 16, (index % 4) / 4, 1.])
+        return dict(inputs=inputs, targets=inputs.prod())
+
+
+@METRICS.register_module(force=True)
+class ToyMetric(BaseMetric):
+    """Gives the values it is told, one an evaluation."""
+
+    def __init__(self, values=(.1, .2, .3)) -> None:
+        super().__init__()
+        self.values = list(values)
+
+    def process(self, data_batch, data_samples) -> None:
+        self.results.append(0)
+
+    def compute_metrics(self, results) -> dict:
+        return dict(acc=np.float32(self.values.pop(0)))
+
+
+class LossLog(Hook):
+    """Appends every step's loss to a file."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None) -> None:
+        with open(Path(runner.work_dir, 'losses.txt'), 'a') as file:
+            file.write(f'{runner.iter} {outputs["loss"].item():.9f}\n')
+
+
+def toy_runner(work_dir, epochs=2, values=None, **changes) -> Runner:
+    """A runner on the toy; ``values`` switches evaluation on."""
+    settings = dict(
+        model=dict(type='ToyModel'),
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            batch_size=4,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            dataset=dict(type='ToyDataset')),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='Adam', lr=.01)),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=.1, end=5, by_epoch=False),
+            dict(type='MultiStepLR', milestones=[3, 6], by_epoch=True)
+        ],
+        default_hooks=dict(
+            checkpoint=dict(
+                type='AtomicCheckpointHook', interval=1, max_keep_ckpts=1),
+            logger=dict(type='LoggerHook', interval=100)),
+        randomness=dict(seed=3),
+        log_level='WARNING',
+        default_scope='mmpose',
+        experiment_name=f'toy_{id(work_dir)}_{epochs}_{np.random.random()}')
+    if values is not None:
+        settings.update(
+            val_dataloader=dict(
+                batch_size=4,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                dataset=dict(type='ToyDataset')),
+            val_cfg=dict(),
+            val_evaluator=dict(type='ToyMetric', values=values))
+    settings.update(changes)
+    return Runner(**settings)
+
+
+def train_in_child(work_dir: str, epochs: int, seconds: float,
+                   resume: bool) -> int:
+    """Train in a forked process; its exit status, negative if killed."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        os.dup2(2, 1)  # logs go elsewhere than the answers
+        try:
+            runner = toy_runner(work_dir, epochs, resume=resume)
+            runner.register_hook(LossLog())
+            runner.train()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    if seconds:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
+
+
+if __name__ == '__main__':
+    torch.set_num_threads(1)
+    print('ready', flush=True)
+    for line in sys.stdin:
+        folder, number, limit, go_on = line.split()
+        print(
+            train_in_child(folder, int(number), float(limit), bool(int(go_on))),
+            flush=True)

@@ -1,0 +1,183 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import json
+import logging
+import math
+
+import numpy as np
+import pytest
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+
+from rpstn_mmpose.evaluation import ClipPCK
+from tests.test_evaluation.samples import META, clip, single
+
+
+def evaluate(samples, **kwargs):
+    evaluator = Evaluator(ClipPCK(**kwargs))
+    evaluator.dataset_meta = META
+    for sample in samples:
+        evaluator.process([sample])
+    return evaluator.evaluate(len(samples))
+
+
+def test_scores_by_hand():
+    sample = clip(num=4)
+    pred = sample.pred_instances.keypoints
+    pred[0, 5, 1] += 15  # torso 70: 14 pixels are the limit
+    pred[1, 5, 1] += 13
+    pred[2, 6, 1] = np.nan
+    pred[3, 0, 1] += 36  # beyond half a torso
+    result = evaluate([sample])
+    # Left wrist 3 of 4, right wrist 3 of 4, head 3 of 4, others all.
+    assert result['PCK/torso/Wri.@0.2'] == pytest.approx(75)
+    assert result['PCK/torso/Head@0.2'] == pytest.approx(75)
+    for column in ('Sho.', 'Elb.', 'Hip', 'Knee', 'Ank.'):
+        assert result[f'PCK/torso/{column}@0.2'] == 100
+    mean = (10 * 100 + 3 * 75) / 13
+    assert result['PCK/mPCK'] == pytest.approx(mean)
+    assert result['PCK/torso/Mean@0.2'] == pytest.approx(mean)
+    # NaN is wrong at every threshold; 15 px are correct from 0.3 (21 px)
+    # and 36 px from 0.6 (42 px) on; at 0.1 the 13 px are wrong too.
+    wrong = [4] + [3] + [2] * 3 + [1] * 5
+    area = np.mean([100 * (1 - w / 4 / 13) for w in wrong])
+    assert result['PCK/torso/AUC'] == pytest.approx(area)
+    assert result['PCK/torso/left_out'] == 0
+
+
+def test_frames_that_are_not_wanted_do_not_count():
+    samples = [
+        clip(num=3, mask=[1, 1, 0]),
+        clip(num=3, mask=[0, 0, 1], shift=100.),
+    ]
+    samples[0].pred_instances.keypoints[2] += 100
+    samples[1].pred_instances.keypoints[:2] -= (0, 100)
+    assert evaluate(samples)['PCK/mPCK'] == pytest.approx(100 * 2 / 3)
+    nothing = clip(num=2, mask=[0, 0])
+    assert math.isnan(evaluate([nothing])['PCK/mPCK'])
+    assert evaluate([nothing, samples[0]])['PCK/mPCK'] == 100
+
+
+def test_occluded_joints_have_a_column_of_their_own():
+    sample = clip(num=2)
+    gt, pred = sample.gt_instances, sample.pred_instances
+    gt.keypoints_visible[:, 3] = 0  # occluded in both frames: one wrong
+    pred.keypoints[0, 3] += 500
+    gt.keypoints_visible[:, 4] = gt.keypoints_labeled[:, 4] = 0
+    pred.keypoints[:, 4] = 1e6  # not labelled: nobody's business
+    result = evaluate([sample])
+    assert result['PCK/mPCK'] == 100
+    assert math.isnan(result['PCK/torso/Elb.@0.2'])
+    assert result['PCK/mPCK_occluded'] == 50
+    assert result['PCK/torso/Occluded@0.2'] == 50
+
+
+def test_two_norms():
+    # 20 pixels: above 0.2 * 70, below 0.2 * 120 (the longer box side).
+    result = evaluate([clip(shift=20.)], norm_item=['torso', 'person'])
+    assert result['PCK/torso/Mean@0.2'] == 0 == result['PCK/mPCK']
+    assert result['PCK/person/Mean@0.2'] == 100
+    result = evaluate([clip(shift=20.)], norm_item=['person', 'torso'])
+    assert result['PCK/mPCK'] == 100
+    assert 'PCK/torso/Mean@0.2' not in evaluate([clip()],
+                                                norm_item='person')
+
+
+def test_frames_without_torso_are_left_out_and_reported():
+    sample = clip(num=3, shift=100.)
+    sample.gt_instances.keypoints_labeled[1, 8] = 0
+    sample.gt_instances.keypoints_visible[1, 8] = 0
+    sample.pred_instances.keypoints[1:, :, 1] -= 100  # 1 and 2 are right
+    result = evaluate([sample], norm_item=('torso', 'person'))
+    assert result['PCK/torso/left_out'] == 1
+    assert result['PCK/person/left_out'] == 0
+    assert result['PCK/mPCK'] == pytest.approx(50)
+    # Person: right hip counts in two frames, 1 of 2; others 2 of 3.
+    assert result['PCK/person/Mean@0.2'] == pytest.approx(
+        100 * (12 * 2 / 3 + 1 / 2) / 13)
+
+
+def test_stock_samples_and_mixtures():
+    assert evaluate([single(), single(shift=100.)])['PCK/mPCK'] == 50
+    result = evaluate([single(shift=100.), clip(num=3)])
+    assert result['PCK/mPCK'] == 75
+    assert math.isnan(result['PCK/mPCK_occluded'])
+
+
+def test_threshold_in_the_names():
+    result = evaluate([clip(shift=20.)], thr=0.5, prefix='val')
+    assert result['val/torso/Mean@0.5'] == 100
+
+
+def test_padding_of_the_data_loader_is_dropped():
+    """mmengine cuts the records to the number of samples."""
+    evaluator = Evaluator(ClipPCK())
+    evaluator.dataset_meta = META
+    evaluator.process([clip(0), clip(1, shift=100.), clip(0)])
+    assert evaluator.evaluate(2)['PCK/mPCK'] == 50
+
+
+def test_json(tmp_path):
+    sample = clip(num=2)
+    sample.gt_instances.keypoints_visible[0, 0] = 0
+    sample.pred_instances.keypoints[1, 0] += 1000
+    path = tmp_path / 'new' / 'pck.json'
+    evaluate([sample], out_file=str(path), thresholds=(0.1, 0.5))
+    content = json.loads(path.read_text())
+    assert content['thr'] == 0.2 and content['thresholds'] == [0.1, 0.5]
+    assert content['frames'] == 2
+    assert content['keypoint_names'][0] == 'head'
+    torso = content['norms']['torso']
+    assert torso['joints']['head'] == dict(
+        visible=dict(correct=0, total=1, sweep_correct=[0, 0]),
+        occluded=dict(correct=1, total=1, sweep_correct=[1, 1]))
+    assert torso['joints']['left_knee']['visible'] == dict(
+        correct=2, total=2, sweep_correct=[2, 2])
+    assert torso['visible']['scores']['Head'] == 0
+    assert torso['occluded']['scores']['Knee'] is None  # NaN
+    assert torso['visible']['sweep']['Hip'] == [100, 100]
+
+
+def test_one_table_is_logged(caplog):
+    logger = MMLogger.get_instance('pck_test')
+    logger.addHandler(caplog.handler)
+    sample = clip(num=2)
+    sample.gt_instances.keypoints_labeled[0, 1] = 0
+    sample.gt_instances.keypoints_visible[0, 1] = 0
+    with caplog.at_level(logging.INFO, logger='pck_test'):
+        evaluate([sample], norm_item=('torso', 'person'))
+    logger.removeHandler(caplog.handler)
+    lines = caplog.records[0].getMessage().split('\n')
+    assert lines[1].split() == [
+        'PCK@0.2', 'Head', 'Sho.', 'Elb.', 'Wri.', 'Hip', 'Knee', 'Ank.',
+        'Mean', 'Occluded', 'AUC', 'Frames'
+    ]
+    assert lines[2].split() == ['torso'] + ['100.0'] * 8 + ['-', '100.0', '1']
+    assert lines[3].split() == ['person'
+                                ] + ['100.0'] * 8 + ['-', '100.0', '2']
+    assert len({len(line) for line in lines[1:4]}) == 1
+    assert lines[4].startswith('1 of 2 frames have no torso length')
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(norm_item='bbox'), "norm_item must be .* got 'bbox'"),
+    (dict(norm_item=[]), 'norm_item must be'),
+    (dict(thr=0), 'thresholds must be positive'),
+    (dict(thresholds=()), 'thresholds must be positive'),
+    (dict(thresholds=(0.1, -1)), 'thresholds must be positive'),
+])
+def test_bad_arguments(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        ClipPCK(**kwargs)
+
+
+def test_bad_samples():
+    metric = ClipPCK()
+    with pytest.raises(ValueError, match='dataset_meta with'):
+        metric.process(None, [clip().to_dict()])
+    metric.dataset_meta = META
+    sample = clip(num=3).to_dict()
+    sample['pred_instances']['keypoints'] = np.zeros((2, 13, 2))
+    with pytest.raises(ValueError, match=r'\(2, 13, 2\) .* T x 13 x 2'):
+        metric.process(None, [sample])
+    with pytest.raises(ValueError, match='no sample was evaluated'):
+        metric.evaluate(0)

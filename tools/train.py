@@ -1,0 +1,17 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Train a model: MMPose's tools/train.py with the plugin's checks added."""
+import sys
+
+
+def main() -> int:
+    # Here, so that an unfit stack is reported in one line too.
+    try:
+        from rpstn_mmpose.engine.stock_tools import run_stock_tool
+    except ImportError as error:
+        print(f'tools/train.py: {error}', file=sys.stderr)
+        return 1
+    return run_stock_tool('train')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
