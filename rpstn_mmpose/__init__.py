@@ -1,22 +1,17 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Video pose estimation for MMPose 1.x: importing it registers its parts."""
-import importlib as _importlib
-import importlib.util as _util
-
 from .version import __version__, check_versions
 
+# Before anything that needs the packages it checks.
 check_versions()
 
-from .engine.safe_checkpoint import enable_safe_loading  # noqa: E402
+from . import (datasets, engine, evaluation, models,  # noqa: E402
+               visualization)
 from .recipes import config_path, configs_dir, list_configs  # noqa: E402
 
-enable_safe_loading()
-
-for _name in ('models', 'datasets', 'evaluation', 'engine', 'visualization'):
-    if _util.find_spec(f'{__name__}.{_name}') is not None:
-        _importlib.import_module(f'{__name__}.{_name}')
+engine.enable_safe_loading()
 
 __all__ = [
-    '__version__', 'check_versions', 'config_path', 'configs_dir',
-    'list_configs'
+    '__version__', 'check_versions', 'config_path', 'configs_dir', 'datasets',
+    'engine', 'evaluation', 'list_configs', 'models', 'visualization'
 ]

@@ -78,14 +78,16 @@ def test_config_trains_and_predicts(recipe):
     model = MODELS.build(config.model)
     inputs, sample = make_inputs(config)
     batch = model.data_preprocessor(
-        dict(inputs=[inputs, inputs], data_samples=[sample, sample]),
-        training=True)
+        dict(inputs=[inputs], data_samples=[sample]), training=True)
     losses = model.train()(**batch, mode='loss')
     total = sum(v for k, v in losses.items() if 'loss' in k)
     total.backward()
-    gradients = [p.grad for p in model.parameters()]
     assert torch.isfinite(total)
-    assert all(g is not None and torch.isfinite(g).all() for g in gradients)
+    for name, parameter in model.named_parameters():
+        # MMPose's hourglass of one stack makes a layer that it never uses
+        if '.inters.' not in f'.{name}':
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
     with torch.no_grad():
         result = model.eval()(**batch, mode='predict')[0]
     rows = 1 if inputs.dim() == 3 else 2

@@ -16,8 +16,8 @@ from typing import Dict, List, Optional
 
 warnings.filterwarnings('ignore')  # other packages' deprecations
 
-IMAGE_RECIPE = 'td-hm_tiny_1xb16-5e_synthetic-penn-128x128'
-VIDEO_RECIPE = 'rpstn_tiny_1xb8-5e_synthetic-penn-128x128'
+IMAGE_RECIPE = 'td-hm_tiny_1xb32-4e_synthetic-penn-128x128'
+VIDEO_RECIPE = 'rpstn_tiny_1xb8-4e_synthetic-penn-128x128'
 VIDEO_FPS = 8
 
 

@@ -75,6 +75,7 @@ def load_weights(file: Any, map_location: Any = None) -> Dict[str, Any]:
     if isinstance(file, (str, os.PathLike)):
         open(file, 'rb').close()  # not there, no permission: say so
     try:
+        _refuse_other_archives(file)
         if _torch_extends_weights_only():
             loaded = torch.load(
                 file, map_location=map_location, weights_only=True)
@@ -93,11 +94,8 @@ def load_weights(file: Any, map_location: Any = None) -> Dict[str, Any]:
     return loaded
 
 
-def _load_restricted(file: Any, map_location: Any) -> Any:
-    """Read with torch < 2.6."""
-    from . import restricted_unpickler
-
-    # torch would hand these two kinds to other readers.
+def _refuse_other_archives(file: Any) -> None:
+    # torch hands these two kinds to other readers.
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             if any(item.endswith('constants.pkl')
@@ -107,6 +105,11 @@ def _load_restricted(file: Any, map_location: Any) -> Any:
         raise CheckpointError('it is a tar archive')
     if hasattr(file, 'seek'):
         file.seek(0)
+
+
+def _load_restricted(file: Any, map_location: Any) -> Any:
+    """Read with torch < 2.6."""
+    from . import restricted_unpickler
     return torch.load(
         file, map_location=map_location, pickle_module=restricted_unpickler)
 

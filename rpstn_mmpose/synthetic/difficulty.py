@@ -18,8 +18,8 @@ class Difficulty:
         cropped (float): Probability that a person is too tall for the picture,
             so that some joints are outside.
         motion_speed (float): Factor on the speed of all actions.
-        back_views (float): Probability that a person is seen from behind, where
-            left and right are told apart by little but the missing face.
+        back_views (float): Probability that a person is seen from behind,
+            where little but the missing face tells left from right.
         pan (float): Camera speed in picture widths a frame, at most.
         clutter (float): Things in the background, 1 = about six.
         flicker (float): Relative brightness jitter.
@@ -59,13 +59,13 @@ PRESETS: Dict[str, Difficulty] = {
         ),
         Difficulty(
             name='default',
-            occluder_rate=0.175,
+            occluder_rate=0.14,
             occluder_size=(0.14, 0.30),
             occluder_speed=(0.2, 0.45),
-            distractor=0.12,
-            cropped=0.1,
-            motion_speed=1.0,
-            back_views=0.04,
+            distractor=0.1,
+            cropped=0.06,
+            motion_speed=0.9,
+            back_views=0.03,
             pan=0.012,
             clutter=1.0,
             flicker=0.04,

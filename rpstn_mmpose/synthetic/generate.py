@@ -71,7 +71,8 @@ def generate_penn(
         num_workers (int): Processes, >= 1.
         progress (bool): Whether to show a progress bar.
         num_train, num_test, num_frames, num_test_frames, image_size, seed,
-            difficulty, trajectories, max_frames, pictures: See :class:`GenerateConfig`.
+            difficulty, trajectories, max_frames, pictures: See
+            :class:`GenerateConfig`.
 
     Returns:
         dict: The manifest; ``existed`` tells whether it was there before.

@@ -238,7 +238,7 @@ def _draw_yaw(
         # Seen head-on a push-up shows hardly more than a head.
         side = rng.choice(['left', 'right'])
     centre = {'front': 0.0, 'right': 75.0, 'back': 180.0, 'left': -75.0}[side]
-    spread = 45.0 if side == 'front' else 25.0
+    spread = 35.0 if side == 'front' else 20.0
     return centre + float(rng.uniform(-spread, spread)), str(side)
 
 

@@ -1,13 +1,15 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A toy that trains through mmengine's Runner in milliseconds.
 
-As a script it reads lines ``WORK_DIR EPOCHS SECONDS RESUME`` and, for each,
-trains in a process of its own, which it kills after SECONDS (0: never), and
-prints that process's exit status; its first line is ``ready``. The processes
-are forked, so that the imports are paid for once. Every step appends a line
-``step loss`` to ``WORK_DIR/losses.txt``.
+As a script it reads lines ``WORK_DIR EPOCHS STEPS RESUME`` and, for each,
+trains in a process of its own, which it kills some milliseconds after that
+many steps (0: never), and prints that process's exit status; its first line
+is ``ready``. The processes are forked, so that the imports are paid for once.
+Every step appends a line ``step loss`` to ``WORK_DIR/losses.txt``.
 """
+import itertools
 import os
+import random
 import signal
 import sys
 import time
@@ -24,6 +26,9 @@ from mmengine.runner import Runner
 from torch import nn
 
 import rpstn_mmpose  # noqa: F401
+
+# Two runners of one process may not share a name.
+_NUMBERS = itertools.count()
 
 
 @MODELS.register_module(force=True)
@@ -113,7 +118,7 @@ def toy_runner(work_dir, epochs=2, values=None, **changes) -> Runner:
         randomness=dict(seed=3),
         log_level='WARNING',
         default_scope='mmpose',
-        experiment_name=f'toy_{id(work_dir)}_{epochs}_{np.random.random()}')
+        experiment_name=f'toy_{next(_NUMBERS)}')
     if values is not None:
         settings.update(
             val_dataloader=dict(
@@ -126,9 +131,15 @@ def toy_runner(work_dir, epochs=2, values=None, **changes) -> Runner:
     return Runner(**settings)
 
 
-def train_in_child(work_dir: str, epochs: int, seconds: float,
+def count_steps(work_dir: str) -> int:
+    path = Path(work_dir, 'losses.txt')
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def train_in_child(work_dir: str, epochs: int, steps: int,
                    resume: bool) -> int:
     """Train in a forked process; its exit status, negative if killed."""
+    before = count_steps(work_dir)
     child = os.fork()
     if child == 0:
         status = 1
@@ -142,10 +153,16 @@ def train_in_child(work_dir: str, epochs: int, seconds: float,
             traceback.print_exc()
         finally:
             os._exit(status)
-    if seconds:
-        time.sleep(seconds)
+    ended = 0
+    while steps and not ended and count_steps(work_dir) < before + steps:
+        time.sleep(.002)
+        ended, status = os.waitpid(child, os.WNOHANG)
+    if steps and not ended:
+        # Anywhere in the next step or save.
+        time.sleep(random.uniform(0, .03))
         os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
+    if not ended:
+        status = os.waitpid(child, 0)[1]
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
 
 
@@ -155,5 +172,5 @@ if __name__ == '__main__':
     for line in sys.stdin:
         folder, number, limit, go_on = line.split()
         print(
-            train_in_child(folder, int(number), float(limit), bool(int(go_on))),
+            train_in_child(folder, int(number), int(limit), bool(int(go_on))),
             flush=True)

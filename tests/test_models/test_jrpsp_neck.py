@@ -160,3 +160,19 @@ def test_released_options():
 def test_norm_response_needs_the_norm():
     with pytest.raises(ValueError, match='set both or neither'):
         build(norm_response=True)
+
+
+def test_residual_kernel_starts_as_the_current_features():
+    neck = build(residual_kernel=True)
+    neck.init_weights()
+    prev, heat, cur = (torch.randn(2, n, SIDE, SIDE) for n in (C, K, C))
+    response, _ = neck(prev, heat, cur)
+    torch.testing.assert_close(response, cur)
+
+    plain = build()
+    plain.load_state_dict(neck.state_dict())
+    torch.nn.init.ones_(neck.kernel_generator[-1].norm.weight)
+    torch.nn.init.ones_(plain.kernel_generator[-1].norm.weight)
+    response, _ = neck.eval()(prev, heat, cur)
+    generated, _ = plain.eval()(prev, heat, cur)
+    torch.testing.assert_close(response, generated + cur)

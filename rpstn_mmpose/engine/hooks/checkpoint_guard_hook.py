@@ -59,7 +59,7 @@ def check_checkpoint_matches(model: nn.Module,
         shown = ', '.join(missing[:3]) + (', ...' if missing[3:] else '')
         raise CheckpointError(
             f'{filename} is not a checkpoint of this {who}: it has '
-            f'{len(wanted) - len(missing)} of the model\'s {len(wanted)} '
+            f"{len(wanted) - len(missing)} of the model's {len(wanted)} "
             f'entries ({share:.0%}; {min_matched:.0%} needed), missing '
             f'{shown}. Take the config it was trained with.')
     return share

@@ -8,6 +8,7 @@ from mmcv.cnn import build_norm_layer
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+PAPER_RELATION = dict(type='JointRelationExtractor')
 FIRST_FRAME_NORMS = ('none', 'separate', 'shared')
 
 
@@ -63,8 +64,7 @@ class RelationMixin:
 
     def __init__(self,
                  *args,
-                 relation: Optional[dict] = dict(
-                     type='JointRelationExtractor'),
+                 relation: Optional[dict] = PAPER_RELATION,
                  norm_cfg: Optional[dict] = None,
                  norm_before: bool = False,
                  first_frame_norm: str = 'none',

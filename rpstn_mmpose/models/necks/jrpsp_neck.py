@@ -6,11 +6,13 @@ from typing import Optional, Tuple
 import torch
 import torch.nn as nn
 from mmcv.cnn import ConvModule, build_norm_layer
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, constant_init
 from mmpose.registry import MODELS
 from torch import Tensor
 
 from .dynamic_conv import depthwise_dynamic_conv
+
+BATCH_NORM = dict(type='BN')
 
 
 def jrpsp_kernel_side(side: int) -> int:
@@ -51,6 +53,11 @@ class JRPSPNeck(BaseModule):
         norm_response (bool): Send the response through the shared norm of
             ``feature_norm`` once more, as the released code does for
             Sub-JHMDB. Defaults to ``False``.
+        residual_kernel (bool): Add the generated kernel to the unit impulse
+            and let its last norm start at zero, so that the response starts
+            as the current frame's features and a 1x1 trained on those stays
+            valid. Not in the paper, whose kernel starts at random. Defaults
+            to ``False``.
         init_cfg (dict, optional): See :class:`mmengine.model.BaseModule`.
 
     Raises:
@@ -62,10 +69,11 @@ class JRPSPNeck(BaseModule):
                  in_channels: int,
                  num_joints: int,
                  heatmap_size: Tuple[int, int] = (64, 64),
-                 norm_cfg: dict = dict(type='BN'),
+                 norm_cfg: dict = BATCH_NORM,
                  feature_norm: bool = False,
                  project_features: bool = False,
                  norm_response: bool = False,
+                 residual_kernel: bool = False,
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg=init_cfg)
         if norm_response and not feature_norm:
@@ -86,6 +94,16 @@ class JRPSPNeck(BaseModule):
             build_norm_layer(norm_cfg, in_channels)[1]
             if feature_norm else None)
         self.kernel_generator = self._make_kernel_generator(norm_cfg)
+        self.residual_kernel = residual_kernel
+        impulse = torch.zeros(self.kernel_size)
+        impulse[self.kernel_size[0] // 2, self.kernel_size[1] // 2] = 1
+        self.register_buffer('impulse', impulse, persistent=False)
+
+    def init_weights(self) -> None:
+        """Initialize; a residual kernel starts as the unit impulse."""
+        super().init_weights()
+        if self.residual_kernel:
+            constant_init(self.kernel_generator[-1].norm, val=0, bias=0)
 
     def _kernel_size(self, heatmap_size: Tuple[int, int]) -> Tuple[int, int]:
         """(height, width) of the kernel, or a clear error."""
@@ -139,7 +157,8 @@ class JRPSPNeck(BaseModule):
         aggregated = self.aggregate(torch.cat([feats, heatmaps], dim=1))
         if self.feature_norm is not None:
             aggregated = self.feature_norm(aggregated)
-        return self.kernel_generator(aggregated)
+        kernels = self.kernel_generator(aggregated)
+        return kernels + self.impulse if self.residual_kernel else kernels
 
     def match(self, feats: Tensor, kernels: Tensor) -> Tensor:
         """Match a frame's features with the kernels (Eq. 3).

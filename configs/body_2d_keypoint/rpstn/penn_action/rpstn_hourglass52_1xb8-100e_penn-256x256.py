@@ -11,3 +11,6 @@ model = dict(
     image_pretrained=dict(
         checkpoint='https://download.openmmlab.com/mmpose/top_down/hourglass/'
         'hourglass52_mpii_256x256-ae358435_20200812.pth'))
+
+# MMPose's hourglass of one stack has a layer that it never uses
+find_unused_parameters = True
