@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 import mmpose
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import CheckpointLoader
 
@@ -58,6 +59,7 @@ def run_stock_tool(name: str) -> int:
         def merge_and_check(cfg: Config, args) -> Config:
             cfg = merge_args(cfg, args)
             check_config(cfg)
+            join_cpu_processes(cfg)
             return cfg
 
         tool.merge_args = merge_and_check
@@ -75,6 +77,24 @@ def check_config(cfg: Config) -> None:
     check_work_dir(cfg)
     check_load_from(cfg)
     add_checkpoint_guard(cfg)
+
+
+def join_cpu_processes(cfg: Config) -> None:
+    """Let ``torchrun`` work where there is no GPU.
+
+    mmengine asks for a CUDA device in every launched process, and again when
+    it wraps the model; a process group that exists already and a wrapper
+    named in the config keep it from both.
+    """
+    if cfg.get('launcher') != 'pytorch' or torch.cuda.is_available():
+        return
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    if cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False))
 
 
 def check_work_dir(cfg: Config) -> None:

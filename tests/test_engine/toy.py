@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -143,7 +144,6 @@ def train_in_child(work_dir: str, epochs: int, steps: int,
     child = os.fork()
     if child == 0:
         status = 1
-        os.dup2(2, 1)  # logs go elsewhere than the answers
         try:
             runner = toy_runner(work_dir, epochs, resume=resume)
             runner.register_hook(LossLog())
@@ -168,9 +168,14 @@ def train_in_child(work_dir: str, epochs: int, steps: int,
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    print('ready', flush=True)
+    answers = os.fdopen(os.dup(1), 'w', buffering=1)
+    os.dup2(2, 1)  # mmengine logs to stdout
+    with tempfile.TemporaryDirectory() as scratch:
+        # torch imports more at the first step.
+        toy_runner(scratch, epochs=1).train()
+    print('ready', file=answers)
     for line in sys.stdin:
         folder, number, limit, go_on = line.split()
         print(
             train_in_child(folder, int(number), int(limit), bool(int(go_on))),
-            flush=True)
+            file=answers)

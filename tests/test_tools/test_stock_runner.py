@@ -43,7 +43,7 @@ def trained(tmp_path_factory):
     """Both stages for an epoch by ``mim train``, away from the checkout."""
     folder = tmp_path_factory.mktemp('elsewhere')
     generate_penn(folder / 'data', **DATA, progress=False)
-    options = ['train_cfg.max_epochs=1', 'env_cfg.dist_cfg.backend=gloo']
+    options = ['train_cfg.max_epochs=1']
     for loader in ('train', 'val', 'test'):
         options += [
             f'{loader}_dataloader.dataset.data_root=data',
