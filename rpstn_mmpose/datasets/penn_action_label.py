@@ -42,6 +42,23 @@ class PennLabel(NamedTuple):
     repairs: Counter
 
 
+def is_placeholder(x: np.ndarray, y: np.ndarray,
+                   visible: np.ndarray) -> np.ndarray:
+    """Tell which entries of a label stand for joints nobody annotated.
+
+    Args:
+        x: Float, 1-based pixels.
+        y: The same shape.
+        visible: The same shape, bool.
+
+    Returns:
+        np.ndarray: Bool; invisible, on the diagonal and at the corner (see
+        ``PLACEHOLDER_LIMIT``).
+    """
+    corner = (x >= 0) & (x < PLACEHOLDER_LIMIT)
+    return ~visible & (np.abs(x - y) < 1e-6) & corner
+
+
 def _load(data: bytes, path: str) -> dict:
     try:
         mat = loadmat(io.BytesIO(data))
@@ -179,8 +196,7 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
     x, y = (mat[key].astype(np.float64) for key in ('x', 'y'))
     visible = mat['visibility'] > 0
     finite = np.isfinite(x) & np.isfinite(y)
-    placeholder = ~visible & (np.abs(x - y) < 1e-6) & (x < PLACEHOLDER_LIMIT)
-    placeholder &= x >= 0
+    placeholder = is_placeholder(x, y, visible)
     labeled = finite & ~placeholder
     visible = visible & finite
     keypoints = np.stack([x, y], axis=-1) - 1

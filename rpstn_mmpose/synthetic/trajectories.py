@@ -10,6 +10,7 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.ndimage import gaussian_filter1d
 
+from ..datasets.penn_action_label import is_placeholder
 from .penn_writer import PENN_ORDER
 from .skeleton import PENN_JOINTS
 
@@ -162,10 +163,10 @@ def annotated_joints(joints: np.ndarray, seen: np.ndarray) -> np.ndarray:
         seen (np.ndarray): n x 13 bool.
 
     Returns:
-        np.ndarray: n x 13 bool. False for placeholders, (1, 1) or (0, 0) with
-        visibility 0, and for numbers that are not finite.
+        np.ndarray: n x 13 bool. False for what stands for a joint that was
+        not annotated, and for numbers that are not finite.
     """
-    placeholder = ~seen & (joints <= 1).all(axis=-1)
+    placeholder = is_placeholder(joints[..., 0], joints[..., 1], seen)
     return np.isfinite(joints).all(axis=-1) & ~placeholder
 
 

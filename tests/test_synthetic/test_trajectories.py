@@ -77,10 +77,12 @@ def test_stature_from_limb_lengths(tmp_path):
 
 
 def test_placeholders_are_not_annotations():
-    joints = np.array([[[1, 1], [0, 0], [1, 1], [5, 5], [np.nan, 3]]])
-    seen = np.array([[False, False, True, False, True]])
+    joints = np.array(
+        [[[1, 1], [0, 0], [1.52, 1.52], [1, 1], [5, 5], [1, 2], [np.nan, 3]]]
+    )
+    seen = np.array([[False, False, False, True, False, False, True]])
     assert annotated_joints(joints.astype(float), seen).tolist() == [
-        [False, False, True, True, False]
+        [False, False, False, True, True, True, False]
     ]
 
 
