@@ -20,6 +20,9 @@ register_all_modules()
 ROOT = Path(__file__).resolve().parents[1] / 'configs'
 RECIPES = sorted(p.relative_to(ROOT) for p in ROOT.rglob('*.py')
                  if '_base_' not in p.parts)
+TRACKS = ROOT / 'body_2d_keypoint/rpstn/synthetic_penn_tracks'
+SUFFIX = '3e_synthetic-penn-tracks-128x128.py'
+VARIANTS = sorted(p.name for p in TRACKS.glob('*.py'))
 NUM_JOINTS = 13
 
 
@@ -107,6 +110,66 @@ def test_pipelines_build_and_codec_is_shared(recipe):
     assert config.test_dataloader.dataset.pipeline == config.val_pipeline
     milestones = config.param_scheduler[-1]
     assert milestones.end == config.train_cfg.max_epochs
+
+
+@pytest.mark.parametrize('name', VARIANTS, ids=lambda n: n.split('_1xb')[0])
+def test_ablations_differ_in_what_they_name_alone(name):
+    """Same schedule, data, test clips and start; frames a batch about 40."""
+    base = Config.fromfile(TRACKS / f'rpstn_tiny_1xb8-{SUFFIX}')
+    variant = Config.fromfile(TRACKS / name)
+    recipe, batch_size = name[:-len(f'-{SUFFIX}')].split('_1xb')
+    changed = {key for key in {*base, *variant}
+               if base.get(key) != variant.get(key)}
+    if recipe == 'rpstn_tiny':
+        expected = set()
+    elif recipe in ('rpstn_tiny-t7', 'rpstn_tiny-t10'):
+        expected = {'train_dataloader'}
+    elif recipe == 'rpstn_tiny-occ':
+        expected = {'train_dataloader', 'train_pipeline'}
+    elif recipe.endswith('-occ'):
+        expected = {'train_dataloader', 'train_pipeline', 'model'}
+    else:
+        expected = {'model'}
+    assert changed == expected
+    assert variant.model.image_pretrained == base.model.image_pretrained
+    loader = variant.train_dataloader
+    assert loader.batch_size == int(batch_size)
+    assert 40 <= loader.batch_size * loader.dataset.clip_length <= 42
+    weights = [step.get('occluded_weight', 0) for step in
+               loader.dataset.pipeline if step.type == 'GenerateClipTarget']
+    assert weights == [1 if recipe.endswith('-occ') else 0]
+
+
+@pytest.mark.parametrize('recipe', [
+    'rpstn_tiny', 'rpstn_tiny-wo-jrpsp', 'rpstn_tiny-wo-both',
+    'rpstn_tiny-cat', 'rpstn_tiny-no-init'
+])
+def test_ablations_start_from_the_image_model(recipe, tmp_path):
+    """With and without an initializer. What starts without relation, norm
+    and recurrence says of each frame what the image model says of it."""
+    stage_1 = next(r for r in RECIPES if r.name.startswith('td-hm_tiny_'))
+    torch.manual_seed(0)
+    image_model = MODELS.build(load(stage_1).model)
+    image_model.init_weights()
+    checkpoint = tmp_path / 'image_model.pth'
+    torch.save(dict(state_dict=image_model.state_dict()), checkpoint)
+
+    config = Config.fromfile(TRACKS / f'{recipe}_1xb8-{SUFFIX}').model
+    config.image_pretrained.checkpoint = str(checkpoint)
+    model = MODELS.build(config)
+    model.init_weights()
+    clip = torch.randn(2, 3, 3, 128, 128)
+    with torch.no_grad():
+        expected = image_model.eval()(
+            clip.flatten(0, 1), None, mode='tensor').unflatten(0, (2, 3))
+        got = model.eval()(clip, None, mode='tensor')
+        of_features = model.head.pseudo_heatmaps(
+            (model.extract_feat(clip).flatten(0, 1), )).unflatten(0, (2, 3))
+    torch.testing.assert_close(of_features, expected)
+    if recipe == 'rpstn_tiny-wo-both':
+        torch.testing.assert_close(got, expected)
+    if recipe in ('rpstn_tiny', 'rpstn_tiny-cat'):
+        torch.testing.assert_close(got[:, 0], expected[:, 0])
 
 
 def test_parameter_counts():

@@ -176,3 +176,67 @@ def test_residual_kernel_starts_as_the_current_features():
     response, _ = neck.eval()(prev, heat, cur)
     generated, _ = plain.eval()(prev, heat, cur)
     torch.testing.assert_close(response, generated + cur)
+
+
+@pytest.mark.parametrize('num_convs', [3, 4, 5])
+def test_num_convs_equals_functional_restatement(num_convs):
+    """Three convolutions with pooling, whatever follows them without; all
+    but the last with ReLU."""
+    neck = build(num_convs=num_convs).eval()
+    convs = [m for m in neck.kernel_generator.modules()
+             if isinstance(m, torch.nn.Conv2d)]
+    norms = [m for m in neck.kernel_generator.modules()
+             if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(convs) == len(norms) == num_convs
+    for norm in norms:
+        torch.nn.init.uniform_(norm.weight)
+        torch.nn.init.uniform_(norm.running_mean)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    prev, heat = (torch.randn(2, n, SIDE, SIDE) for n in (C, K))
+    x = neck.aggregate(torch.cat([prev, heat], 1))
+    sides = []
+    for number, (conv, norm) in enumerate(zip(convs, norms), start=1):
+        x = torch.nn.functional.conv2d(
+            x, conv.weight, padding=0 if number == 1 else 1)
+        mean, var, gamma, beta = (
+            value[:, None, None] for value in (norm.running_mean,
+                                               norm.running_var, norm.weight,
+                                               norm.bias))
+        x = (x - mean) / (var + 1e-5).sqrt() * gamma + beta
+        if number < num_convs:
+            x = x.clamp(min=0)
+        if number <= 3:
+            x = torch.nn.functional.max_pool2d(x, 2)
+        sides.append(x.shape[-1])
+    assert sides == [15, 7, 3, 3, 3][:num_convs]
+    assert (x < 0).any()
+    torch.testing.assert_close(neck.make_kernels(prev, heat), x)
+
+
+def test_names_of_num_convs_4():
+    """Checkpoints of JRPSP name their layers so."""
+    names = {n for n in build().state_dict() if n.endswith('conv.weight')}
+    assert names == {
+        f'kernel_generator.{i}.conv.weight' for i in (0, 2, 4, 6)
+    }
+    assert names < set(build(num_convs=5).state_dict())
+
+
+@pytest.mark.parametrize('num_convs', [3, 4, 5])
+@pytest.mark.parametrize('training', [False, True])
+def test_residual_kernel_of_num_convs_starts_as_the_impulse(
+        num_convs, training):
+    neck = build(residual_kernel=True, num_convs=num_convs)
+    neck.init_weights()
+    neck.train(training)
+    prev, heat = (torch.randn(2, n, SIDE, SIDE) for n in (C, K))
+    impulse = torch.zeros(2, C, 3, 3)
+    impulse[..., 1, 1] = 1
+    assert torch.equal(neck.make_kernels(prev, heat), impulse)
+
+
+@pytest.mark.parametrize('num_convs', [2, 6, 0, None])
+def test_num_convs_refuses(num_convs):
+    with pytest.raises(
+            ValueError, match=r'JRPSPNeck: num_convs must be .*\(3, 4, 5\)'):
+        build(num_convs=num_convs)

@@ -11,8 +11,8 @@ import pytest
 import rpstn_mmpose
 from rpstn_mmpose.synthetic import generate_penn
 
-IMAGE = rpstn_mmpose.config_path('td-hm_tiny_1xb32-4e_synthetic-penn-128x128')
-VIDEO = rpstn_mmpose.config_path('rpstn_tiny_1xb8-4e_synthetic-penn-128x128')
+IMAGE = rpstn_mmpose.config_path('td-hm_tiny_1xb16-1e_synthetic-penn-128x128')
+VIDEO = rpstn_mmpose.config_path('rpstn_tiny_1xb8-1e_synthetic-penn-128x128')
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 SCRIPTS = Path(sys.executable).parent
 # 7 frames a video and clips of 5: every video's last window is moved back;

@@ -13,6 +13,8 @@ from torch import Tensor
 from .dynamic_conv import depthwise_dynamic_conv
 
 BATCH_NORM = dict(type='BN')
+NUM_CONVS = (3, 4, 5)
+NUM_POOLINGS = 3
 
 
 def jrpsp_kernel_side(side: int) -> int:
@@ -58,11 +60,17 @@ class JRPSPNeck(BaseModule):
             as the current frame's features and a 1x1 trained on those stays
             valid. Not in the paper, whose kernel starts at random. Defaults
             to ``False``.
+        num_convs (int): 3x3 convolutions of the kernel generator, 3 to 5.
+            Pooling follows the first three; the last one has no activation.
+            4 is JRPSP; 3 is the propagator of `DKD
+            <https://arxiv.org/abs/1908.09216>`_ as the RPSTN paper compares
+            it; 5 has one more at the size of the kernel. Defaults to 4.
         init_cfg (dict, optional): See :class:`mmengine.model.BaseModule`.
 
     Raises:
         ValueError: If ``heatmap_size`` does not lead to a kernel with odd
-            sides, or ``norm_response`` is set without ``feature_norm``.
+            sides, ``norm_response`` is set without ``feature_norm``, or
+            ``num_convs`` is not 3, 4 or 5.
     """
 
     def __init__(self,
@@ -74,12 +82,16 @@ class JRPSPNeck(BaseModule):
                  project_features: bool = False,
                  norm_response: bool = False,
                  residual_kernel: bool = False,
+                 num_convs: int = 4,
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg=init_cfg)
         if norm_response and not feature_norm:
             raise ValueError(
                 f'{self.__class__.__name__}: norm_response=True uses the '
                 'norm that feature_norm=True makes; set both or neither')
+        if num_convs not in NUM_CONVS:
+            raise ValueError(f'{self.__class__.__name__}: num_convs must be '
+                             f'one of {NUM_CONVS}, but got {num_convs!r}')
         self.in_channels = in_channels
         self.num_joints = num_joints
         self.heatmap_size = tuple(heatmap_size)
@@ -93,7 +105,8 @@ class JRPSPNeck(BaseModule):
         self.feature_norm = (
             build_norm_layer(norm_cfg, in_channels)[1]
             if feature_norm else None)
-        self.kernel_generator = self._make_kernel_generator(norm_cfg)
+        self.kernel_generator = self._make_kernel_generator(
+            num_convs, norm_cfg)
         self.residual_kernel = residual_kernel
         impulse = torch.zeros(self.kernel_size)
         impulse[self.kernel_size[0] // 2, self.kernel_size[1] // 2] = 1
@@ -103,7 +116,9 @@ class JRPSPNeck(BaseModule):
         """Initialize; a residual kernel starts as the unit impulse."""
         super().init_weights()
         if self.residual_kernel:
-            constant_init(self.kernel_generator[-1].norm, val=0, bias=0)
+            last = [layer for layer in self.kernel_generator
+                    if isinstance(layer, ConvModule)][-1]
+            constant_init(last.norm, val=0, bias=0)
 
     def _kernel_size(self, heatmap_size: Tuple[int, int]) -> Tuple[int, int]:
         """(height, width) of the kernel, or a clear error."""
@@ -121,27 +136,22 @@ class JRPSPNeck(BaseModule):
                 f'sides near it that work: {sorted(close)}')
         return sides
 
-    def _make_kernel_generator(self, norm_cfg: dict) -> nn.Sequential:
+    def _make_kernel_generator(self, num_convs: int,
+                               norm_cfg: dict) -> nn.Sequential:
         """(B, C, h, w) -> (B, C, kh, kw)."""
         layers = []
-        for padding in (0, 1, 1):
-            layers += [
+        for stage in range(num_convs):
+            activation = {} if stage < num_convs - 1 else dict(act_cfg=None)
+            layers.append(
                 ConvModule(
                     self.in_channels,
                     self.in_channels,
                     kernel_size=3,
-                    padding=padding,
-                    norm_cfg=norm_cfg),
-                nn.MaxPool2d(2)
-            ]
-        layers.append(
-            ConvModule(
-                self.in_channels,
-                self.in_channels,
-                kernel_size=3,
-                padding=1,
-                norm_cfg=norm_cfg,
-                act_cfg=None))
+                    padding=0 if stage == 0 else 1,
+                    norm_cfg=norm_cfg,
+                    **activation))
+            if stage < NUM_POOLINGS:
+                layers.append(nn.MaxPool2d(2))
         return nn.Sequential(*layers)
 
     def make_kernels(self, feats: Tensor, heatmaps: Tensor) -> Tensor:

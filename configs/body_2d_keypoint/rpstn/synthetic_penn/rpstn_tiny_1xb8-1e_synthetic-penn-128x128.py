@@ -1,7 +1,7 @@
 _base_ = ['../penn_action/rpstn_res50_1xb8-100e_penn-256x256.py']
 
 # runtime
-train_cfg = dict(max_epochs=4, val_interval=4)
+train_cfg = dict(max_epochs=1, val_interval=1)
 
 # optimizer; the parts that stage 1 trained move more slowly
 optim_wrapper = dict(
@@ -19,8 +19,8 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=4,
-        T_max=4,
+        end=1,
+        T_max=1,
         eta_min=2e-5,
         by_epoch=True,
         convert_to_iter_based=True)
@@ -60,11 +60,12 @@ model = dict(
     head=dict(in_channels=32, decoder=codec),
     # the image model that stage 1 trained on the same joints
     image_pretrained=dict(
-        _delete_=True, checkpoint='work_dirs/demo/sbl_tiny/epoch_4.pth'),
+        _delete_=True, checkpoint='work_dirs/demo/sbl_tiny/epoch_1.pth'),
     train_cfg=dict(
         compute_acc=False,
         initializer_gradient=False,
-        initializer_loss_weight=1.0))
+        initializer_loss_weight=1.0),
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True))
 
 # pipelines
 train_pipeline = [
@@ -100,10 +101,12 @@ val_pipeline = [
 data_root = 'data/synthetic_penn/'
 train_dataloader = dict(
     batch_size=8,
-    num_workers=1,
+    num_workers=0,
+    persistent_workers=False,
     dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=16,
-    num_workers=1,
+    num_workers=0,
+    persistent_workers=False,
     dataset=dict(data_root=data_root, pipeline=val_pipeline))
 test_dataloader = val_dataloader
