@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1] / 'configs'
 RECIPES = sorted(p.relative_to(ROOT) for p in ROOT.rglob('*.py')
                  if '_base_' not in p.parts)
 TRACKS = ROOT / 'body_2d_keypoint/rpstn/synthetic_penn_tracks'
-SUFFIX = '3e_synthetic-penn-tracks-128x128.py'
+SUFFIX = '1e_synthetic-penn-tracks-128x128.py'
 VARIANTS = sorted(p.name for p in TRACKS.glob('*.py'))
 NUM_JOINTS = 13
 

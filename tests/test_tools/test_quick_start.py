@@ -4,8 +4,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from .load_tool import load_tool
 
 SCRIPT = Path(__file__).resolve().parents[2] / 'tools/quick_start.py'
 
@@ -41,6 +44,17 @@ def test_results_and_second_call(tmp_path):
     assert again.stdout.strip().splitlines()[-1] == last
     log = (tmp_path / 'demo/rpstn_tiny/log.txt').read_text()
     assert log.count('Epoch(train)') <= 1  # nothing was trained twice
+
+
+def test_whole_budget_counts_frame_passes():
+    """1 epoch of stage 1; 3 epochs of 5 frames and 1 more frame a clip are
+    3.6 epochs; a part of an epoch counts as one, in the baseline's favour."""
+    tool = load_tool('quick_start.py')
+    image = SimpleNamespace(train_cfg=SimpleNamespace(max_epochs=1))
+    clips = SimpleNamespace(dataset=SimpleNamespace(clip_length=5))
+    video = SimpleNamespace(
+        train_cfg=SimpleNamespace(max_epochs=3), train_dataloader=clips)
+    assert tool.whole_budget_epochs(image, video) == 1 + 4
 
 
 def test_unwritable_folder_is_one_line(tmp_path):

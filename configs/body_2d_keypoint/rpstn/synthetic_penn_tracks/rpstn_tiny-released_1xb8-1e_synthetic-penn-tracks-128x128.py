@@ -1,4 +1,4 @@
-_base_ = ['./rpstn_tiny_1xb8-3e_synthetic-penn-tracks-128x128.py']
+_base_ = ['./rpstn_tiny_1xb8-1e_synthetic-penn-tracks-128x128.py']
 
 # model settings; the arithmetic of the authors' code (docs/conventions.md).
 # The normalized input, which the weights of stage 1 expect, and the kernel

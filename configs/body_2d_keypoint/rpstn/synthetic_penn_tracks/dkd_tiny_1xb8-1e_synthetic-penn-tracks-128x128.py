@@ -1,4 +1,4 @@
-_base_ = ['./rpstn_tiny_1xb8-3e_synthetic-penn-tracks-128x128.py']
+_base_ = ['./rpstn_tiny_1xb8-1e_synthetic-penn-tracks-128x128.py']
 
 # model settings; DKD as RPSTN's paper compares it: its propagator has three
 # convolutions, and no relation follows. DKD's own paper also trains against

@@ -1,4 +1,4 @@
-_base_ = ['./rpstn_tiny_1xb8-3e_synthetic-penn-tracks-128x128.py']
+_base_ = ['./rpstn_tiny_1xb8-1e_synthetic-penn-tracks-128x128.py']
 
 # data loaders; 4 x 10 frames a batch, where the base has 8 x 5. Only training
 # changes: the test clips stay those of the base.
