@@ -1,7 +1,8 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from .data_preprocessors import ClipDataPreprocessor
 from .heads import JREHead, RelationMixin
-from .necks import DeconvNeck, JRPSPNeck, MemoryJRPSPNeck
+from .memories import GatedHeatmapMemory
+from .necks import DeconvNeck, JRPSPNeck
 from .pose_estimators import ClipState, VideoTopdownPoseEstimator
 from .relation import (ConvRefinement, JointRelationExtractor,
                        NonLocalRelation, RelationSequence,
@@ -9,7 +10,7 @@ from .relation import (ConvRefinement, JointRelationExtractor,
 
 __all__ = [
     'ClipDataPreprocessor', 'ClipState', 'ConvRefinement', 'DeconvNeck',
-    'JREHead', 'JRPSPNeck', 'JointRelationExtractor', 'MemoryJRPSPNeck',
+    'GatedHeatmapMemory', 'JREHead', 'JRPSPNeck', 'JointRelationExtractor',
     'NonLocalRelation', 'RelationMixin', 'RelationSequence',
     'SkeletonGraphRelation', 'VideoTopdownPoseEstimator'
 ]

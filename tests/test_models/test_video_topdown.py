@@ -105,6 +105,25 @@ def test_without_neck_is_the_per_frame_model():
         torch.testing.assert_close(got[:, t], model.head((feats, )))
 
 
+def test_memory_completes_every_frame_but_the_first():
+    """Each frame's heatmaps are blended with what came out of the frame
+    before, and the recurrence goes on with the blend."""
+    memory = dict(type='GatedHeatmapMemory', num_joints=NUM_JOINTS)
+    model, inputs = build(memory=memory), clips(length=3)
+    got = model(inputs, None, mode='tensor')
+    feats = model.extract_feat(inputs)
+    first = model.initial_heatmaps(inputs)[:, 0]
+    heatmaps, state = model.start(feats[:, 0], first)
+    torch.testing.assert_close(got[:, 0], heatmaps)
+    for t in (1, 2):
+        response, _ = model.neck(feats[:, t - 1], heatmaps, feats[:, t])
+        plain = model.head((response, ))
+        heatmaps = model.memory(plain, heatmaps)
+        assert not torch.allclose(heatmaps, plain)
+        torch.testing.assert_close(
+            got[:, t], heatmaps, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize('backbone,feature_neck,channels', [
     (dict(type='ResNet', depth=50, stem_channels=8, base_channels=8), True,
      8),
@@ -312,6 +331,11 @@ def test_output_heatmaps():
 @pytest.mark.parametrize('overrides,message', [
     (dict(initializer='cat'), 'initializer must be'),
     (dict(neck=None), "initializer must be 'features'"),
+    (dict(
+        neck=None,
+        initializer='features',
+        memory=dict(type='GatedHeatmapMemory', num_joints=NUM_JOINTS)),
+     'memory needs a temporal neck'),
     (dict(train_cfg=dict(stop_gradient=True)), 'unknown train_cfg'),
     (dict(train_cfg=dict(initializer_loss_frames='last')), "'first' or"),
     (dict(

@@ -65,6 +65,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             frame's own features through the head's 1x1. ``'none'`` starts
             the recurrence from empty heatmaps and matches the first frame
             with itself. Defaults to ``'features'``.
+        memory (dict, optional): Completes the head's heatmaps with those of
+            the frame before, e.g. ``GatedHeatmapMemory``. ``None`` (the
+            paper): the heatmaps are the head's.
         image_pretrained (dict, optional): Arguments of
             :func:`~rpstn_mmpose.models.utils.load_image_pretrained`: the
             image model that extractor, initializer and 1x1 start from.
@@ -98,6 +101,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
                  neck: Optional[dict] = None,
                  feature_neck: Optional[dict] = None,
                  initializer: Union[dict, str] = 'features',
+                 memory: Optional[dict] = None,
                  image_pretrained: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
                  test_cfg: Optional[dict] = None,
@@ -123,6 +127,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             raise ValueError(f'{name}: without a temporal neck every frame '
                              'comes from its own features, so initializer '
                              f"must be 'features', but got {initializer!r}")
+        if neck is None and memory is not None:
+            raise ValueError(f'{name}: memory needs a temporal neck; without '
+                             'one there is no frame before')
         if train_cfg['initializer_loss_weight'] and not separate:
             raise ValueError(f'{name}: initializer_loss_weight needs an '
                              'initializer network of its own')
@@ -140,6 +147,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         self.start_from = 'initializer' if separate else initializer
         if separate:
             self.initializer = MODELS.build(initializer)
+        self.memory = MODELS.build(memory) if memory is not None else None
         self.image_pretrained = image_pretrained
 
     def init_weights(self) -> None:
@@ -207,6 +215,8 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             prev_heatmaps = prev_heatmaps.detach()
         response, feats = self.neck(state.feats, prev_heatmaps, feats)
         heatmaps = self.head((response, ))
+        if self.memory is not None:
+            heatmaps = self.memory(heatmaps, prev_heatmaps)
         return heatmaps, ClipState(feats, heatmaps)
 
     def initial_heatmaps(self, inputs: Tensor) -> Optional[Tensor]:
