@@ -1,3 +1,3 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from .functional import *  # noqa: F401, F403
-from .metrics import ClipPCK, PerFrameMetric  # noqa: F401
+from .metrics import ClipPCK, CocoSubmission, PerFrameMetric  # noqa: F401
