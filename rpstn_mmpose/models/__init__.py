@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from .data_preprocessors import ClipDataPreprocessor
-from .heads import JREHead, RelationMixin
-from .memories import GatedHeatmapMemory
+from .heads import JRECPMHead, JREHead, JREViPNASHead, RelationMixin
+from .memories import GatedHeatmapMemory, RecursiveHeatmapMean
 from .necks import DeconvNeck, JRPSPNeck
 from .pose_estimators import ClipState, VideoTopdownPoseEstimator
 from .relation import (ConvRefinement, JointRelationExtractor,
@@ -10,7 +10,9 @@ from .relation import (ConvRefinement, JointRelationExtractor,
 
 __all__ = [
     'ClipDataPreprocessor', 'ClipState', 'ConvRefinement', 'DeconvNeck',
-    'GatedHeatmapMemory', 'JREHead', 'JRPSPNeck', 'JointRelationExtractor',
-    'NonLocalRelation', 'RelationMixin', 'RelationSequence',
-    'SkeletonGraphRelation', 'VideoTopdownPoseEstimator'
+    'GatedHeatmapMemory', 'JRECPMHead', 'JREHead', 'JREViPNASHead',
+    'JRPSPNeck', 'JointRelationExtractor', 'NonLocalRelation',
+    'RecursiveHeatmapMean', 'RelationMixin', 'RelationSequence',
+    'SkeletonGraphRelation',
+    'VideoTopdownPoseEstimator'
 ]

@@ -21,7 +21,9 @@ def test_what_goes_through_the_parts_is_recorded():
     model = MODELS.build(tiny_video_model(memory=memory))
     model.init_weights()
     clip = torch.randint(0, 255, (3, 3, 64, 64), dtype=torch.uint8)
-    batch = dict(inputs=[clip, clip], data_samples=[PoseDataSample(), PoseDataSample()])
+    batch = dict(
+        inputs=[clip, clip],
+        data_samples=[PoseDataSample(), PoseDataSample()])
     records = probe.run_and_record(model.eval(), batch)
     assert {k: len(v) for k, v in records.items()} == dict(
         relation=3, kernels=2, gates=2)

@@ -1,5 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from .jre_cpm_head import JRECPMHead
 from .jre_head import JREHead
+from .jre_vipnas_head import JREViPNASHead
 from .relation_mixin import RelationMixin
 
-__all__ = ['JREHead', 'RelationMixin']
+__all__ = ['JRECPMHead', 'JREHead', 'JREViPNASHead', 'RelationMixin']

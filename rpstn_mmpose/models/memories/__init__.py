@@ -1,4 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from .gated_heatmap_memory import GatedHeatmapMemory
+from .recursive_heatmap_mean import RecursiveHeatmapMean
 
-__all__ = ['GatedHeatmapMemory']
+__all__ = ['GatedHeatmapMemory', 'RecursiveHeatmapMean']
