@@ -2,5 +2,9 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .train_only_hook import TrainOnlyHook
 
-__all__ = ['AtomicCheckpointHook', 'ChannelsLastHook', 'CheckpointGuardHook']
+__all__ = [
+    'AtomicCheckpointHook', 'ChannelsLastHook', 'CheckpointGuardHook',
+    'TrainOnlyHook'
+]
