@@ -115,6 +115,22 @@ def test_real_sample_passes_the_recipes_pipelines(path, sample):
         'test_coco.json')
 
 
+@pytest.mark.parametrize('path', RECIPES, ids=lambda p: p.stem)
+def test_every_recipe_is_evaluated(path, sample, tmp_path):
+    """Full size, three persons, flip test, CocoMetric; nothing is trained,
+    so that a score of about nothing is right."""
+    if 'ViTPose' in path.name:
+        pytest.importorskip(
+            'mmpretrain', reason='the ViTPose recipes take their backbone '
+            'from mmpretrain; pip install mmpretrain')
+    config = on_sample(path, sample)
+    config.test_dataloader.dataset.indices = 3
+    config.test_dataloader.batch_size = 3
+    metrics = make_runner(config, tmp_path).test()
+    assert 0 <= metrics['coco/AP'] < 0.1
+    assert 0 <= metrics['coco/AR'] < 0.1
+
+
 def test_runner_scores_the_sample(sample, tmp_path):
     """Detections, flip test, CocoMetric: all the recipe's own."""
     config = make_tiny(on_sample(SBL, sample, detections=True))
