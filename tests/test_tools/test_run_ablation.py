@@ -184,6 +184,43 @@ def test_what_a_run_is_given(tmp_path, fake, data, configs):
     assert jobs[1]['started_from'] is None
 
 
+def test_changes_are_rows_of_their_own(tmp_path, fake, data, configs):
+    run(tmp_path, data, configs[1], '--seeds', '0', '--change', 'fast',
+        'optim_wrapper.optimizer.lr=0.25', 'train_cfg.max_epochs=1',
+        '--change', 'cold', 'model.memory=None')
+    assert calls(fake) == ['second 0', 'second+fast 0', 'second+cold 0']
+    given = {
+        name: Config.fromfile(tmp_path / 'out' / name / 'seed0/config.py')
+        for name in ('second', 'second+fast', 'second+cold')
+    }
+    rates = [cfg.optim_wrapper.optimizer.lr for cfg in given.values()]
+    assert rates[1] == 0.25
+    assert rates[0] == rates[2] != 0.25
+    assert ['memory' in cfg.model for cfg in given.values()
+            ] == [False, False, True]
+
+
+@pytest.mark.parametrize('change, message', [
+    (['lr=1'], 'takes a label and then settings'),
+    (['a/b', 'lr=1'], 'takes a label and then settings'),
+    (['fast'], 'takes a label and then settings'),
+    (['fast', 'lr'], 'settings are KEY=VALUE'),
+    (['fast', 'lr=1', '--change', 'fast', 'lr=2'], 'given twice'),
+])
+def test_change_that_cannot_be_read(tmp_path, data, configs, capsys, change,
+                                    message):
+    with pytest.raises(SystemExit) as error:
+        run(tmp_path, data, configs[0], '--change', *change)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_change_that_the_config_does_not_take(tmp_path, data, configs):
+    assert 'does not take' in error_of(
+        configs[0], '--data-root', str(data), '--change', 'x',
+        'train_dataloader.dataset.pipeline.99.type=LoadClip')
+
+
 def test_second_call_trains_nothing(tmp_path, fake, data, configs, capsys):
     run(tmp_path, data, configs[1], '--seeds', '0')
     assert calls(fake) == ['second 0']

@@ -18,7 +18,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 # Before the packages that warn of others' deprecations are imported.
 warnings.filterwarnings('ignore')
 
-from mmengine.config import Config  # noqa: E402
+from mmengine.config import Config, DictAction  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 import rpstn_mmpose  # noqa: E402
@@ -41,6 +41,27 @@ LOG = 'log.txt'
 
 class RunFailed(Exception):
     """A run that could not be finished; the others go on."""
+
+
+class Change(DictAction):
+    """Collects ``--change LABEL KEY=VALUE ...`` as (label, settings)."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        label, *settings = values
+        changes = getattr(namespace, self.dest)
+        if '=' in label or '/' in label or not settings:
+            parser.error(f'{option_string} takes a label and then settings, '
+                         f'KEY=VALUE, but got {" ".join(values)}')
+        if any(label == other for other, _ in changes):
+            parser.error(f'{option_string} {label} is given twice')
+        one = argparse.Namespace()
+        try:
+            super().__call__(parser, one, settings, option_string)
+        except ValueError:
+            parser.error(f'{option_string} {label}: settings are KEY=VALUE, '
+                         f'but got {" ".join(settings)}')
+        setattr(namespace, self.dest,
+                [*changes, (label, getattr(one, self.dest))])
 
 
 class Run(NamedTuple):
@@ -77,6 +98,11 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         'configs', nargs='*', metavar='CONFIG',
         help='config files, or names of recipes of this package')
+    parser.add_argument(
+        '--change', action=Change, nargs='+', default=[], dest='changes',
+        metavar=('LABEL', 'KEY=VALUE'),
+        help='also run each config with these settings, as CONFIG+LABEL; '
+        'give it once for every change')
     parser.add_argument(
         '--seeds', nargs='+', type=int, metavar='SEED',
         help='of the trainings (default: 0 1 2; with --report-only all)')
@@ -130,8 +156,14 @@ def config_name(name: str) -> str:
     return name[:-len('.py')] if name.endswith('.py') else name
 
 
-def load_config(path: Path, max_epochs: Optional[int]) -> Config:
+def load_config(path: Path, max_epochs: Optional[int],
+                change: Optional[dict] = None) -> Config:
     """The config as it is run, but for paths and the seed.
+
+    Args:
+        path: Of the config.
+        max_epochs: Of the training, None: as the config says.
+        change: Settings that differ from the file's.
 
     Raises:
         ValueError: It cannot be read or does not suit.
@@ -141,6 +173,10 @@ def load_config(path: Path, max_epochs: Optional[int]) -> Config:
     except Exception as error:  # a config is code and can raise anything
         raise ValueError(f'cannot read {path}: {type(error).__name__}: '
                          f'{error}') from None
+    try:
+        cfg.merge_from_dict(change or {})
+    except (KeyError, TypeError, AssertionError) as error:
+        raise ValueError(f'{path} does not take {change}: {error}') from None
     try:
         for loader in (cfg.train_dataloader, cfg.test_dataloader):
             if 'data_root' not in loader.dataset:
@@ -245,8 +281,14 @@ def plan_runs(args: argparse.Namespace) -> List[Run]:
         if name in configs and configs[name][0] != path:
             raise ValueError(f'two configs are called {name}: {path} and '
                              f'{configs[name][0]}; rename one')
-        if name not in configs:
-            configs[name] = (path, load_config(path, args.max_epochs))
+        if name in configs:
+            continue
+        configs[name] = (path, load_config(path, args.max_epochs))
+        if item == args.start_from:
+            continue
+        for label, change in args.changes:
+            configs[f'{name}+{label}'] = (
+                path, load_config(path, args.max_epochs, change))
     check_thresholds({name: cfg for name, (_, cfg) in configs.items()})
     image = config_name(args.start_from) if args.start_from else None
     settings = {}
@@ -550,7 +592,10 @@ def say_summary(records: List[dict], out: Path,
 
 def report_only(args: argparse.Namespace) -> None:
     """Report what is finished, whatever its settings."""
-    names = [config_name(name) for name in args.configs] or None
+    names = [
+        name + ending for name in map(config_name, args.configs)
+        for ending in ('', *(f'+{label}' for label, _ in args.changes))
+    ] or None
     if names and args.start_from:
         names.insert(0, config_name(args.start_from))
     records = load_records(args.out, names, args.seeds)
