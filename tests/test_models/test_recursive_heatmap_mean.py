@@ -17,6 +17,36 @@ def test_three_frames_by_hand():
     assert torch.equal(mean(empty, second), torch.full((1, 1, 2, 2), 4.5))
 
 
+def test_sure_frames_count_for_more_by_hand():
+    """w = 1/2, c = 2: peaks 1 now and 3 before give a gate of 9 / (9 + 1),
+    peaks 3 and 1 one of 1 / 10."""
+    mean = RecursiveHeatmapMean(weight=0.5, confidence=2.)
+    sure, unsure = torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    sure[..., 0, 0], unsure[..., 1, 1] = 3., 1.
+    kept = torch.tensor([[[[2.7, 0.], [0., 0.1]]]])
+    torch.testing.assert_close(mean(unsure, sure), kept)
+    torch.testing.assert_close(mean(sure, unsure), kept)
+
+
+def test_joints_are_weighed_one_by_one():
+    mean = RecursiveHeatmapMean(weight=0.5, confidence=1.)
+    now = torch.tensor([[[[1., 0.]], [[3., 0.]]]])
+    before = torch.tensor([[[[3., 0.]], [[1., 0.]]]])
+    torch.testing.assert_close(
+        mean.gates(now, before).flatten(), torch.tensor([0.75, 0.25]))
+
+
+def test_empty_heatmaps_stay_finite():
+    """Peaks of 0 and below count as equal; half precision too."""
+    mean = RecursiveHeatmapMean(weight=0.5, confidence=2.)
+    empty = torch.zeros(1, 1, 2, 2)
+    assert torch.equal(mean(empty - 1, empty), empty - 0.5)
+    full = torch.ones(1, 1, 2, 2)
+    for kind in (torch.float32, torch.bfloat16):
+        for now, before in ((empty, full), (full, empty)):
+            assert mean(now.to(kind), before.to(kind)).isfinite().all()
+
+
 def test_any_trained_model_takes_it():
     """Its checkpoint fits, and a weight of 0 changes nothing."""
     torch.manual_seed(0)
@@ -34,3 +64,9 @@ def test_any_trained_model_takes_it():
 def test_bad_weight(weight):
     with pytest.raises(ValueError, match='RecursiveHeatmapMean: weight'):
         RecursiveHeatmapMean(weight=weight)
+
+
+@pytest.mark.parametrize('confidence', [-1, float('nan'), float('inf')])
+def test_bad_confidence(confidence):
+    with pytest.raises(ValueError, match='RecursiveHeatmapMean: confidence'):
+        RecursiveHeatmapMean(confidence=confidence)

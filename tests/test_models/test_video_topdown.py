@@ -124,6 +124,36 @@ def test_memory_completes_every_frame_but_the_first():
             got[:, t], heatmaps, rtol=1e-4, atol=1e-5)
 
 
+def test_memory_without_neck_blends_per_frame_heatmaps():
+    """w = 1/2: m0, then (m0 + m1) / 2, then (m0 + m1) / 4 + m2 / 2."""
+    settings = dict(neck=None, initializer='features')
+    inputs = clips(length=3)
+    m = build(**settings)(inputs, None, mode='tensor')
+    model = build(
+        memory=dict(type='RecursiveHeatmapMean', weight=0.5), **settings)
+    got = model(inputs, None, mode='tensor')
+    torch.testing.assert_close(got[:, 0], m[:, 0])
+    torch.testing.assert_close(got[:, 1], (m[:, 0] + m[:, 1]) / 2)
+    torch.testing.assert_close(
+        got[:, 2], (m[:, 0] + m[:, 1]) / 4 + m[:, 2] / 2)
+
+
+def test_both_directions_by_hand():
+    """A memory of w = 1/2 over per-frame heatmaps m0, m1, m2: forwards as
+    above, backwards m2, (m1 + m2) / 2, m0 / 2 + (m1 + m2) / 4."""
+    settings = dict(neck=None, initializer='features')
+    inputs = clips(length=3)
+    m = build(**settings)(inputs, None, mode='tensor')
+    model = build(
+        memory=dict(type='RecursiveHeatmapMean', weight=0.5),
+        test_cfg=dict(both_directions=True),
+        **settings)
+    got = model.test_heatmaps(inputs)
+    for t, (a, b, c) in enumerate([(6, 1, 1), (2, 4, 2), (1, 1, 6)]):
+        torch.testing.assert_close(
+            got[:, t], (a * m[:, 0] + b * m[:, 1] + c * m[:, 2]) / 8)
+
+
 @pytest.mark.parametrize('backbone,feature_neck,channels', [
     (dict(type='ResNet', depth=50, stem_channels=8, base_channels=8), True,
      8),
@@ -331,11 +361,6 @@ def test_output_heatmaps():
 @pytest.mark.parametrize('overrides,message', [
     (dict(initializer='cat'), 'initializer must be'),
     (dict(neck=None), "initializer must be 'features'"),
-    (dict(
-        neck=None,
-        initializer='features',
-        memory=dict(type='GatedHeatmapMemory', num_joints=NUM_JOINTS)),
-     'memory needs a temporal neck'),
     (dict(train_cfg=dict(stop_gradient=True)), 'unknown train_cfg'),
     (dict(train_cfg=dict(initializer_loss_frames='last')), "'first' or"),
     (dict(

@@ -66,8 +66,8 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             the recurrence from empty heatmaps and matches the first frame
             with itself. Defaults to ``'features'``.
         memory (dict, optional): Completes the head's heatmaps with those of
-            the frame before, e.g. ``GatedHeatmapMemory``. ``None`` (the
-            paper): the heatmaps are the head's.
+            the frame before, e.g. ``GatedHeatmapMemory``; also without a
+            neck. ``None`` (the paper): the heatmaps are the head's.
         image_pretrained (dict, optional): Arguments of
             :func:`~rpstn_mmpose.models.utils.load_image_pretrained`: the
             image model that extractor, initializer and 1x1 start from.
@@ -85,7 +85,11 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
               ``True``.
         test_cfg (dict, optional): As for ``TopdownPoseEstimator``:
             ``flip_test``, ``flip_mode``, ``shift_heatmap``,
-            ``output_heatmaps``, ``output_keypoint_indices``.
+            ``output_heatmaps``, ``output_keypoint_indices``. And
+            ``both_directions`` (bool): also read the clip from its last
+            frame to its first, and take the mean of the heatmaps; what was
+            hidden is then found from the frames after it as well. Needs
+            whole clips: not for streams.
         data_preprocessor (dict, optional): A ``ClipDataPreprocessor``.
         init_cfg (dict, optional): See :class:`mmengine.model.BaseModule`.
         metainfo (dict, optional): See ``TopdownPoseEstimator``.
@@ -127,9 +131,6 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             raise ValueError(f'{name}: without a temporal neck every frame '
                              'comes from its own features, so initializer '
                              f"must be 'features', but got {initializer!r}")
-        if neck is None and memory is not None:
-            raise ValueError(f'{name}: memory needs a temporal neck; without '
-                             'one there is no frame before')
         if train_cfg['initializer_loss_weight'] and not separate:
             raise ValueError(f'{name}: initializer_loss_weight needs an '
                              'initializer network of its own')
@@ -188,6 +189,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             tuple[Tensor, ClipState]: Heatmaps (B, K, h, w) and the state for
             :meth:`step`.
         """
+        if not self.with_neck:
+            heatmaps = self.head((feats, ))
+            return heatmaps, ClipState(feats, heatmaps)
         if self.start_from == 'none':
             batch, _, height, width = feats.shape
             empty = feats.new_zeros(batch, self.head.out_channels, height,
@@ -213,7 +217,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         prev_heatmaps = state.heatmaps
         if not self.train_cfg['state_gradient']:
             prev_heatmaps = prev_heatmaps.detach()
-        response, feats = self.neck(state.feats, prev_heatmaps, feats)
+        response = feats
+        if self.with_neck:
+            response, feats = self.neck(state.feats, prev_heatmaps, feats)
         heatmaps = self.head((response, ))
         if self.memory is not None:
             heatmaps = self.memory(heatmaps, prev_heatmaps)
@@ -253,7 +259,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             :meth:`initial_heatmaps` gave.
         """
         feats = self.extract_feat(inputs)
-        if not self.with_neck:
+        if not self.with_neck and self.memory is None:
             heatmaps = self.head((feats.flatten(0, 1), ))
             return heatmaps.unflatten(0, feats.shape[:2]), None
         initial = self.initial_heatmaps(inputs)
@@ -314,6 +320,21 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             losses['acc_pose'] = targets.new_tensor(accuracy)
         return losses
 
+    def test_heatmaps(self, inputs: Tensor) -> Tensor:
+        """Heatmaps by ``test_cfg.both_directions``, without flip test.
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+
+        Returns:
+            Tensor: (B, T, K, h, w).
+        """
+        heatmaps = self._forward(inputs)
+        if self.test_cfg.get('both_directions', False):
+            backwards = self._forward(inputs.flip(1)).flip(1)
+            heatmaps = (heatmaps + backwards) * 0.5
+        return heatmaps
+
     def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         """Keypoints of every frame, in image coordinates.
 
@@ -328,10 +349,10 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             ``test_cfg.output_heatmaps`` also ``pred_fields.heatmaps``,
             (T * K) x h x w.
         """
-        heatmaps = self._forward(inputs)
+        heatmaps = self.test_heatmaps(inputs)
         if self.test_cfg.get('flip_test', False):
             flipped = flip_heatmaps(
-                self._forward(inputs.flip(-1)).flatten(0, 1),
+                self.test_heatmaps(inputs.flip(-1)).flatten(0, 1),
                 flip_indices=data_samples[0].metainfo['flip_indices'],
                 flip_mode=self.test_cfg.get('flip_mode', 'heatmap'),
                 shift_heatmap=self.test_cfg.get('shift_heatmap', False))
