@@ -2,10 +2,14 @@
 import numpy as np
 import pytest
 from mmengine.evaluator import BaseMetric, Evaluator
-from mmpose.evaluation.metrics import CocoMetric, PCKAccuracy
+from mmpose.evaluation.metrics import (CocoMetric, PCKAccuracy,
+                                       PoseTrack18Metric, posetrack18_metric)
 
-from rpstn_mmpose.evaluation import PerFrameMetric
+from rpstn_mmpose.evaluation import (PerFrameMetric, load_posetrack_dir,
+                                     posetrack_ap, posetrack_columns)
 from rpstn_mmpose.structures import split_clip
+from tests.real_data import require_real_data
+from tests.test_evaluation import posetrack_samples
 from tests.test_evaluation.samples import META, clip, single
 
 
@@ -21,9 +25,9 @@ class Collect(BaseMetric):
         return dict(frames=results, meta=self.dataset_meta is META)
 
 
-def run(metric, samples, size=None):
+def run(metric, samples, size=None, meta=META):
     evaluator = Evaluator(metric)
-    evaluator.dataset_meta = META
+    evaluator.dataset_meta = meta
     for sample in samples:
         evaluator.process([sample])
     return evaluator.evaluate(len(samples) if size is None else size)
@@ -101,3 +105,71 @@ def test_metrics_with_an_evaluate_of_their_own_are_refused():
 
     with pytest.raises(ValueError, match='cannot run Own'):
         PerFrameMetric(Own())
+
+
+def test_image_ids_name_the_frames():
+    sample = clip(0, num=3, first_frame=1, mask=[1, 0, 1])
+    sample.set_metainfo(dict(image_ids=[70, 71, 72]))
+    assert run(PerFrameMetric(Collect()), [sample])['inner/frames'] == [70, 72]
+
+    class Truth(Collect):
+
+        def process(self, data_batch, data_samples):
+            self.results += [s['raw_ann_info']['image_id']
+                             for s in data_samples]
+
+    assert run(PerFrameMetric(Truth()), [sample])['inner/frames'] == [70, 72]
+
+
+@pytest.fixture
+def real_clips():
+    """Clips of one frame, 14 people in three images; the truth as guess."""
+    folder = require_real_data('mmpose_samples') / 'posetrack18/annotations'
+    return folder, posetrack_samples.clips_of(
+        load_posetrack_dir(folder / 'val'))
+
+
+@pytest.mark.parametrize('with_file', [False, True])
+def test_coco_metric_on_posetrack_clips(with_file, real_clips):
+    folder, samples = real_clips
+    metric = PerFrameMetric(
+        CocoMetric(
+            ann_file=str(folder / 'test_posetrack18_val.json')
+            if with_file else None,
+            score_mode='bbox',
+            nms_mode='none',
+            use_area=False))
+    # One of the 14 people is missed.
+    samples[0].pred_instances.keypoints += 900
+    result = run(metric, samples, meta=dict(posetrack_samples.META))
+    assert result['coco/AR'] == pytest.approx(13 / 14)
+
+
+def test_posetrack18_metric_asks_for_poseval(monkeypatch):
+    monkeypatch.setattr(posetrack18_metric, 'has_poseval', False)
+    # It is not to be had from a registry; PoseTrackClipMetric does without.
+    with pytest.raises(ImportError, match='poseval'):
+        PerFrameMetric(dict(type='PoseTrack18Metric'))
+
+
+def test_posetrack18_metric_writes_files_of_clips(real_clips, tmp_path,
+                                                  monkeypatch):
+    """All of MMPose's PoseTrack18Metric but the official program."""
+    folder, samples = real_clips
+    monkeypatch.setattr(posetrack18_metric, 'has_poseval', True)
+
+    def evaluate(self, outfile_prefix):
+        ap = posetrack_ap(folder / 'val', tmp_path)['ap']
+        return list(posetrack_columns(ap).items())
+
+    monkeypatch.setattr(PoseTrack18Metric, '_do_python_keypoint_eval',
+                        evaluate)
+    metric = PerFrameMetric(
+        dict(
+            type='PoseTrack18Metric',
+            # From this name it knows that the sequences are in val/.
+            ann_file=str(folder / 'test_posetrack18_val.json'),
+            outfile_prefix=str(tmp_path / 'result')))
+    result = run(metric, samples, meta=dict(posetrack_samples.META))
+    assert result['posetrack18/Total'] == pytest.approx(100)
+    assert len(load_posetrack_dir(tmp_path)) == 3

@@ -2,5 +2,8 @@
 from .clip_pck import ClipPCK
 from .coco_submission import CocoSubmission
 from .per_frame_metric import PerFrameMetric
+from .posetrack_clip_metric import PoseTrackClipMetric
 
-__all__ = ['ClipPCK', 'CocoSubmission', 'PerFrameMetric']
+__all__ = [
+    'ClipPCK', 'CocoSubmission', 'PerFrameMetric', 'PoseTrackClipMetric'
+]

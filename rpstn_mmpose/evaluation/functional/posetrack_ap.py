@@ -1,0 +1,182 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Average precision of poses as PoseTrack's official program counts it."""
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from .posetrack_io import (POSETRACK_JOINTS, FramePair, PoseTrackSource,
+                           posetrack_pairs)
+
+# Columns of PoseTrack's tables, each the mean of its joints.
+POSETRACK_GROUPS: Dict[str, Tuple[str, ...]] = {
+    'Head': ('head_top', 'neck', 'nose'),
+    'Shou': ('left_shoulder', 'right_shoulder'),
+    'Elb': ('left_elbow', 'right_elbow'),
+    'Wri': ('left_wrist', 'right_wrist'),
+    'Hip': ('left_hip', 'right_hip'),
+    'Knee': ('left_knee', 'right_knee'),
+    'Ankl': ('left_ankle', 'right_ankle'),
+}
+
+# Of the head's size: a joint at this distance is still right.
+PCKH_THR = 0.5
+
+
+def posetrack_ap(gt_dir: PoseTrackSource,
+                 pred_dir: PoseTrackSource,
+                 thr: float = PCKH_THR) -> Dict[str, Dict[str, float]]:
+    """AP, precision and recall of each joint, over all sequences.
+
+    A predicted joint fits a true one at a distance of at most ``thr`` times
+    the head's size (0.6 of the head box's diagonal). Each predicted person
+    chooses the true person of whose joints it fits the largest part, each
+    true person takes the best of those who chose it (with equal parts, the
+    first), and all other predictions are false. With people paired, a
+    predicted joint is right if it fits; joints are ranked by their own
+    scores, a person's score plays no part, and the AP is the area under the
+    precision made monotonic, summed at every step of recall. Precision and
+    recall are those of all predictions. See :func:`posetrack_pairs` for
+    frames and joints that do not count.
+
+    A person without a head box, or with an empty one, cannot be found; its
+    joints count as missed. A joint that is annotated nowhere has no AP and
+    no recall (NaN), and a total is the mean of the joints that have a value.
+    The precision of a joint that is never predicted is 0.
+
+    Args:
+        gt_dir: Folder with the truth, one PoseTrack18 file a sequence, or
+            what is in the files by file name.
+        pred_dir: Predictions in the same way, by the same file names. The
+            scores are ``scores`` of an annotation; without them all joints
+            share the lowest.
+        thr: Distance in units of the head's size.
+
+    Returns:
+        dict[str, dict[str, float]]: ``ap``, ``pre`` and ``rec`` in per cent,
+        each by joint (``POSETRACK_JOINTS``) and ``'total'``.
+
+    Raises:
+        FileNotFoundError: A folder or a sequence is missing.
+        ValueError: A file that cannot be read; see
+            :func:`posetrack_pairs`.
+    """
+    frames = [
+        pair for sequence in posetrack_pairs(gt_dir, pred_dir).values()
+        for pair in sequence
+    ]
+    ranked = [_ranked(pair, thr) for pair in frames]
+    present = np.concatenate([pair[1].present for pair in frames])
+    scores = np.concatenate([pair[1].scores for pair in frames])
+    right = np.concatenate(ranked)
+    number = np.concatenate([pair[0].present for pair in frames]).sum(axis=0)
+    result: Dict[str, Dict[str, float]] = dict(ap={}, pre={}, rec={})
+    for i, joint in enumerate(POSETRACK_JOINTS):
+        there = present[:, i]
+        values = _average_precision(scores[there, i], right[there, i],
+                                    int(number[i]))
+        for key, value in zip(('ap', 'pre', 'rec'), values):
+            result[key][joint] = 100 * value
+    for values in result.values():
+        values['total'] = known_mean(list(values.values()))
+    return result
+
+
+def head_distances(pair: FramePair) -> np.ndarray:
+    """Distances of all predicted to all true people's joints.
+
+    Args:
+        pair: Truth (G people) and predictions (P people) of an image.
+
+    Returns:
+        np.ndarray: (P, G, J) float64 in units of the true head's size; NaN
+        where either joint or the head's size is missing.
+    """
+    truth, pred = pair
+    delta = pred.keypoints[:, None] - truth.keypoints[None]
+    distance = np.hypot(delta[..., 0], delta[..., 1])
+    size = np.where(truth.head_sizes > 0, truth.head_sizes, np.nan)
+    there = pred.present[:, None] & truth.present[None]
+    return np.where(there, distance / size[None, :, None], np.nan)
+
+
+def _ranked(pair: FramePair, thr: float) -> np.ndarray:
+    """(P, J) bool: predicted joints of one image that are right."""
+    truth, pred = pair
+    right = np.zeros(pred.present.shape, bool)
+    if not len(truth.keypoints) or not len(pred.keypoints):
+        return right
+    # A comparison with NaN is False.
+    fits = head_distances(pair) <= thr
+    part = fits.sum(axis=2) / truth.present.sum(axis=1)
+    choice = part.argmax(axis=1)
+    wooing = np.zeros_like(part)
+    rows = np.arange(len(part))
+    wooing[rows, choice] = part[rows, choice]
+    for person, best in enumerate(wooing.argmax(axis=0)):
+        if wooing[best, person] > 0:
+            right[best] = fits[best, person]
+    return right
+
+
+def _average_precision(scores: np.ndarray, right: np.ndarray,
+                       number: int) -> Tuple[float, float, float]:
+    """AP, precision and recall (0 to 1) of n joints, ``number`` are true."""
+    if not len(scores):
+        return (0., 0., 0.) if number else (np.nan, np.nan, np.nan)
+    order = np.argsort(-scores, kind='stable')
+    hits = np.cumsum(right[order])
+    precision = hits / np.arange(1, len(hits) + 1)
+    if not number:
+        return np.nan, float(precision[-1]), np.nan
+    recall = hits / number
+    # The best precision at this recall or a higher one.
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    steps = np.diff(recall, prepend=0.)
+    return (float((steps * envelope).sum()), float(precision[-1]),
+            float(recall[-1]))
+
+
+def known_mean(values: List[float]) -> float:
+    """Mean of the values that are not NaN; NaN if there is none."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float('nan')
+
+
+def posetrack_columns(values: Mapping[str, float]) -> Dict[str, float]:
+    """The columns of PoseTrack's tables.
+
+    Args:
+        values: By joint and ``'total'``, e.g. ``posetrack_ap(...)['ap']``.
+
+    Returns:
+        dict[str, float]: ``Head`` ... ``Ankl`` (``POSETRACK_GROUPS``), mean
+        over a column's joints that have a value, and ``Total``.
+    """
+    columns = {
+        column: known_mean([values[joint] for joint in joints])
+        for column, joints in POSETRACK_GROUPS.items()
+    }
+    columns['Total'] = values['total']
+    return columns
+
+
+def posetrack_table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """A table in PoseTrack's columns.
+
+    Args:
+        rows: Label to values by joint and ``'total'``, per cent.
+
+    Returns:
+        str: A heading and one line a row; ``-`` where there is no value.
+    """
+    cells = [['', *POSETRACK_GROUPS, 'Total']]
+    for label, values in rows.items():
+        columns = posetrack_columns(values).values()
+        cells.append([label] +
+                     ['-' if np.isnan(v) else f'{v:.1f}' for v in columns])
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return '\n'.join('  '.join(
+        cell.ljust(w) if i == 0 else cell.rjust(w)
+        for i, (cell, w) in enumerate(zip(row, widths))) for row in cells)

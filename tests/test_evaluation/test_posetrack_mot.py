@@ -1,0 +1,162 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import json
+
+import numpy as np
+import pytest
+
+from rpstn_mmpose.evaluation import posetrack_mot
+from rpstn_mmpose.evaluation.functional.posetrack_mot import JointTrackCounts
+from tests.real_data import require_real_data
+from tests.test_evaluation.posetrack_files import EVALUATED, pair, person
+
+NAN = float('nan')
+
+
+def totals(*args, **kwargs):
+    """MOTA, MOTP, precision and recall of all joints, which are alike."""
+    result = posetrack_mot(*pair(*args, **kwargs))
+    for values in result.values():
+        np.testing.assert_allclose(list(values.values()), values['total'])
+    return [
+        pytest.approx(result[key]['total'], nan_ok=True)
+        for key in ('mota', 'motp', 'pre', 'rec')
+    ]
+
+
+def frames(numbers, tracks=(0, ), score=None):
+    """A person at x = 100, 500, ... for each track, in each frame."""
+    return [
+        person(i, x=100 + 400 * n, track=track, score=score) for i in numbers
+        for n, track in enumerate(tracks)
+    ]
+
+
+def test_official_program():
+    folder = require_real_data('posetrack_eval_sample')
+    official = json.loads((folder / 'total_MOT_metrics.json').read_text())
+    result = posetrack_mot(folder / 'gt', folder / 'pred')
+    assert list(result) == ['mota', 'motp', 'pre', 'rec']
+    for key, values in result.items():
+        assert set(values) == set(official['names'].values())
+        for number, joint in official['names'].items():
+            assert values[joint] == pytest.approx(
+                official[key][int(number)], abs=1e-3), (key, joint)
+
+
+def test_perfect_and_empty():
+    truth = frames((1, 2, 3), (0, 1))
+    assert totals(truth, frames((1, 2, 3), (7, 5), 1.), 3) == [100] * 4
+    assert totals(truth, [], 3) == [0, NAN, 0, 0]
+
+
+def test_the_last_evaluated_frame_of_each_sequence_does_not_count():
+    # Frame 4 is not labelled: 3 is the last.
+    truth = frames((1, 2, 3))
+    pred = frames((1, 2), score=1.) + frames((3, 4), (8, 9), 1.)
+    assert totals(truth, pred, 4) == [100] * 4
+    # Two true joints a class; one is missed, nothing is false.
+    assert totals(truth, frames((1, 3, 4), score=1.), 4) == [50, 100, 100, 50]
+    assert totals(frames((1, )), frames((1, ), score=1.)) == [NAN] * 4
+
+
+def test_people_who_swap_numbers():
+    # Six true joints a class in frames 1 to 3, two switches in frame 2.
+    truth = frames((1, 2, 3, 4), (0, 1))
+    pred = frames((1, ), (0, 1), 1.) + frames((2, 3, 4), (1, 0), 1.)
+    assert totals(truth, pred, 4) == [100 * (1 - 2 / 6), 100, 100, 100]
+
+
+def test_motp_counts_matched_distances_twice():
+    # 15 pixels are a quarter of a head: 100 (1 - 2 / 4).
+    truth = frames((1, 2))
+    pred = [person(i, x=115, score=1.) for i in (1, 2)]
+    assert totals(truth, pred, 2) == [100, 50, 100, 100]
+    # Another prediction within reach, at 24 pixels (0.4), is false, and its
+    # distance counts once: 100 (1 - (0.25 + 0.25 + 0.4)).
+    pred.append(person(1, x=76, track=1, score=1.))
+    assert totals(truth, pred, 2) == [0, pytest.approx(10), 50, 100]
+
+
+def test_tracks_of_different_sequences_do_not_meet():
+    truth, pred = pair(frames((1, 2)), frames((1, 2), (5, ), 1.), num=2)
+    truth['b.json'] = truth['a.json']
+    pred['b.json'] = pair([], frames((1, 2), (6, ), 1.), num=2)[1]['a.json']
+    assert posetrack_mot(truth, pred)['mota']['total'] == 100
+
+
+def test_joints_that_are_annotated_nowhere():
+    joints = [j for j in EVALUATED if 'ankle' not in j]
+    truth = [person(i, joints=joints) for i in (1, 2)]
+    result = posetrack_mot(*pair(truth, frames((1, 2), score=1.), num=2))
+    for values in result.values():
+        assert np.isnan(values['left_ankle'])
+        assert values['total'] == pytest.approx(100)
+
+
+@pytest.mark.parametrize('side', ['true', 'predicted'])
+def test_people_without_track_id(side):
+    truth, pred = frames((1, 2)), frames((1, 2), score=1.)
+    del (truth if side == 'true' else pred)[1]['track_id']
+    with pytest.raises(ValueError) as error:
+        posetrack_mot(*pair(truth, pred, num=2))
+    assert str(error.value).startswith(f'a.json: a {side} person has no')
+
+
+def counts(*updates):
+    joint = JointTrackCounts()
+    for truth, pred, distances in updates:
+        joint.update(truth, pred,
+                     np.array(distances, float).reshape(len(pred), -1))
+    return joint
+
+
+def test_as_many_as_possible_are_matched():
+    # The nearest pair, 0.1, would leave the other two alone.
+    joint = counts(([0, 1], [5, 6], [[.1, .3], [.2, NAN]]))
+    assert (joint.matches, joint.switches) == (2, 0)
+    assert joint.distance == pytest.approx(.5)
+    assert joint.candidates == pytest.approx(.6)
+    # Of two ways to match both, the shorter.
+    joint = counts(([0, 1], [5, 6], [[.1, .3], [.2, .1]]))
+    assert joint.distance == pytest.approx(.2)
+
+
+def test_a_match_is_kept_while_it_is_near_enough():
+    start = ([0], [5], [[.1]])
+    joint = counts(start, ([0], [6, 5], [[0], [.4]]))
+    assert (joint.matches, joint.switches) == (2, 0)
+    assert joint.distance == pytest.approx(.5)
+    joint = counts(start, ([0], [6, 5], [[0], [NAN]]))
+    assert (joint.matches, joint.switches) == (2, 1)
+    assert joint.distance == pytest.approx(.1)
+
+
+def test_matches_outlive_gaps():
+    start, gap = ([0], [5], [[.1]]), ([], [5, 6], np.zeros((2, 0)))
+    assert counts(start, gap, ([0], [5], [[.1]])).switches == 0
+    assert counts(start, gap, ([0], [6], [[.1]])).switches == 1
+    # Also when the prediction has been somebody else's in between.
+    joint = counts(start, ([1], [5], [[.1]]), ([0], [5], [[.1]]))
+    assert (joint.matches, joint.switches) == (3, 0)
+
+
+def test_switching_back_is_a_switch():
+    joint = counts(([0], [5], [[.1]]), ([0], [6], [[.1]]),
+                   ([0], [5], [[.1]]))
+    assert (joint.matches, joint.switches) == (3, 2)
+
+
+def test_one_number_for_two_people():
+    # Nonsense, but it happens: each takes one of them.
+    joint = counts(([0, 0], [5, 5], [[.1, NAN], [NAN, .1]]),
+                   ([0, 0], [5, 5], [[.1, NAN], [NAN, .1]]))
+    assert (joint.matches, joint.switches) == (4, 0)
+
+
+def test_scores_by_hand():
+    # 3 true, 4 predicted, 2 matched, 1 of them a switch: 1 miss, 2 false.
+    joint = counts(([0], [5], [[.1]]),
+                   ([0, 1], [6, 7, 8], [[.2, NAN], [NAN, NAN], [NAN, NAN]]))
+    assert joint.scores() == (pytest.approx(1 - 4 / 3),
+                              pytest.approx(1 - .6 / 2), 2 / 4, 2 / 3)
+    assert np.isnan(counts(([], [5], np.zeros((1, 0)))).scores()).all()
