@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -24,6 +24,10 @@ class Track:
         keypoints_labeled: (n, K), 1 where the coordinates are annotated.
         annotated: (n,) bool, False for frames without labels, which may
             surround others in a clip but are never wanted. None: all are.
+        track_id: The person's number in a video of several people; the
+            pieces of a person who was away for a while share it.
+        image_ids: (n,) int, the data set's own numbers of the frames.
+        bbox_score: (n,), a detector's. None: 1.
     """
     video_id: str
     frame_ids: Sequence[int]
@@ -33,6 +37,9 @@ class Track:
     keypoints_visible: np.ndarray
     keypoints_labeled: np.ndarray
     annotated: Optional[np.ndarray] = None
+    track_id: Optional[int] = None
+    image_ids: Optional[Sequence[int]] = None
+    bbox_score: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
         return len(self.frame_ids)
@@ -43,23 +50,29 @@ class TrackStore:
 
     Few large arrays, because data loader workers share them with the parent
     process (a list of 164k paths would be copied page by page as reference
-    counts change). Copies are the store itself: it never changes.
+    counts change). A path that several people of a video share is kept once.
+    Copies are the store itself: it never changes.
 
     Args:
         tracks: Tracks of one common number of keypoints.
 
     Raises:
-        ValueError: A track whose arrays differ in length.
+        ValueError: A track whose arrays differ in length, or a field that
+            some tracks have and others lack.
     """
 
     _ARRAYS = ('frame_ids', 'bbox', 'keypoints', 'keypoints_visible',
                'keypoints_labeled')
+    _OPTIONAL = ('track_id', 'image_ids', 'bbox_score')
 
     def __init__(self, tracks: Sequence[Track]):
+        optional = self._given(tracks)
+        per_frame = self._ARRAYS + tuple(n for n in optional
+                                         if n != 'track_id')
         for track in tracks:
             lengths = {
                 name: len(getattr(track, name))
-                for name in self._ARRAYS + ('img_paths', )
+                for name in per_frame + ('img_paths', )
             }
             if len(set(lengths.values())) != 1:
                 raise ValueError(f'Track {track.video_id}: its arrays must '
@@ -67,16 +80,34 @@ class TrackStore:
         self.video_ids = np.array([t.video_id for t in tracks])
         self._begin = np.cumsum([0] + [len(t) for t in tracks])
         self._data: Dict[str, np.ndarray] = {}
-        for name in self._ARRAYS:
-            dtype = np.int64 if name == 'frame_ids' else np.float32
+        for name in per_frame:
+            dtype = np.int64 if name.endswith('_ids') else np.float32
             self._data[name] = np.concatenate(
                 [np.asarray(getattr(t, name), dtype=dtype) for t in tracks])
+        if 'track_id' in optional:
+            self._data['track_id'] = np.array([t.track_id for t in tracks])
         # UTF-8 bytes take a quarter of the room that numpy's str takes.
-        self._data['img_paths'] = np.concatenate(
-            [np.array([str(p).encode() for p in t.img_paths])
-             for t in tracks])
+        numbers: Dict[bytes, int] = {}
+        self._data['path_number'] = np.array([
+            numbers.setdefault(str(path).encode(), len(numbers))
+            for track in tracks for path in track.img_paths
+        ], dtype=np.int32)
+        self._data['img_paths'] = np.array(list(numbers))
         for array in self._data.values():
             array.flags.writeable = False
+
+    def _given(self, tracks: Sequence[Track]) -> Tuple[str, ...]:
+        """The optional fields that the tracks have."""
+        given = []
+        for name in self._OPTIONAL:
+            lacking = [t for t in tracks if getattr(t, name) is None]
+            if not lacking:
+                given.append(name)
+            elif len(lacking) < len(tracks):
+                raise ValueError(
+                    f'Track {lacking[0].video_id}: it has no {name}, but '
+                    'other tracks have; give it to all of them or to none')
+        return tuple(given)
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -89,7 +120,9 @@ class TrackStore:
 
         Args:
             name: ``'frame_ids'``, ``'bbox'``, ``'keypoints'``,
-                ``'keypoints_visible'`` or ``'keypoints_labeled'``.
+                ``'keypoints_visible'`` or ``'keypoints_labeled'``; and
+                ``'image_ids'`` or ``'bbox_score'`` where the tracks have
+                them.
         """
         return self._data[name]
 
@@ -103,15 +136,24 @@ class TrackStore:
         Returns:
             dict: ``video_id``, ``frame_ids`` and ``img_paths`` (lists of T),
             ``bbox`` T x 4, ``keypoints`` T x K x 2, ``keypoints_visible``
-            and ``keypoints_labeled`` T x K.
+            and ``keypoints_labeled`` T x K; and where the tracks have them
+            ``track_id`` (int), ``image_ids`` (list of T ints) and
+            ``bbox_score`` T.
         """
         index = self._begin[track] + np.asarray(rows, dtype=np.int64)
         clip = {name: self._data[name][index] for name in self._ARRAYS[1:]}
         paths: List[str] = [
-            path.decode() for path in self._data['img_paths'][index]
+            path.decode() for path in self._data['img_paths'][
+                self._data['path_number'][index]]
         ]
         clip.update(
             video_id=str(self.video_ids[track]),
             frame_ids=self._data['frame_ids'][index].tolist(),
             img_paths=paths)
+        if 'track_id' in self._data:
+            clip['track_id'] = int(self._data['track_id'][track])
+        if 'image_ids' in self._data:
+            clip['image_ids'] = self._data['image_ids'][index].tolist()
+        if 'bbox_score' in self._data:
+            clip['bbox_score'] = self._data['bbox_score'][index]
         return clip

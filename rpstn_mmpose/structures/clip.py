@@ -79,12 +79,14 @@ def _frame_meta(meta: dict, row: int, num_rows: int) -> dict:
     out = {
         key: value
         for key, value in meta.items()
-        if key not in ('frame_ids', 'img_paths', 'frame_mask')
+        if key not in ('frame_ids', 'image_ids', 'img_paths', 'frame_mask')
     }
     if 'frame_ids' in meta:
         out['frame_id'] = meta['frame_ids'][row]
         if 'video_id' in meta:
             out['img_id'] = f'{meta["video_id"]}/{out["frame_id"]}'
+    if 'image_ids' in meta:
+        out['img_id'] = int(meta['image_ids'][row])
     if 'img_paths' in meta:
         out['img_path'] = meta['img_paths'][row]
     if 'id' in meta and num_rows > 1:
@@ -115,8 +117,9 @@ def split_clip(
     MMPose's metrics and visualizers can then be fed frame by frame. Rows of
     ``gt_instances``, ``pred_instances`` and ``gt_instance_labels`` and the
     channels of ``pred_fields`` are sliced, not copied. Metainfo becomes the
-    frame's own: ``img_path``, ``img_id`` (``video_id/frame_id``), ``id``,
-    ``frame_id``, ``input_center`` and ``input_scale`` (2,). Ground truth is
+    frame's own: ``img_path``, ``img_id`` (the frame's entry of ``image_ids``
+    where there is one, else ``video_id/frame_id``), ``id``, ``frame_id``,
+    ``input_center`` and ``input_scale`` (2,). Ground truth is
     added in COCO's form as ``raw_ann_info``, which CocoMetric reads.
 
     Args:

@@ -116,6 +116,40 @@ def test_frames_without_labels_are_context_only():
     assert sorted(wanted_of(centred)) == everyone and len(centred) == 5
 
 
+def test_stride_of_offsets_counts_labelled_frames():
+
+    class Sparse(ToyClips):
+        annotated = np.array([0, 1, 0, 1, 0, 1, 1], bool)
+
+    dataset = Sparse(
+        data_root='', split='train', clip_offsets=(-1, 0), clip_stride=2)
+    assert frames_of(dataset) == [('a', [0, 1]), ('a', [4, 5]),
+                                  ('b', [50, 50]), ('b', [51, 52])]
+
+
+def test_people_of_a_video():
+
+    class Crowd(ToyClips):
+
+        def load_tracks(self):
+            return [
+                make_track(
+                    'a',
+                    3,
+                    num_joints=13,
+                    track_id=number,
+                    image_ids=[70, 71, 72],
+                    bbox_score=np.full(3, score))
+                for number, score in ((5, .5), (6, .25))
+            ]
+
+    dataset = Crowd(data_root='', split='train', clip_length=2)
+    info = dataset.get_data_info(3)
+    assert info['video_id'] == 'a' and info['track_id'] == 6
+    assert info['image_ids'] == [71, 72] and info['img_id'] == 71
+    assert info['bbox_score'].tolist() == [.25, .25]
+
+
 @pytest.mark.parametrize('serialize', [True, False])
 def test_subsets_keep_ids_and_arrays(serialize):
     dataset = toy(serialize_data=serialize)

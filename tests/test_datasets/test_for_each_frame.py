@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import avoid_cache_randomness
-from mmpose.datasets.transforms import (PhotometricDistortion,
+from mmpose.datasets.transforms import (GetBBoxCenterScale,
+                                        PhotometricDistortion,
                                         RandomBBoxTransform, TopdownAffine)
 
-from rpstn_mmpose.datasets.transforms import ForEachFrame
+from rpstn_mmpose.datasets.transforms import ForEachFrame, PackClipInputs
+from rpstn_mmpose.structures import split_clip
 
 JITTER = dict(
     type='RandomBBoxTransform', shift_prob=1., scale_prob=1., rotate_prob=1.)
@@ -128,6 +130,48 @@ def test_rows_equal_those_of_the_stock_transform():
     assert out['input_size'] == (12, 8)
     assert out['keypoints'].shape == (3, 4, 2)
     assert out['img_path'] == '0.jpg' and len(out['img_paths']) == 3
+
+
+def unlabelled_clip(num=3):
+    """What inference has: frames and boxes."""
+    frames = clip(num, same=False)['img']
+    boxes = np.array([[2 + i, 3, 20 + i, 17] for i in range(num)], np.float32)
+    return dict(img=frames, bbox=boxes, id=7)
+
+
+def test_clips_without_keypoints():
+    results = GetBBoxCenterScale(padding=1.0)(unlabelled_clip())
+    results = ForEachFrame(
+        [dict(type='TopdownAffine', input_size=(12, 8))])(results)
+    assert 'transformed_keypoints' not in results
+    assert 'keypoints_visible' not in results
+    # by hand: centres 11 + i, 10; 18 x 14 grows to 21 x 14
+    np.testing.assert_allclose(results['input_center'],
+                               [[[11 + i, 10]] for i in range(3)])
+    np.testing.assert_allclose(results['input_scale'], [[[21, 14]]] * 3)
+    packed = PackClipInputs()(results)
+    assert packed['inputs'].shape == (3, 3, 8, 12)
+    sample = packed['data_samples']
+    assert sorted(sample.gt_instances.keys()) == ['bbox_scales', 'bboxes']
+    for row in range(3):
+        frame = dict(
+            unlabelled_clip(),
+            img=unlabelled_clip()['img'][row],
+            bbox=unlabelled_clip()['bbox'][row:row + 1])
+        stock = TopdownAffine(input_size=(12, 8))(
+            GetBBoxCenterScale(padding=1.0)(frame))
+        assert np.array_equal(results['img'][row], stock['img'])
+    frames = split_clip(sample)
+    assert [f.metainfo['input_center'][0] for f in frames] == [11, 12, 13]
+    assert all('raw_ann_info' not in f.metainfo for f in frames)
+
+
+def test_clip_whose_keypoints_are_none():
+    results = dict(GetBBoxCenterScale()(unlabelled_clip()), keypoints=None)
+    results = ForEachFrame(
+        [JITTER, dict(type='TopdownAffine', input_size=(12, 8))])(results)
+    assert results['keypoints'] is None
+    assert 'transformed_keypoints' not in results
 
 
 def test_images_are_not_copied_on_the_way():

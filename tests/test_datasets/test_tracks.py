@@ -61,3 +61,32 @@ def test_copies_share_and_pickles_keep_the_data():
 def test_arrays_of_different_length_are_refused():
     with pytest.raises(ValueError, match='Track a: its arrays'):
         TrackStore([make_track('a', 3, bbox=np.zeros((2, 4)))])
+
+
+def test_fields_of_several_people():
+    ids = np.array([10**10 + 7, 10**10 + 8])
+    store = TrackStore([
+        make_track('a', 2, track_id=3, image_ids=ids,
+                   bbox_score=np.array([.5, .25])),
+        make_track('a', 2, track_id=4, image_ids=ids,
+                   bbox_score=np.ones(2))
+    ])
+    clip = store.clip(0, [1, 0])
+    assert clip['track_id'] == 3 and type(clip['track_id']) is int
+    assert clip['image_ids'] == [10**10 + 8, 10**10 + 7]
+    assert clip['bbox_score'].tolist() == [.25, .5]
+    other = store.clip(1, [1, 0])
+    assert other['track_id'] == 4
+    assert other['img_paths'] == clip['img_paths'] == ['a/é1.jpg', 'a/é0.jpg']
+    # both people's frames are the same files
+    assert len(store._data['img_paths']) == 2
+    plain = TrackStore([make_track('a', 2)]).clip(0, [0])
+    assert not {'track_id', 'image_ids', 'bbox_score'} & set(plain)
+
+
+def test_optional_fields_are_of_one_length_and_of_all_tracks():
+    with pytest.raises(ValueError, match="Track a: .*'image_ids': 1"):
+        TrackStore([make_track('a', 3, image_ids=[1])])
+    with pytest.raises(ValueError, match='Track b: it has no track_id') as e:
+        TrackStore([make_track('a', 3, track_id=0), make_track('b', 3)])
+    assert '\n' not in str(e.value)

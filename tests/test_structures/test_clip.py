@@ -36,6 +36,24 @@ def test_one_stock_sample_a_row():
     np.testing.assert_allclose(frames[2].gt_instances.keypoints[0], body())
 
 
+def test_numbers_of_the_data_set():
+    sample = clip(num=3, mask=[1, 0, 1])
+    sample.set_metainfo(
+        dict(track_id=4, image_ids=[10**10, 10**10 + 1, 10**10 + 2]))
+    sample.gt_instances.bbox_scores[:] = [.5, .25, .125]
+    for samples in (split_clip(sample, only_wanted=True),
+                    split_clip(sample.to_dict(), only_wanted=True)):
+        assert [s.get('img_id') for s in samples] == [10**10, 10**10 + 2]
+        assert [s.get('track_id') for s in samples] == [4, 4]
+        assert [s.get('frame_id') for s in samples] == [1, 3]
+        assert [s.get('raw_ann_info')['image_id'] for s in samples
+                ] == [10**10, 10**10 + 2]
+        assert all('image_ids' not in s for s in samples)
+    last = split_clip(sample)[2]
+    assert type(last.metainfo['img_id']) is int
+    assert last.gt_instances.bbox_scores.tolist() == [.125]
+
+
 def test_only_wanted_rows():
     frames = split_clip(clip(num=3, mask=[0, 1, 1]), only_wanted=True)
     assert [f.metainfo['frame_id'] for f in frames] == [2, 3]

@@ -29,7 +29,8 @@ class BaseClipDataset(BaseCocoStyleDataset):
             as there are ``clip_offsets``.
         clip_stride (int, optional): Frames from the start of a clip to the
             start of the next. None: clips that do not overlap, but for a
-            video's last one; with ``clip_offsets``: 1.
+            video's last one; with ``clip_offsets``: 1, counted in labelled
+            frames where a video has others too.
         frame_interval (int): Distance between neighbours in a clip.
         clip_offsets (Sequence[int], optional): Frame offsets from a clip's
             own frame, e.g. ``(-2, -1, 0, 1, 2)``: one clip per frame, wanted
@@ -141,6 +142,19 @@ class BaseClipDataset(BaseCocoStyleDataset):
         except ValueError as error:
             raise ValueError(f'{self.__class__.__name__}: {error}') from None
 
+    def _track_windows(self, track: Track) -> list:
+        """Windows of a track; they want nothing of unlabelled frames."""
+        if track.annotated is None:
+            return self._windows(len(track), self.test_mode)
+        annotated = np.asarray(track.annotated, dtype=bool)
+        if self.clip_offsets is not None:
+            # A stride over all frames could miss every labelled one.
+            windows = offset_windows(len(track), self.clip_offsets)
+            centres = np.flatnonzero(annotated)[::self.clip_stride or 1]
+            return [windows[row] for row in centres]
+        return [(rows, mask & annotated[rows])
+                for rows, mask in self._windows(len(track), self.test_mode)]
+
     def load_data_list(self) -> List[dict]:
         """Cut the tracks into clips.
 
@@ -160,9 +174,7 @@ class BaseClipDataset(BaseCocoStyleDataset):
 
         data_list = []
         for number, track in enumerate(tracks):
-            for rows, mask in self._windows(len(track), self.test_mode):
-                if track.annotated is not None:
-                    mask = mask & np.asarray(track.annotated, bool)[rows]
+            for rows, mask in self._track_windows(track):
                 if mask.any():
                     data_list.append(
                         dict(
@@ -186,12 +198,17 @@ class BaseClipDataset(BaseCocoStyleDataset):
             ``keypoints_visible`` and ``keypoints_labeled`` T x K (float32,
             0 or 1), ``frame_mask`` T (bool), ``category_id``,
             ``instance_mapping_table``, and the metainfo that MMPose adds.
+            Where the data set has them, ``track_id`` (int, of a person in a
+            video) and ``image_ids`` (list of T ints, row 0's is ``img_id``).
         """
         info = super().get_data_info(idx)
         info.update(self.tracks.clip(info.pop('track'), info.pop('rows')))
         info['frame_mask'] = np.array(info['frame_mask'], dtype=bool)
-        info['bbox_score'] = np.ones(len(info['bbox']), dtype=np.float32)
+        info.setdefault('bbox_score',
+                        np.ones(len(info['bbox']), dtype=np.float32))
         info['img_id'] = f'{info["video_id"]}/{info["frame_ids"][0]}'
+        if 'image_ids' in info:
+            info['img_id'] = info['image_ids'][0]
         info['img_path'] = info['img_paths'][0]
         info['category_id'] = 1
         info['instance_mapping_table'] = dict(

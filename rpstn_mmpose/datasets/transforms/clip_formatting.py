@@ -25,7 +25,8 @@ class PackClipInputs(PackPoseInputs):
     META_KEYS = ('id', 'img_id', 'img_path', 'category_id', 'ori_shape',
                  'img_shape', 'input_size', 'input_center', 'input_scale',
                  'flip', 'flip_direction', 'flip_indices', 'dataset_name',
-                 'video_id', 'frame_ids', 'img_paths', 'frame_mask')
+                 'video_id', 'track_id', 'frame_ids', 'image_ids',
+                 'img_paths', 'frame_mask')
 
     def __init__(self,
                  meta_keys: Sequence[str] = META_KEYS,

@@ -55,7 +55,8 @@ class ForEachFrame(BaseTransform):
     ``ROW_KEYS`` and ``PARAM_KEYS``, as MMPose's top-down transforms expect.
     Their results are put together again: images to a list, rows to T rows,
     ``input_center`` and ``input_scale`` (2,) to T x 1 x 2. Any other key that
-    they add or change must come out the same for every frame.
+    they add or change must come out the same for every frame. A clip without
+    ``keypoints`` (inference) comes out without them.
 
     Args:
         transforms (list): Transforms or their configs.
@@ -72,6 +73,8 @@ class ForEachFrame(BaseTransform):
                 'bbox_rotation', 'keypoints', 'keypoints_visible',
                 'keypoints_labeled', 'transformed_keypoints')
     PARAM_KEYS = ('input_center', 'input_scale')
+    # TopdownAffine makes them up (one a 0-d array) without keypoints.
+    PLACEHOLDERS = ('transformed_keypoints', 'keypoints_visible')
 
     def __init__(self,
                  transforms: Sequence[Union[dict, Callable]],
@@ -112,7 +115,10 @@ class ForEachFrame(BaseTransform):
 
     def _merge(self, results: dict, frames: List[dict]) -> dict:
         first = frames[0]
+        no_truth = results.get('keypoints') is None
         for key, value in first.items():
+            if no_truth and key in self.PLACEHOLDERS and key not in results:
+                continue
             if key == 'img':
                 results[key] = [frame[key] for frame in frames]
             elif key in self.ROW_KEYS and isinstance(value, np.ndarray):

@@ -1,0 +1,425 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""A whole synthetic PoseTrack18 data set, in parallel."""
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .difficulty import Difficulty, get_difficulty
+from .posetrack_writer import (
+    PoseTrackVideoWriter,
+    head_box,
+    outline,
+    posetrack_joints,
+    write_annotations,
+)
+from .sampling import compose, sample_actor
+from .scene import MOMENTS, NUM_JOINTS, Scene
+from .seeding import open_stream
+
+# Goes up whenever the same settings would give other bytes.
+POSETRACK_GENERATOR_VERSION = 1
+POSETRACK_MANIFEST = 'synthetic_posetrack_manifest.json'
+_PARTIAL = 'synthetic_posetrack_manifest.partial.json'
+# The seeding's name of each split.
+_SPLITS = {'train': 'train', 'val': 'test'}
+# Parts of the camera's stream that no actor uses.
+_CROWD, _DETECTOR = 102, 103
+
+
+@dataclass(frozen=True)
+class PoseTrackConfig:
+    """Settings of a data set.
+
+    Attributes:
+        num_train (int): Train sequences, >= 1.
+        num_val (int): Validation sequences, >= 1.
+        num_frames (int): Frames a sequence, >= 1.
+        num_val_frames (int, optional): Frames a validation sequence;
+            ``num_frames`` by default.
+        people (tuple): Fewest and most labelled people of a sequence.
+        label_every (int): Frames 0, n, 2n, ... are labelled.
+        walkers (float): Probability that a person, but for the first, comes
+            into the picture or leaves it.
+        ignored (float): Probability that a sequence also shows somebody who
+            is not labelled, but covered by ignore regions.
+        image_size (tuple): Width and height in pixels.
+        seed (int): >= 0.
+        difficulty (str | Difficulty): Preset or knobs.
+        pictures (bool): False writes the annotations only.
+    """
+
+    num_train: int = 60
+    num_val: int = 20
+    num_frames: int = 21
+    num_val_frames: Optional[int] = None
+    people: Tuple[int, int] = (1, 3)
+    label_every: int = 4
+    walkers: float = 0.4
+    ignored: float = 0.25
+    image_size: Tuple[int, int] = (256, 144)
+    seed: int = 0
+    difficulty: Union[str, Difficulty] = 'default'
+    pictures: bool = True
+
+    def checked(self) -> 'PoseTrackConfig':
+        """Copy with the preset looked up.
+
+        Raises:
+            ValueError: A setting is out of range.
+        """
+        for name in (
+            'num_train', 'num_val', 'num_frames', 'num_val_frames',
+            'label_every',
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
+        # Four digits of an image's number.
+        longest = max(self.num_frames, self.num_val_frames or 0)
+        if longest > 9999:
+            raise ValueError(f'num_frames must be below 10000, got {longest}')
+        people = tuple(self.people)
+        if len(people) != 2 or not 1 <= people[0] <= people[1] <= 20:
+            raise ValueError(
+                'people must be the fewest and the most of a sequence, '
+                f'between 1 and 20, got {people}'
+            )
+        for name in ('walkers', 'ignored'):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f'{name} must lie in 0 to 1, got {value}')
+        if self.seed < 0:
+            raise ValueError(f'seed must not be negative, got {self.seed}')
+        if len(self.image_size) != 2 or min(self.image_size) < 32:
+            raise ValueError(
+                'image_size must be a width and a height of at least 32 '
+                f'pixels, got {tuple(self.image_size)}'
+            )
+        return replace(
+            self,
+            people=people,
+            image_size=tuple(int(side) for side in self.image_size),
+            difficulty=get_difficulty(self.difficulty),
+        )
+
+    def frames_of(self, split: str) -> int:
+        """Frames of a sequence of a split ('train' or 'val')."""
+        if split == 'val' and self.num_val_frames is not None:
+            return self.num_val_frames
+        return self.num_frames
+
+
+class Job(NamedTuple):
+    """One sequence to make; ``index`` counts inside its split."""
+
+    number: int
+    split: str
+    index: int
+
+
+def generate_posetrack(
+    out_dir: Union[str, Path],
+    num_workers: int = 1,
+    progress: bool = True,
+    **settings,
+) -> Dict:
+    """Write a data set in the format of PoseTrack18.
+
+    Beside one annotation file a sequence there are MMPose's
+    ``annotations/posetrack18_{train,val}.json``, which hold all sequences,
+    and ``posetrack18_val_human_detections.json``, made-up detections of the
+    people in labelled frames (jittered, some missing, some false).
+
+    The bytes depend on the settings only, not on ``num_workers``. A folder
+    that already holds the same data set is left as it is; one that a run left
+    unfinished is made again.
+
+    Args:
+        out_dir (str | Path): Empty, missing, or written by this function.
+        num_workers (int): Processes, >= 1.
+        progress (bool): Whether to show a progress bar.
+        **settings: See :class:`PoseTrackConfig`.
+
+    Returns:
+        dict: The manifest; ``existed`` tells whether it was there before.
+
+    Raises:
+        ValueError: A bad setting, or ``out_dir`` holds something else.
+        OSError: ``out_dir`` cannot be written.
+    """
+    config = PoseTrackConfig(**settings).checked()
+    if num_workers < 1:
+        raise ValueError(f'num_workers must be at least 1, got {num_workers}')
+    out_dir = Path(out_dir)
+    facts = json.loads(json.dumps(asdict(config)))
+    facts['generator_version'] = POSETRACK_GENERATOR_VERSION
+    existing = _prepare(out_dir, facts)
+    if existing is not None:
+        return dict(existing, existed=True)
+    train = [Job(i + 1, 'train', i) for i in range(config.num_train)]
+    val = [
+        Job(config.num_train + i + 1, 'val', i) for i in range(config.num_val)
+    ]
+    records = _run(config, out_dir, train + val, num_workers, progress)
+    _merge(out_dir, records)
+    manifest = _summarize(facts, records)
+    temporary = out_dir / _PARTIAL
+    temporary.write_text(json.dumps(manifest, indent=1) + '\n')
+    os.replace(temporary, out_dir / POSETRACK_MANIFEST)
+    return dict(manifest, existed=False)
+
+
+def _prepare(out_dir: Path, settings: Dict) -> Optional[Dict]:
+    """Make the folder ready; return the manifest if nothing is to be done."""
+    finished, started = out_dir / POSETRACK_MANIFEST, out_dir / _PARTIAL
+    if out_dir.exists() and not out_dir.is_dir():
+        raise ValueError(f'{str(out_dir)!r} is a file, give a folder')
+    if finished.is_file():
+        manifest = json.loads(finished.read_text())
+        if manifest.get('settings') == settings:
+            return manifest
+        old = manifest.get('settings', {})
+        other = sorted(
+            k for k in {**old, **settings} if old.get(k) != settings.get(k)
+        )
+        raise ValueError(
+            f'{str(out_dir)!r} holds a data set with other settings '
+            f'({", ".join(other)}), give another folder'
+        )
+    if started.is_file():
+        for name in ('annotations', 'images'):
+            shutil.rmtree(out_dir / name, ignore_errors=True)
+    elif out_dir.is_dir() and any(out_dir.iterdir()):
+        raise ValueError(
+            f'{str(out_dir)!r} is not empty and not a synthetic PoseTrack18 '
+            'data set, give an empty or new folder'
+        )
+    out_dir.mkdir(parents=True, exist_ok=True)
+    started.write_text(json.dumps({'settings': settings}) + '\n')
+    return None
+
+
+def _run(config, out_dir, jobs, num_workers, progress) -> List[Dict]:
+    work = partial(make_sequence, config, out_dir)
+    bar = tqdm(
+        total=len(jobs),
+        desc='synthetic PoseTrack18',
+        unit='sequence',
+        disable=not progress,
+    )
+    records = []
+    with bar:
+        if num_workers == 1:
+            threads = cv2.getNumThreads()
+            _single_thread()
+            try:
+                for job in jobs:
+                    records.append(work(job))
+                    bar.update()
+            finally:
+                cv2.setNumThreads(threads)
+            return records
+        # Forked workers inherit the imported packages; where fork does not
+        # exist, the default start method does the same more slowly.
+        forks = 'fork' in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context('fork' if forks else None)
+        with ProcessPoolExecutor(
+            num_workers, context, _single_thread
+        ) as executor:
+            for record in executor.map(work, jobs, chunksize=2):
+                records.append(record)
+                bar.update()
+    return records
+
+
+def _single_thread() -> None:
+    """OpenCV's own threads cost more than they gain on small shapes."""
+    cv2.setNumThreads(0)
+
+
+def sample_crowd(
+    key: Tuple[int, str, int], num_frames: int, config: PoseTrackConfig
+) -> Tuple[Scene, List[Optional[int]]]:
+    """Draw a scene of several people.
+
+    Args:
+        key (tuple): Seed, split and video, see :func:`seeding.stream`.
+        num_frames (int): Length.
+        config (PoseTrackConfig): Checked settings.
+
+    Returns:
+        tuple: Scene, and the track id of each of its actors; None for who is
+        not labelled.
+    """
+    rng, _ = open_stream(*key, 'camera', _CROWD)
+    count = int(rng.integers(config.people[0], config.people[1] + 1))
+    ids: List[Optional[int]] = list(range(count))
+    if rng.uniform() < config.ignored:
+        ids.append(None)
+    places = rng.permutation((np.arange(len(ids)) + 0.5) / len(ids))
+    actors = []
+    for part, center in enumerate(places):
+        crossing = 0.0
+        if part and rng.uniform() < config.walkers:
+            # At the picture's edge in the middle of the video; widths a
+            # frame, a walk.
+            center = float(rng.integers(0, 2))
+            way = float(rng.choice([-1, 1]) * rng.uniform(0.02, 0.04))
+            crossing = way * (num_frames - 1)
+        actors.append(
+            sample_actor(
+                key,
+                part,
+                num_frames,
+                config.image_size,
+                config.difficulty,
+                center=float(center),
+                crossing=crossing,
+            )
+        )
+    # Who is not labelled stands behind the others.
+    order = sorted(range(len(ids)), key=lambda part: ids[part] is not None)
+    actors, ids = [actors[i] for i in order], [ids[i] for i in order]
+    labelled = [a for a, number in zip(actors, ids) if number is not None]
+    targets = np.concatenate(
+        [
+            actor.track.points[:, len(MOMENTS) // 2, :NUM_JOINTS, :2]
+            for actor in labelled
+        ],
+        axis=1,
+    )
+    stature = float(np.mean([a.track.stature.mean() for a in labelled]))
+    scene = compose(
+        key, actors, config.image_size, config.difficulty, targets, stature
+    )
+    return scene, ids
+
+
+def make_sequence(config: PoseTrackConfig, out_dir: Path, job: Job) -> Dict:
+    """Render and write one sequence.
+
+    Args:
+        config (PoseTrackConfig): Checked settings.
+        out_dir (Path): Root of the data set.
+        job (Job): Which sequence.
+
+    Returns:
+        dict: Facts for the manifest, and ``detections``.
+    """
+    key = (config.seed, _SPLITS[job.split], job.index)
+    scene, ids = sample_crowd(key, config.frames_of(job.split), config)
+    writer = PoseTrackVideoWriter(
+        out_dir, job.number, job.split, scene.size, scene.num_frames
+    )
+    rng, _ = open_stream(*key, 'camera', _DETECTOR)
+    detections: List[Dict] = []
+    for frame, (picture, truths) in enumerate(scene.frames(config.pictures)):
+        people, ignored = [], []
+        for actor, number, truth in zip(scene.actors, ids, truths):
+            if number is None:
+                polygon = outline(truth['mask'])
+                ignored += [] if polygon is None else [polygon]
+                continue
+            joints, seen = posetrack_joints(actor, frame, truth)
+            people.append(
+                dict(
+                    track_id=number,
+                    joints=joints,
+                    seen=seen,
+                    head_box=head_box(truth),
+                )
+            )
+        labelled = frame % config.label_every == 0
+        number = writer.add(picture, labelled, people, ignored)
+        if labelled:
+            detections += _detect(rng, number, truths, scene.size)
+    writer.close()
+    tracks = Counter(a['track_id'] for a in writer.annotations)
+    return dict(
+        sequence=writer.name,
+        split=job.split,
+        num_frames=scene.num_frames,
+        poses=len(writer.annotations),
+        labelled_frames={str(k): tracks[k] for k in sorted(tracks)},
+        identities=[a.identity_id for a in scene.actors],
+        background=scene.backdrop_id,
+        detections=detections,
+    )
+
+
+def _detect(rng, number: int, truths: List[Dict], size) -> List[Dict]:
+    """Boxes as a detector might find them in one frame."""
+    found = []
+    for truth in truths:
+        rows, columns = np.nonzero(truth['mask'])
+        # Drawn first, so that each frame takes its share of the stream.
+        jitter, luck = rng.normal(0, 0.03, 4), float(rng.uniform())
+        if len(rows) < 20 or luck < 0.03:
+            continue
+        box = np.array(
+            [columns.min(), rows.min(), columns.max(), rows.max()], float
+        )
+        box += jitter * np.tile(box[2:] - box[:2] + 1, 2)
+        found.append((box, 0.6 + 0.4 * luck))
+    if rng.uniform() < 0.1:
+        corner = rng.uniform(0, 0.7, 2) * size
+        sides = rng.uniform(0.1, 0.3, 2) * size
+        found.append(
+            (np.concatenate([corner, corner + sides]), rng.uniform(0.05, 0.5))
+        )
+    detections = []
+    for box, score in found:
+        low, high = box[:2], np.maximum(box[2:], box[:2] + 2)
+        detections.append(
+            dict(
+                bbox=np.round([*low, *(high - low)], 2).tolist(),
+                category_id=1,
+                image_id=number,
+                score=round(float(score), 4),
+            )
+        )
+    return detections
+
+
+def _merge(out_dir: Path, records: List[Dict]) -> None:
+    """Write the files of all sequences together."""
+    folder = out_dir / 'annotations'
+    for split in _SPLITS:
+        images, annotations, detections = [], [], []
+        for record in records:
+            if record['split'] != split:
+                continue
+            detections += record.pop('detections')
+            path = folder / split / f'{record["sequence"]}.json'
+            content = json.loads(path.read_text())
+            images += content['images']
+            annotations += content['annotations']
+        write_annotations(
+            folder / f'posetrack18_{split}.json', images, annotations
+        )
+        if split == 'val':
+            path = folder / 'posetrack18_val_human_detections.json'
+            path.write_text(json.dumps(detections) + '\n')
+
+
+def _summarize(settings: Dict, records: List[Dict]) -> Dict:
+    splits = Counter(record['split'] for record in records)
+    return dict(
+        settings=settings,
+        num_sequences=dict(train=splits['train'], val=splits['val']),
+        num_frames=sum(record['num_frames'] for record in records),
+        num_poses=sum(record['poses'] for record in records),
+        sequences=records,
+    )
