@@ -11,7 +11,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 SIMILARITIES = ('dot', 'cosine')
-ARITHMETICS = ('paper', 'released')
+ARITHMETICS = ('paper', 'released', 'released-rows')
 
 
 @MODELS.register_module()
@@ -47,7 +47,10 @@ class JointRelationExtractor(BaseModule):
             aggregated K x hw matrix is read back as if it were hw x K, so
             that pixels change places; a batch normalization whose weight
             starts at zero follows ``Conv_o``; both convolutions have a bias.
-            Defaults to ``'paper'``.
+            Of the code two states are public: in one the softmax runs over
+            the paper's axis, which is ``'released-rows'``. Weights do not
+            tell which of the two they were trained with. Defaults to
+            ``'paper'``.
         init_cfg (dict, optional): See :class:`mmengine.model.BaseModule`.
 
     Raises:
@@ -78,7 +81,7 @@ class JointRelationExtractor(BaseModule):
         self.num_joints = num_joints
         self.similarity = similarity
         self.arithmetic = arithmetic
-        released = arithmetic == 'released'
+        self.released = released = arithmetic != 'paper'
         self.conv_g = nn.Conv2d(num_joints, num_joints, 1, bias=released)
         self.conv_o = nn.Conv2d(num_joints, num_joints, 1, bias=released)
         if released:
@@ -94,7 +97,7 @@ class JointRelationExtractor(BaseModule):
         """Start as the identity: the residual branch gives zero."""
         super().init_weights()
         normal_init(self.conv_g, std=self.num_joints**-0.5)
-        if self.arithmetic == 'released':
+        if self.released:
             normal_init(self.conv_o, std=self.num_joints**-0.5)
             constant_init(self.norm_o, val=0, bias=0)
         else:
@@ -143,7 +146,7 @@ class JointRelationExtractor(BaseModule):
                 f'joints, but got heatmaps of shape {tuple(heatmaps.shape)}')
         weights = self.relational_weights(heatmaps)
         aggregated = weights @ self.conv_g(heatmaps).flatten(2)
-        if self.arithmetic == 'released':
+        if self.released:
             aggregated = aggregated.transpose(1, 2).contiguous()
             return heatmaps + self.norm_o(
                 self.conv_o(aggregated.view_as(heatmaps)))

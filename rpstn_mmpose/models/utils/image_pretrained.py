@@ -2,7 +2,7 @@
 """Start a video model from a trained image model (RPSTN, Sec. IV-B)."""
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
 import torch
 from mmengine.logging import print_log
@@ -19,6 +19,14 @@ DESTINATIONS = (
     ('head.final_layer.', ('head.final_layer.',
                            'initializer.head.final_layer.')),
 )
+MICROSOFT_HEAD = ('deconv_layers.', 'final_layer.')
+
+
+def has_microsoft_names(names: Iterable[str]) -> bool:
+    """Whether tensors are named as in Microsoft's
+    human-pose-estimation.pytorch, whose networks take BGR pictures."""
+    return bool({'final_layer.weight', 'module.final_layer.weight'}
+                & set(names))
 
 
 def image_state_dict(checkpoint: dict) -> Dict[str, Tensor]:
@@ -26,13 +34,20 @@ def image_state_dict(checkpoint: dict) -> Dict[str, Tensor]:
 
     MMPose 0.x called the head ``keypoint_head`` and a multi-stage head's last
     layers ``multi_final_layers.N``; distributed training wrote ``module.``.
-    Of several stages the last one is taken.
+    Of several stages the last one is taken. Microsoft's SimpleBaseline has
+    no ``backbone.`` and ``head.`` in its names.
     """
     state = checkpoint.get('state_dict', checkpoint)
     renamed = {}
     for name, value in state.items():
         name = name[len('module.'):] if name.startswith('module.') else name
         renamed[name.replace('keypoint_head.', 'head.', 1)] = value
+    if has_microsoft_names(renamed):
+        renamed = {
+            ('head.' if name.startswith(MICROSOFT_HEAD) else 'backbone.') +
+            name: value
+            for name, value in renamed.items()
+        }
     prefix = 'head.multi_final_layers.'
     stages = {k[len(prefix):].split('.')[0] for k in renamed
               if k.startswith(prefix)}
@@ -58,6 +73,34 @@ def source_channels(joints: Sequence[str], source_names: Sequence[str],
     return [list(source_names).index(joint) for joint in joints]
 
 
+def select_joints(source: Dict[str, Tensor],
+                  order: Sequence[int]) -> Dict[str, Tensor]:
+    """The weights with these channels of the last 1x1, in this order."""
+    order = list(order)
+    return {
+        name: value[order] if name.startswith('head.final_layer.') else value
+        for name, value in source.items()
+    }
+
+
+def video_state_dict(source: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """An image model's weights under the names of a video model's parts.
+
+    Args:
+        source (dict[str, Tensor]): See :func:`image_state_dict`.
+
+    Returns:
+        dict[str, Tensor]: Those of extractor, initializer and 1x1; the
+        tensors are not copied.
+    """
+    return {
+        destination + name[len(prefix):]: value
+        for prefix, destinations in DESTINATIONS
+        for name, value in source.items() if name.startswith(prefix)
+        for destination in destinations
+    }
+
+
 def load_image_pretrained(model: nn.Module,
                           checkpoint: str,
                           joints: Optional[Sequence[str]] = None,
@@ -72,7 +115,9 @@ def load_image_pretrained(model: nn.Module,
         model (nn.Module): A
             :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator`.
         checkpoint (str): Path or URL of a checkpoint of an MMPose top-down
-            heatmap model.
+            heatmap model, or of a SimpleBaseline of Microsoft's
+            human-pose-estimation.pytorch. The latter is trained on BGR
+            pictures: ``bgr_to_rgb=False`` in the data preprocessor.
         joints (Sequence[str], optional): For each of the K output joints the
             name of the source model's joint that it starts from. ``None``:
             the source has the same joints in the same order.
@@ -97,9 +142,7 @@ def load_image_pretrained(model: nn.Module,
                              'source_metainfo')
         order = source_channels(joints, [names[i] for i in sorted(names)],
                                 checkpoint)
-        for name in list(source):
-            if name.startswith('head.final_layer.'):
-                source[name] = source[name][order]
+        source = select_joints(source, order)
 
     own = model.state_dict()
     loaded = {}
@@ -121,7 +164,11 @@ def load_image_pretrained(model: nn.Module,
     with torch.no_grad():
         for name, value in loaded.items():
             own[name].copy_(value)
+    note = ''
+    if has_microsoft_names(content.get('state_dict', content)):
+        note = (", which has Microsoft's naming: such networks are trained on "
+                'BGR pictures (data_preprocessor.bgr_to_rgb=False)')
     print_log(
         f'{len(loaded)} of {len(own)} tensors of '
-        f'{model.__class__.__name__} start from {checkpoint}',
+        f'{model.__class__.__name__} start from {checkpoint}{note}',
         logger='current')

@@ -1,0 +1,7 @@
+_base_ = ['./rpstn_res50_1xb8-100e_jhmdb-sub1-256x256-released.py']
+
+# model settings
+model = dict(
+    backbone=dict(depth=18),
+    feature_neck=dict(in_channels=512),
+    initializer=dict(backbone=dict(depth=18), head=dict(in_channels=512)))

@@ -1,0 +1,26 @@
+_base_ = ['./rpstn_res50_1xb8-100e_penn-256x256.py']
+
+# The network of the authors' code, for weights that
+# tools/model_converters/rpstn_released_to_mmpose.py makes.
+
+# learning policy; the authors' step
+param_scheduler = [
+    dict(
+        type='MultiStepLR',
+        begin=0,
+        end=100,
+        milestones=[8, 15, 25, 40, 80],
+        gamma=0.333,
+        by_epoch=True)
+]
+
+# model settings; BGR from 0 to 255 as it is, which MMPose's image models are
+# not trained for
+model = dict(
+    data_preprocessor=dict(mean=None, std=None, bgr_to_rgb=False),
+    neck=dict(feature_norm=True, project_features=True),
+    head=dict(
+        relation=dict(type='JointRelationExtractor', arithmetic='released'),
+        norm_before=True,
+        first_frame_norm='shared'),
+    image_pretrained=None)

@@ -1,0 +1,97 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Convert a checkpoint of the authors' RPSTN code to this package."""
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import List, NoReturn, Optional
+
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
+from rpstn_mmpose.engine.safe_checkpoint import CheckpointError
+from rpstn_mmpose.models.utils.checkpoint_files import (check_new_file,
+                                                        read_checkpoint,
+                                                        write_checkpoint)
+from rpstn_mmpose.models.utils.released_weights import (RELEASED_JOINTS,
+                                                        convert_released,
+                                                        matching_recipe,
+                                                        recipe_options)
+
+RECIPES = 'configs/body_2d_keypoint/rpstn'
+METAINFO = dict(
+    penn='configs/_base_/datasets/penn_action.py',
+    jhmdb='configs/_base_/datasets/jhmdb.py')
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and the message alone."""
+        self.exit(2, f'{self.prog}: error: {message}\n')
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description="Convert a checkpoint of the authors' RPSTN code (13 "
+        'joints of Penn Action or 15 of Sub-JHMDB) to this package. It is '
+        'read as data: nothing in it is run. Says which recipe it is for.')
+    parser.add_argument('input', metavar='IN', help='released .pth(.tar)')
+    parser.add_argument('output', metavar='OUT', help='new .pth')
+    parser.add_argument(
+        '--dataset',
+        choices=sorted(RELEASED_JOINTS),
+        help='what it was trained on (default: told by its joints)')
+    return parser.parse_args(argv)
+
+
+def convert(args: argparse.Namespace) -> None:
+    check_new_file(args.output)
+    checkpoint = read_checkpoint(args.input)
+    try:
+        weights = convert_released(checkpoint, args.dataset)
+    except ValueError as error:
+        raise ValueError(f'{args.input}: {error}') from None
+    metainfo = parse_pose_metainfo(
+        dict(from_file=resolve_metainfo_file(METAINFO[weights.dataset])))
+    write_checkpoint(
+        dict(state_dict=weights.state_dict, meta=dict(dataset_meta=metainfo)),
+        args.output)
+
+    layers = ', '.join(sorted({n.rpartition('.')[0] for n in weights.unused}))
+    print(f'{args.output}: {len(weights.state_dict)} tensors, '
+          f'{RELEASED_JOINTS[weights.dataset]} joints ({weights.dataset}), '
+          f'ResNet-{weights.initializer_depth} initializer, '
+          f'ResNet-{weights.extractor_depth} extractor')
+    print('left out, the released network does not use them either: '
+          f'{layers or "nothing"}')
+    recipe = f'{RECIPES}/{matching_recipe(weights)}'
+    print(f'recipe: {recipe}')
+    command = f'python tools/test.py {recipe} {args.output}'
+    options = recipe_options(weights)
+    if options:
+        command += f' --cfg-options {" ".join(options)}'
+    print(f'test it: {command}')
+    print('the code is public with either axis of the softmax, and weights '
+          'do not tell which; for the other one: --cfg-options '
+          'model.head.relation.arithmetic=released-rows')
+    if weights.dataset == 'jhmdb':
+        print('for weights of split 2 or 3: --cfg-options '
+              'test_dataloader.dataset.sub=2 (or 3)')
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Run the tool."""
+    args = parse_args(argv)
+    try:
+        convert(args)
+    except (ValueError, OSError, CheckpointError) as error:
+        # OSError.__str__ would put its number first.
+        reason = getattr(error, 'strerror', None) or error
+        sys.exit('rpstn_released_to_mmpose.py: error: '
+                 + ' '.join(str(reason).split()))
+
+
+if __name__ == '__main__':
+    main()
