@@ -24,3 +24,36 @@ model = dict(
         norm_before=True,
         first_frame_norm='shared'),
     image_pretrained=None)
+
+# pipelines; the exact box, stretched to the input
+train_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='ClipRandomFlip', direction='horizontal'),
+    dict(
+        type='ForEachFrame',
+        transforms=[
+            dict(
+                type='RandomBBoxTransform',
+                shift_prob=0,
+                scale_factor=(0.8, 1.4),
+                rotate_factor=40,
+                rotate_prob=1.0),
+            dict(type='TopdownStretch', input_size=(256, 256))
+        ]),
+    dict(type='GenerateClipTarget', encoder={{_base_.codec}}),
+    dict(type='PackClipInputs')
+]
+val_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(
+        type='ForEachFrame',
+        transforms=[dict(type='TopdownStretch', input_size=(256, 256))]),
+    dict(type='PackClipInputs')
+]
+
+# data loaders
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = val_dataloader
