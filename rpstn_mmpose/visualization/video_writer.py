@@ -14,7 +14,7 @@ from .output_path import check_output_path
 _BT709 = 1
 
 
-def _import_av() -> Any:
+def import_av() -> Any:
     try:
         import av
     except ImportError:
@@ -29,7 +29,8 @@ class VideoWriter:
     The first frame sets the video's size; one row or column is repeated where
     that is odd, which 4:2:0 chroma does not allow. The file appears under its
     name when the writer is closed; an exception inside of the ``with`` block
-    leaves none behind.
+    leaves none behind. Without a ``with`` block, :meth:`close` keeps what was
+    written so far and :meth:`discard` does not.
 
     Args:
         path: Of the ``.mp4`` file; missing folders are made.
@@ -60,7 +61,7 @@ class VideoWriter:
         self.crf = crf
         self.num_frames = 0
         self.frame_size: Optional[Tuple[int, int]] = None
-        self._av = _import_av()
+        self._av = import_av()
         self._part = self.path.with_name(f'.{self.path.name}.part')
         self._container = self._stream = None
 
@@ -126,14 +127,15 @@ class VideoWriter:
             ValueError: No frame was written.
         """
         if self._container is None:
-            self._discard()
+            self.discard()
             raise ValueError(f'VideoWriter: no frame was written to '
                              f'{self.path}; an empty .mp4 would not play')
         self._container.mux(self._stream.encode())
         self._container.close()
         os.replace(self._part, self.path)
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Leave no file behind."""
         if self._container is not None:
             self._container.close()
         self._part.unlink(missing_ok=True)
@@ -145,4 +147,4 @@ class VideoWriter:
         if kind is None:
             self.close()
         else:
-            self._discard()
+            self.discard()

@@ -1,0 +1,119 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import math
+
+import numpy as np
+import pytest
+
+from rpstn_mmpose.apis import OneEuroFilter
+
+
+def alpha(cutoff, seconds):
+    """1 / (1 + tau / T) with tau = 1 / (2 pi f), as in the paper."""
+    return 1 / (1 + 1 / (2 * math.pi * cutoff) / seconds)
+
+
+def points(*values):
+    """One person, one joint at (value, 0) in each frame."""
+    return [np.float64([[[value, 0]]]) for value in values]
+
+
+def test_two_steps_by_hand():
+    """10 frames a second, min_cutoff 1, beta 0.01, 0 then 10 then 10 px.
+
+    Step 1: speed a(1, .1) * 100 = .385870 * 100 = 38.587, cutoff 1.38587,
+    weight .465461, so 4.65461. Step 2: derivative 53.4539, speed 38.587 +
+    .38587 * 14.8669 = 44.3237, cutoff 1.443237, weight .475565.
+    """
+    smooth = OneEuroFilter(min_cutoff=1, beta=0.01, derivative_cutoff=1)
+    first, second, third = (
+        smooth([3], value, fps=10)[0, 0] for value in points(0, 10, 10))
+    assert first.tolist() == [0, 0]
+    np.testing.assert_allclose(second, [4.65461, 0], atol=2e-4)
+    np.testing.assert_allclose(
+        third, [4.65461 + 0.475565 * 5.34539, 0], atol=5e-4)
+    # The same numbers from the paper's formulas.
+    speed = alpha(1, 0.1) * 100
+    expected = alpha(1 + 0.01 * speed, 0.1) * 10
+    np.testing.assert_allclose(second[0], expected, rtol=1e-9)
+    speed += alpha(1, 0.1) * ((10 - expected) / 0.1 - speed)
+    expected += alpha(1 + 0.01 * speed, 0.1) * (10 - expected)
+    np.testing.assert_allclose(third[0], expected, rtol=1e-9)
+
+
+def test_frame_rate_and_gaps_are_one_thing():
+    """Every second frame at 20 frames a second is 10 frames a second."""
+    slow, fast = OneEuroFilter(max_gap=1), OneEuroFilter(max_gap=1)
+    for value in points(0, 7, 9, -3):
+        expected = slow([1], value, fps=10)
+        np.testing.assert_allclose(fast([1], value, fps=20), expected)
+        fast.skip_frame()
+
+
+def test_a_long_gap_begins_anew():
+    smooth = OneEuroFilter(max_gap=2)
+    a, b = points(0, 10)
+    for gap, fresh in ((2, False), (3, True)):
+        smooth.reset()
+        smooth([1], a, fps=25)
+        for _ in range(gap):
+            smooth.skip_frame()
+        assert (smooth([1], b, fps=25)[0, 0, 0] == 10) == fresh
+
+
+def test_still_joints_calm_down_and_fast_ones_do_not_lag():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (100, 1, 1, 2))
+    smooth = OneEuroFilter()
+    still = np.stack(
+        [smooth([0], 50 + n, 25, np.float64([100])) for n in noise])
+    assert still[20:].std() < 0.6 * noise[20:].std()
+    smooth.reset()
+    # A size a second: the lag stays below a twentieth of the size.
+    line = np.arange(100)[:, None, None, None] * np.float64([4, 0])
+    fast = np.stack([smooth([0], p, 25, np.float64([100])) for p in line])
+    assert 0 < (line - fast)[50:, ..., 0].max() < 5
+
+
+def test_people_and_joints_are_apart_and_sizes_scale():
+    smooth = OneEuroFilter(beta=3)
+    rng = np.random.default_rng(1)
+    frames = rng.random((6, 3, 4, 2)) * 100
+    sizes = np.float64([50, 80, 120])
+    together = np.stack(
+        [smooth([0, 1, 2], frame, 25, sizes) for frame in frames])
+    for person in range(3):
+        for joint in range(4):
+            alone = OneEuroFilter(beta=3)
+            for row, frame in enumerate(frames):
+                # Twice as large in twice the resolution is the same.
+                value = alone([9], 2 * frame[None, person, None, joint], 25,
+                              2 * sizes[person:person + 1])
+                np.testing.assert_allclose(
+                    value[0, 0], 2 * together[row, person, joint])
+
+
+def test_points_that_are_not_finite_leave_no_trace():
+    smooth = OneEuroFilter()
+    a, hole, b = points(0, np.nan, 10)
+    smooth([0], a, 25)
+    assert np.isnan(smooth([0], hole, 25)[0, 0, 0])
+    assert 0 < smooth([0], b, 25)[0, 0, 0] < 10
+    fresh = OneEuroFilter()
+    fresh([0], hole, 25)
+    assert fresh([0], b, 25)[0, 0, 0] == 10
+
+
+def test_nobody_and_dtype():
+    smooth = OneEuroFilter()
+    assert smooth([], np.zeros((0, 5, 2)), 25).shape == (0, 5, 2)
+    assert smooth([1], np.zeros((1, 5, 2), np.float32),
+                  25).dtype == np.float32
+
+
+@pytest.mark.parametrize('options', [
+    dict(min_cutoff=0), dict(beta=-1), dict(derivative_cutoff=0),
+    dict(max_gap=-1)
+])
+def test_bad_options(options):
+    with pytest.raises(ValueError, match='cutoffs must be above 0'):
+        OneEuroFilter(**options)

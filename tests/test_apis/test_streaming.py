@@ -1,0 +1,355 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+
+from rpstn_mmpose.apis import StreamingPoseEstimator
+from rpstn_mmpose.models import VideoTopdownPoseEstimator
+
+from .tiny import NUM_JOINTS, build, image_model, video_model
+
+LENGTH = 11
+FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11]
+# When three people come, and in which frames nobody sees one of them.
+FIRST = {7: 0, 3: 2, 20: 6}
+
+
+def crops(num, seed=0):
+    """(num, 3, 64, 64) uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(
+        0, 256, (num, 3, 64, 64), generator=generator, dtype=torch.uint8)
+
+
+def sample(centers):
+    """As PackPoseInputs (one centre) or PackClipInputs (T) make it."""
+    centers = np.float32(centers)
+    scales = np.full_like(centers, 128)
+    rows = centers.reshape(-1, 2)
+    result = PoseDataSample(
+        metainfo=dict(
+            input_size=(64, 64),
+            input_center=centers if centers.ndim == 1 else centers[:, None],
+            input_scale=scales if centers.ndim == 1 else scales[:, None],
+            flip_indices=FLIP))
+    result.gt_instances = InstanceData(
+        bboxes=np.concatenate([rows - 50, rows + 50], axis=1),
+        bbox_scores=np.ones(len(rows), np.float32))
+    return result
+
+
+def center(person, frame):
+    return (100. + 5 * person, 80. + 3 * frame)
+
+
+def stream(estimator, videos, present):
+    """Keypoints and scores by (person, frame)."""
+    result = {}
+    for frame in range(LENGTH):
+        # The order of people changes from frame to frame.
+        ids = [p for p in present if frame in present[p]]
+        ids = ids[frame % 2:] + ids[:frame % 2]
+        data = [
+            dict(
+                inputs=videos[p][frame],
+                data_samples=sample(center(p, frame))) for p in ids
+        ]
+        for p, out in zip(ids, estimator.predict(data, ids)):
+            pred = out.pred_instances
+            assert pred.keypoints.shape == (1, NUM_JOINTS, 2)
+            result[p, frame] = (pred.keypoints[0], pred.keypoint_scores[0])
+    return result
+
+
+def by_clips(model, videos, segments):
+    """The same by the clip model, a clip for each segment."""
+    result = {}
+    for p, frames in segments:
+        data = dict(
+            inputs=[videos[p][frames]],
+            data_samples=[sample([center(p, f) for f in frames])])
+        pred = model.test_step(data)[0].pred_instances
+        for row, frame in enumerate(frames):
+            result[p, frame] = (pred.keypoints[row],
+                                pred.keypoint_scores[row])
+    return result
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        # Relative: a step of float32, in which the results are given.
+        np.testing.assert_allclose(
+            a[key][1], b[key][1], atol=1e-4, rtol=3e-7)
+        np.testing.assert_allclose(a[key][0], b[key][0], atol=1e-4)
+
+
+def differ(a, b):
+    return [
+        key for key in a if not np.allclose(a[key][1], b[key][1], atol=1e-3)
+    ]
+
+
+def scene():
+    """Videos, frames of each person, and the clips between two resets."""
+    videos = {p: crops(LENGTH, seed=p) for p in FIRST}
+    present = {p: range(FIRST[p], LENGTH) for p in FIRST}
+    segments = [(p, list(range(LENGTH))[begin:begin + 5]) for p in FIRST
+                for begin in range(FIRST[p], LENGTH, 5)]
+    return videos, present, segments
+
+
+STARTS = dict(
+    network={},
+    features=dict(initializer='features'),
+    none=dict(initializer='none'),
+    memory=dict(memory=dict(type='RecursiveHeatmapMean')),
+    projected=dict(
+        neck=dict(
+            type='JRPSPNeck',
+            in_channels=8,
+            num_joints=NUM_JOINTS,
+            heatmap_size=(16, 16),
+            project_features=True)),
+    memory_alone=dict(
+        neck=None,
+        initializer='features',
+        memory=dict(type='RecursiveHeatmapMean')),
+    per_frame=dict(neck=None, initializer='features'))
+
+
+@pytest.mark.parametrize('flip', [False, True])
+@pytest.mark.parametrize('start', STARTS)
+def test_streaming_equals_clips_with_the_same_resets(start, flip):
+    """T = 11, resets every 5 frames, three people of different phases.
+
+    In double precision, where large values do not blur the comparison.
+    """
+    model = build(
+        video_model(
+            test_cfg=dict(flip_test=flip, shift_heatmap=flip),
+            **STARTS[start]),
+        gain=4).double()
+    videos, present, segments = scene()
+    expected = by_clips(model, videos, segments)
+    estimator = StreamingPoseEstimator(
+        model, reset_interval=5, collapse_ratio=None)
+    assert_same(stream(estimator, videos, present), expected)
+    # Again from the beginning, and not by chance: without resets, or with
+    # the wrong frames before, something else comes out.
+    estimator.reset()
+    assert_same(stream(estimator, videos, present), expected)
+    endless = stream(
+        StreamingPoseEstimator(model, collapse_ratio=None), videos, present)
+    whole = by_clips(model, videos,
+                     [(p, list(present[p])) for p in present])
+    assert_same(endless, whole)
+    later = [(p, f) for p, f in expected if f - FIRST[p] >= 5]
+    assert set(differ(endless, expected)) == set(
+        later if start != 'per_frame' else ())
+
+
+def test_single_precision():
+    model = build(video_model())
+    videos, present, segments = scene()
+    estimator = StreamingPoseEstimator(
+        model, reset_interval=5, collapse_ratio=None)
+    result = stream(estimator, videos, present)
+    assert max(abs(score).max() for _, score in result.values()) > 0.1
+    assert_same(result, by_clips(model, videos, segments))
+
+
+@pytest.mark.parametrize('max_gap, restarts', [(0, True), (1, True),
+                                               (2, False)])
+def test_a_person_missing_for_two_frames(max_gap, restarts):
+    model = build(video_model())
+    videos = {p: crops(LENGTH, seed=p) for p in (0, 1)}
+    seen = [0, 1, 2, 5, 6]
+    estimator = StreamingPoseEstimator(
+        model, collapse_ratio=None, max_gap=max_gap)
+    result = stream(estimator, videos, {0: seen, 1: range(LENGTH)})
+    segments = [(0, seen[:3]), (0, seen[3:])] if restarts else [(0, seen)]
+    assert_same(result,
+                by_clips(model, videos, segments + [(1, list(range(LENGTH)))]))
+    # Person 0 left for good after frame 6.
+    assert estimator.person_ids == [1]
+
+
+def test_skipped_frames_are_a_gap_for_everybody():
+    model = build(video_model())
+    video = crops(3)
+    estimator = StreamingPoseEstimator(model, max_gap=1)
+
+    def step(frame):
+        data = dict(inputs=video[frame], data_samples=sample((100, 80)))
+        return estimator.predict([data],
+                                 [4])[0].pred_instances.keypoint_scores[0]
+
+    step(0)
+    estimator.skip_frame()
+    assert estimator.person_ids == [4]
+    step(1)
+    assert estimator.predict([], []) == []
+    estimator.skip_frame()
+    assert estimator.person_ids == []
+    fresh = step(2)
+    estimator.reset()
+    np.testing.assert_allclose(step(2), fresh, atol=1e-5)
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_one_extractor_pass_a_start_and_a_step_for_all(monkeypatch, flip):
+    model = build(video_model(test_cfg=dict(flip_test=flip)))
+    calls = []
+    for name in ('extract_feat', 'start', 'step'):
+
+        kept = getattr(model, name)
+
+        def spy(feats, *args, name=name, kept=kept):
+            calls.append((name, len(feats)))
+            return kept(feats, *args)
+
+        monkeypatch.setattr(model, name, spy)
+    estimator = StreamingPoseEstimator(
+        model, reset_interval=3, collapse_ratio=None)
+    rows = 2 if flip else 1
+    expected = [
+        ([5], [('extract_feat', 1), ('start', 1)]),
+        ([5, 6, 9], [('extract_feat', 3), ('start', 2), ('step', 1)]),
+        ([9, 5, 6], [('extract_feat', 3), ('step', 3)]),
+        # 5 has had three frames
+        ([5, 6, 9], [('extract_feat', 3), ('start', 1), ('step', 2)]),
+        ([6], [('extract_feat', 1), ('start', 1)]),
+    ]
+    for ids, wanted in expected:
+        calls.clear()
+        heatmaps = estimator.heatmaps(
+            torch.rand(len(ids), 3, 64, 64), ids, FLIP if flip else None)
+        assert heatmaps.shape == (len(ids), NUM_JOINTS, 16, 16)
+        assert calls == [(name, rows * count) for name, count in wanted]
+
+
+def test_no_more_states_than_people_in_sight():
+    model = build(video_model())
+    estimator = StreamingPoseEstimator(model, max_gap=2)
+    for frame in range(12):
+        # Two new people in every frame.
+        estimator.heatmaps(
+            torch.rand(2, 3, 64, 64), [2 * frame, 2 * frame + 1])
+        assert len(estimator.person_ids) <= 6
+        assert len(estimator._states) <= 6
+    assert sorted(estimator.person_ids) == [18, 19, 20, 21, 22, 23]
+
+
+def test_states_of_absent_people_do_not_hold_the_batch_they_were_in():
+    estimator = StreamingPoseEstimator(build(video_model()))
+    estimator.heatmaps(torch.rand(8, 3, 64, 64), range(8))
+    estimator.heatmaps(torch.rand(7, 3, 64, 64), range(7))
+    for part in estimator._states._one((7, False)):
+        assert part.untyped_storage().nbytes() == part.numel() * 4
+
+
+@pytest.mark.parametrize('ratio, starts', [(0.5, [0, 4]), (0.3, [0]),
+                                           (None, [0])])
+def test_a_collapse_starts_the_next_frame_anew(monkeypatch, ratio, starts):
+    """Means since the start: 0.8, 0.8, 0.7; then 0.3 < 0.5 * 0.7."""
+    model = build(video_model())
+    scores = iter([0.8, 0.8, 0.5, 0.3, 0.2, 0.2, 0.2])
+    monkeypatch.setattr(
+        model, 'decode_clip', lambda heatmaps: [
+            InstanceData(
+                keypoints=np.zeros((1, NUM_JOINTS, 2)),
+                keypoint_scores=np.full((1, NUM_JOINTS), next(scores)))
+        ])
+    calls = []
+    for name in ('start', 'step'):
+        kept = getattr(model, name)
+
+        def spy(*args, name=name, kept=kept):
+            calls.append(name)
+            return kept(*args)
+
+        monkeypatch.setattr(model, name, spy)
+    estimator = StreamingPoseEstimator(model, collapse_ratio=ratio)
+    for _ in range(7):
+        data = dict(inputs=crops(1)[0], data_samples=sample((100, 80)))
+        estimator.predict([data], [0])
+    assert len(calls) == 7
+    assert [f for f, name in enumerate(calls) if name == 'start'] == starts
+
+
+def test_image_models_predict_as_always():
+    model = build(image_model(test_cfg=dict(flip_test=True)))
+    estimator = StreamingPoseEstimator(model)
+    assert not estimator.recurrent
+    images = crops(2)
+
+    def data():
+        return [
+            dict(inputs=image, data_samples=sample((100, 80)))
+            for image in images
+        ]
+
+    batch = dict(
+        inputs=list(images), data_samples=[d['data_samples'] for d in data()])
+    expected = model.test_step(batch)
+    for ids in ([1, 2], [2, 1]):
+        for a, b in zip(estimator.predict(data(), ids), expected):
+            np.testing.assert_array_equal(a.pred_instances.keypoints,
+                                          b.pred_instances.keypoints)
+
+
+def test_both_directions_cannot_be_read(monkeypatch):
+    said = []
+    monkeypatch.setattr('rpstn_mmpose.apis.streaming.print_log',
+                        lambda text, **_: said.append(text))
+    StreamingPoseEstimator(build(video_model()))
+    assert said == []
+    config = video_model(test_cfg=dict(both_directions=True))
+    StreamingPoseEstimator(build(config))
+    assert len(said) == 1 and 'read forwards only' in said[0]
+
+
+def test_heatmaps_are_given_where_asked_for():
+    model = build(video_model(test_cfg=dict(output_heatmaps=True)))
+    estimator = StreamingPoseEstimator(model)
+    data = dict(inputs=crops(1)[0], data_samples=sample((100, 80)))
+    out = estimator.predict([data], [0])[0]
+    assert out.pred_fields.heatmaps.shape == (NUM_JOINTS, 16, 16)
+    np.testing.assert_allclose(
+        out.pred_fields.heatmaps.flatten(1).amax(dim=1),
+        out.pred_instances.keypoint_scores[0], rtol=1e-5)
+
+
+class Window(VideoTopdownPoseEstimator):
+
+    def forward_clip(self, inputs):
+        raise AssertionError('not called')
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(reset_interval=-1), 'reset_interval must be at least 0'),
+    (dict(collapse_ratio=1.0), r'collapse_ratio must lie in \(0, 1\)'),
+    (dict(max_gap=-1), 'max_gap must be at least 0'),
+])
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        StreamingPoseEstimator(build(video_model()), **options)
+
+
+def test_models_of_windows_are_refused():
+    config = video_model()
+    config.pop('type')
+    with pytest.raises(ValueError, match='Window combines a window of frames'):
+        StreamingPoseEstimator(Window(**config))
+
+
+@pytest.mark.parametrize('count, ids', [(2, [1, 1]), (2, [1]), (0, [])])
+def test_ids_that_do_not_fit(count, ids):
+    estimator = StreamingPoseEstimator(build(video_model()))
+    with pytest.raises(ValueError, match='as many different person ids'):
+        estimator.heatmaps(torch.rand(count, 3, 64, 64), ids)
+    with pytest.raises(ValueError, match='3 crops need as many ids'):
+        estimator.predict([{}] * 3, ids)

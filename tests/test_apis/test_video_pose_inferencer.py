@@ -1,0 +1,391 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import gc
+import json
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmpose.structures import PoseDataSample
+
+from rpstn_mmpose.apis import VideoPoseInferencer
+from tests.real_data import require_real_data
+
+from .detectors import detector_config
+from .test_video_io import count_with_opencv
+from .tiny import build, image_model, pose_config, texture, video_model
+from .tiny import write_video
+
+av = pytest.importorskip('av', reason='PyAV is not installed')
+
+
+def make(model=None, **options):
+    """An inferencer with a tiny model whose weights all matter."""
+    options.setdefault('device', 'cpu')
+    inferencer = VideoPoseInferencer(pose_config(model), **options)
+    source = build(model or video_model())
+    inferencer.model.load_state_dict(source.state_dict())
+    return inferencer
+
+
+def two_boxes(frame):
+    return [[5 + 2 * frame, 5, 45 + 2 * frame, 60, 0.8],
+            [90 - 2 * frame, 4, 130 - 2 * frame, 62, 0.9]]
+
+
+FRAMES = [
+    np.roll(texture(64, 140), 3 * index, axis=1) for index in range(11)
+]
+
+
+def test_equals_the_clip_model_on_the_same_crops():
+    """Whole chain: boxes, ids, crops, resets, back to the frame's pixels."""
+    inferencer = make(collapse_ratio=None)
+    assert inferencer.estimator.reset_interval == 5
+    results = list(
+        inferencer(FRAMES, bboxes=[two_boxes(f) for f in range(11)]))
+    assert [r['frame_id'] for r in results] == list(range(11))
+    pipeline = inferencer.pipeline
+    for person in range(2):
+        for begin in (0, 5, 10):
+            frames = range(begin, min(begin + 5, 11))
+            items = []
+            for frame in frames:
+                box = np.float32(two_boxes(frame)[person])
+                items.append(
+                    pipeline(
+                        dict(
+                            inferencer.dataset_meta,
+                            img=FRAMES[frame],
+                            bbox=box[None, :4],
+                            bbox_score=box[4:])))
+            batch = inferencer.model.data_preprocessor(
+                dict(
+                    inputs=[torch.stack([i['inputs'] for i in items])],
+                    data_samples=[]))
+            with torch.no_grad():
+                heatmaps = inferencer.model(
+                    batch['inputs'], None, mode='tensor')
+            decoded = inferencer.model.decode_clip(heatmaps)[0]
+            for row, frame in enumerate(frames):
+                found = results[frame]['predictions'][0][person]
+                assert found['track_id'] == person
+                meta = items[row]['data_samples'].metainfo
+                expected = (
+                    decoded.keypoints[row] / 64 * meta['input_scale'] +
+                    meta['input_center'] - meta['input_scale'] / 2)
+                np.testing.assert_allclose(
+                    found['keypoints'], expected, atol=1e-3)
+                np.testing.assert_allclose(
+                    found['keypoint_scores'],
+                    decoded.keypoint_scores[row],
+                    atol=1e-4)
+
+
+def test_records_are_those_of_mmpose_with_ids(tmp_path):
+    inferencer = make()
+    write_video(tmp_path / 'a.mp4', 7, width=140)
+    results = list(
+        inferencer(
+            str(tmp_path / 'a.mp4'),
+            bboxes={f: two_boxes(f)
+                    for f in (0, 1, 2, 4, 5)},
+            out_dir=str(tmp_path / 'out'),
+            return_vis=True))
+    counts = [len(r['predictions'][0]) for r in results]
+    assert counts == [2, 2, 2, 0, 2, 2, 0]
+    item = results[0]['predictions'][0][1]
+    assert set(item) == {
+        'keypoints', 'keypoint_scores', 'bbox', 'bbox_score', 'track_id'
+    }
+    assert np.shape(item['keypoints']) == (13, 2)
+    # MMPose has the box in a list of its own.
+    np.testing.assert_allclose(item['bbox'], [two_boxes(0)[1][:4]])
+    assert item['bbox_score'] == pytest.approx(0.9)
+    assert [i['track_id'] for i in results[5]['predictions'][0]] == [0, 1]
+    for result in results:
+        assert result['visualization'][0].shape == (64, 140, 3)
+        assert not result['damaged']
+
+    saved = json.loads((tmp_path / 'out/predictions/a.json').read_text())
+    assert saved['meta_info']['dataset_name'] == 'penn_action'
+    assert saved['meta_info']['video'] == dict(
+        name='a', fps=12.5, width=140, height=64, announced_frames=7)
+    assert [r['frame_id'] for r in saved['instance_info']] == list(range(7))
+    for record, result in zip(saved['instance_info'], results):
+        assert len(record['instances']) == len(result['predictions'][0])
+        for a, b in zip(record['instances'], result['predictions'][0]):
+            assert a['track_id'] == b['track_id']
+            np.testing.assert_allclose(a['keypoints'], b['keypoints'])
+    assert count_with_opencv(tmp_path / 'out/visualizations/a.mp4') == (
+        7, (140, 64), 12.5)
+    run = inferencer.last_run
+    assert (run.num_frames, run.frames_with_people, run.num_damaged,
+            run.cut_off) == (7, 5, 0, False)
+
+
+@pytest.mark.parametrize('tracker', [
+    dict(type='MotionTracker', oks_weight=0.5),
+    dict(type='MotionTracker'),
+    dict(type='ByteTracker')
+])
+def test_image_models_and_trackers(tracker):
+    inferencer = make(
+        image_model(), tracker=tracker, smoothing=dict(type='OneEuroFilter'))
+    if tracker.get('oks_weight'):
+        np.testing.assert_allclose(inferencer.tracker.sigmas,
+                                   inferencer.dataset_meta['sigmas'])
+    for result in inferencer(
+            FRAMES,
+            bboxes=lambda image, frame: two_boxes(frame),
+            return_datasamples=True):
+        sample = result['predictions'][0]
+        assert isinstance(sample, PoseDataSample)
+        assert sample.pred_instances.track_ids.tolist() == [0, 1]
+        assert sample.pred_instances.keypoints.shape == (2, 13, 2)
+
+
+def test_smoothing_is_that_of_the_filter():
+    plain, smooth = make(), make(smoothing=dict(type='OneEuroFilter'))
+    boxes = [two_boxes(f) for f in range(11)]
+    runs = [[
+        np.array([i['keypoints'] for i in r['predictions'][0]])
+        for r in inferencer(FRAMES, bboxes=boxes, fps=10)
+    ] for inferencer in (plain, smooth)]
+    from rpstn_mmpose.apis import OneEuroFilter
+    filtered = OneEuroFilter()
+    for raw, out in zip(*runs):
+        np.testing.assert_allclose(
+            out, filtered([0, 1], raw, 10, np.float64([55, 58])), atol=1e-2)
+    assert any(abs(raw - out).max() > 1 for raw, out in zip(*runs))
+
+
+def test_smoothed_boxes_move_less():
+    rng = np.random.default_rng(0)
+    boxes = [[[20 + dx, 5, 70 + dx, 60]] for dx in rng.uniform(-3, 3, 11)]
+    moved = []
+    for options in ({}, dict(bbox_smoothing=dict(type='OneEuroFilter'))):
+        found = [
+            r['predictions'][0][0]['bbox'][0]
+            for r in make(**options)(FRAMES, bboxes=boxes)
+        ]
+        moved.append(np.abs(np.diff(found, axis=0)).mean())
+    assert moved[1] < 0.7 * moved[0]
+
+
+def test_a_detector_in_batches_gives_what_it_gives_alone():
+    pytest.importorskip('mmdet', reason='MMDetection is not installed')
+    torch.manual_seed(0)
+    inferencer = make(
+        det_model=detector_config(), bbox_thr=0.01, nms_thr=0.1)
+    one, four = (list(inferencer(FRAMES, batch_size=n)) for n in (1, 4))
+    assert len(one) == len(four) == 11
+    assert sum(len(r['predictions'][0]) for r in one) > 10
+    for a, b in zip(one, four):
+        a, b = a['predictions'][0], b['predictions'][0]
+        assert [i['track_id'] for i in a] == [i['track_id'] for i in b]
+        for x, y in zip(a, b):
+            np.testing.assert_allclose(x['bbox'], y['bbox'], atol=1e-2)
+
+
+@pytest.mark.parametrize('name', [
+    'demo.mp4',
+    'posetrack18/videos/000001_mpiinew_test/000001_mpiinew_test.mp4'
+])
+def test_real_videos_from_end_to_end(tmp_path, name):
+    path = require_real_data(f'mmpose_samples/{name}')
+    inferencer = make(det_model='whole_image')
+    results = list(inferencer(path, vis_out_dir=str(tmp_path / 'o.mp4')))
+    assert count_with_opencv(tmp_path / 'o.mp4') == count_with_opencv(path)
+    assert len(results) == 5
+    assert all(len(r['predictions'][0]) == 1 for r in results)
+
+
+def test_damaged_frames_keep_pose_and_count(tmp_path):
+    paths = []
+    for index, frame in enumerate(FRAMES[:6]):
+        paths.append(str(tmp_path / f'{index}.png'))
+        cv2.imwrite(paths[-1], frame)
+    (tmp_path / '3.png').write_bytes(b'broken')
+    inferencer = make()
+    boxes = [two_boxes(f) for f in range(6)]
+    results = list(
+        inferencer(paths, bboxes=boxes, out_dir=str(tmp_path / 'out')))
+    assert [r['damaged'] for r in results] == [0, 0, 0, 1, 0, 0]
+    assert results[3]['predictions'] == results[2]['predictions']
+    ids = [[i['track_id'] for i in r['predictions'][0]] for r in results]
+    assert ids == [[0, 1]] * 6
+    saved = json.loads(
+        (tmp_path / 'out/predictions/frames.json').read_text())
+    assert [r.get('damaged') for r in saved['instance_info']
+            ] == [None, None, None, True, None, None]
+    assert inferencer.last_run.num_damaged == 1
+    assert count_with_opencv(
+        tmp_path / 'out/visualizations/frames.mp4')[0] == 6
+
+
+@pytest.mark.parametrize('end', ['left', 'error', 'interrupt'])
+def test_whatever_ends_the_run_files_are_complete(tmp_path, end):
+    inferencer = make()
+
+    def boxes(image, frame):
+        if frame == 4 and end == 'error':
+            raise RuntimeError('no more')
+        if frame == 4 and end == 'interrupt':
+            raise KeyboardInterrupt
+        return two_boxes(frame)
+
+    errors = dict(error=RuntimeError, interrupt=KeyboardInterrupt)
+    results = inferencer(FRAMES, bboxes=boxes, out_dir=str(tmp_path))
+    if end == 'left':
+        for _ in range(4):
+            next(results)
+        results.close()
+    else:
+        with pytest.raises(errors[end]):
+            list(results)
+    saved = json.loads((tmp_path / 'predictions/frames.json').read_text())
+    assert len(saved['instance_info']) == 4
+    assert count_with_opencv(
+        tmp_path / 'visualizations/frames.mp4') == (4, (140, 64), 25)
+    names = sorted(p.name for p in tmp_path.rglob('*') if p.is_file())
+    assert names == ['frames.json', 'frames.mp4']
+
+
+def test_frames_before_a_bad_one_are_not_lost_in_a_batch(tmp_path):
+    inferencer = make(det_model='whole_image')
+    frames = FRAMES[:3] + [texture(32, 32)]
+    results = inferencer(frames, batch_size=8, out_dir=str(tmp_path))
+    assert [next(results)['frame_id'] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match='frame 3 is 32x32'):
+        next(results)
+    saved = json.loads((tmp_path / 'predictions/frames.json').read_text())
+    assert len(saved['instance_info']) == 3
+
+
+def test_max_frames():
+    inferencer = make(det_model='whole_image')
+    for count, batch in ((1, 1), (4, 3), (11, 4), (50, 4)):
+        results = list(
+            inferencer(FRAMES, max_frames=count, batch_size=batch))
+        assert len(results) == min(count, 11)
+
+
+class Cheap(torch.nn.Module):
+    """In the place of the pose model: one pixel's colour."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def test_step(self, data):
+        from mmengine.structures import InstanceData
+        for item, sample in zip(data['inputs'], data['data_samples']):
+            sample.pred_instances = InstanceData(
+                keypoints=np.tile(
+                    item[:2, 0, 0].numpy().astype(np.float32), (1, 13, 1)),
+                keypoint_scores=np.ones((1, 13), np.float32),
+                bboxes=sample.gt_instances.bboxes,
+                bbox_scores=sample.gt_instances.bbox_scores)
+        return data['data_samples']
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path):
+    """Peak of what Python and numpy allocate: 400 frames against 40."""
+    write_video(tmp_path / 'short.mp4', 40, width=140)
+    write_video(tmp_path / 'long.mp4', 400, width=140)
+    inferencer = make(image_model(), smoothing=dict(type='OneEuroFilter'))
+    inferencer.estimator.model = Cheap()
+
+    def peak(name):
+        # Cycles go at once, so that the peak is not a matter of chance.
+        gc.collect()
+        gc.freeze()
+        tracemalloc.start()
+        count = 0
+        for _ in inferencer(
+                str(tmp_path / name),
+                bboxes=lambda image, frame: two_boxes(frame % 20),
+                out_dir=str(tmp_path / 'out')):
+            count += 1
+            gc.collect()
+        gc.unfreeze()
+        value = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return count, value
+
+    peak('short.mp4')
+    short, long = peak('short.mp4'), peak('long.mp4')
+    assert (short[0], long[0]) == (40, 400)
+    assert long[1] < 1.1 * short[1]
+
+
+def test_names_of_recipes_and_of_mmpose_are_found():
+    from rpstn_mmpose import config_path
+    from rpstn_mmpose.apis.video_pose_inferencer import _resolve_config
+    name = 'rpstn_res18_1xb8-100e_penn-256x256'
+    assert _resolve_config(name) == config_path(name)
+    assert _resolve_config('rtmpose-m_8xb256-420e_coco-256x192') == (
+        'rtmpose-m_8xb256-420e_coco-256x192')
+    with pytest.raises(FileNotFoundError, match='no such config file'):
+        _resolve_config('folder/no_such.py')
+
+
+def test_weights(tmp_path):
+    model = build(video_model())
+    torch.save(
+        dict(meta=dict(), state_dict=model.state_dict()), tmp_path / 'a.pth')
+    inferencer = VideoPoseInferencer(
+        pose_config(), str(tmp_path / 'a.pth'), device='cpu')
+    for key, value in inferencer.model.state_dict().items():
+        assert torch.equal(value, model.state_dict()[key])
+    torch.save(
+        dict(meta=dict(), state_dict=build(image_model()).state_dict()),
+        tmp_path / 'b.pth')
+    with pytest.raises(ValueError, match='does not belong to the model of'):
+        VideoPoseInferencer(pose_config(), str(tmp_path / 'b.pth'))
+    with pytest.raises(FileNotFoundError, match='no such checkpoint file'):
+        VideoPoseInferencer(pose_config(), str(tmp_path / 'c.pth'))
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(tracker=dict(type='MotionTracker', oks_weight=.5)),
+     'needs to know who is who before; set oks_weight=0'),
+    (dict(reset_interval='often'), "a number, None or 'clip', but got"),
+    (dict(det_model=detector_config(('dog', ))), 'has no person class'),
+])
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(), 'give det_model, bboxes, or'),
+    (dict(bboxes=[two_boxes(0)]), 'bboxes are given for 1 frames, but the'),
+    (dict(bboxes=[[1, 2, 3]] * 11), 'bboxes of frame 0: boxes must be N x 4'),
+    (dict(bboxes=[[[9, 2, 3, 4]]] * 11), 'bboxes of frame 0: the box'),
+    (dict(bboxes=['a'] * 11), 'bboxes of frame 0: boxes must be rows'),
+    (dict(batch_size=0), 'batch_size must be at least 1'),
+    (dict(max_frames=0), 'max_frames must be at least 1'),
+    (dict(colour=1), "unknown argument {'colour'}"),
+    (dict(bboxes=[()] * 11, fps=-1), 'fps must be 0.1 to 1000'),
+])
+def test_bad_calls(options, message):
+    with pytest.raises(ValueError, match=message):
+        list(make()(FRAMES, **options))
+
+
+def test_output_that_cannot_be_written_is_found_before(tmp_path):
+    (tmp_path / 'file').write_text('')
+    inferencer = make(det_model='whole_image')
+    with pytest.raises(OSError, match='its folder is a file'):
+        inferencer(FRAMES, vis_out_dir=str(tmp_path / 'file' / 'a.mp4'))
+
+
+def test_nobody_at_all(tmp_path):
+    inferencer = make(smoothing=dict(type='OneEuroFilter'))
+    results = list(
+        inferencer(FRAMES, bboxes=[()] * 11, out_dir=str(tmp_path)))
+    assert [r['predictions'] for r in results] == [[[]]] * 11
+    assert inferencer.last_run.frames_with_people == 0

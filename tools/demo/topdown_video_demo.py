@@ -1,0 +1,278 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Video in; annotated video, poses with track ids and trajectories out."""
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+TRACKERS = dict(motion='MotionTracker', byte='ByteTracker')
+
+
+def parse_args(args=None):
+    parser = argparse.ArgumentParser(
+        description='Find, track and estimate the poses of all people of a '
+        "video. Writes NAME.mp4, NAME.json (MMPose's prediction format, one "
+        'line a frame, with track ids) and NAME_trajectories.png into the '
+        'output folder. Ctrl-C ends with complete files of what was done.')
+    parser.add_argument(
+        'video',
+        nargs='?',
+        help='video file, number of a camera, folder of frames, or quoted '
+        'pattern of frames')
+    parser.add_argument('--input', help='the same, e.g. --input 0')
+    parser.add_argument(
+        '--pose-config',
+        required=True,
+        help='path or name of a clip or image model')
+    parser.add_argument('--pose-checkpoint', help='its checkpoint')
+    boxes = parser.add_argument_group('boxes, one of the three')
+    boxes.add_argument(
+        '--det-config', help='path or name of an MMDetection detector')
+    boxes.add_argument(
+        '--boxes',
+        help='.json file: for every frame a list of boxes x1 y1 x2 y2 '
+        '[score], or an object of such lists by frame number (from 0), or '
+        'predictions as this tool writes them')
+    boxes.add_argument(
+        '--whole-frame',
+        action='store_true',
+        help='one person, who fills the frame')
+    parser.add_argument('--det-checkpoint', help="the detector's checkpoint")
+    parser.add_argument(
+        '--det-cat-ids',
+        type=int,
+        nargs='+',
+        help='classes of the detector (default: the one called person)')
+    parser.add_argument(
+        '--bbox-thr',
+        type=float,
+        help='lowest score of a box (default: 0.3; with --tracker byte 0.1)')
+    parser.add_argument(
+        '--nms-thr',
+        type=float,
+        default=0.3,
+        help='largest overlap of two boxes (default: 0.3)')
+    parser.add_argument(
+        '--tracker',
+        choices=sorted(TRACKERS),
+        default='motion',
+        help='motion: overlap with where people should be by now (default); '
+        'byte: ByteTrack')
+    parser.add_argument(
+        '--reset-interval',
+        default='clip',
+        help='frames after which a person starts anew, 0: never (default: '
+        "the clip length of the config's test data)")
+    parser.add_argument(
+        '--smooth', action='store_true', help='1 Euro filter on the joints')
+    parser.add_argument(
+        '--smooth-boxes',
+        action='store_true',
+        help='1 Euro filter on the boxes, before the crop')
+    parser.add_argument('--out-dir', required=True, help='output folder')
+    parser.add_argument(
+        '--kpt-thr',
+        type=float,
+        default=0.3,
+        help='joints with lower scores are not drawn (default: 0.3)')
+    parser.add_argument(
+        '--fps',
+        type=float,
+        help="frames a second (default: the video's; images: 25)")
+    parser.add_argument('--max-frames', type=int, help='stop after so many')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=1,
+        help='frames that the detector takes at once (default: 1)')
+    parser.add_argument(
+        '--device', help='default: cuda where there is one, else cpu')
+    args = parser.parse_args(args)
+    if (args.video is None) == (args.input is None):
+        parser.error('give the video either as VIDEO or as --input')
+    args.video = args.video if args.input is None else args.input
+    if sum([bool(args.det_config), bool(args.boxes), args.whole_frame]) != 1:
+        parser.error('give one of --det-config, --boxes and --whole-frame')
+    if args.reset_interval != 'clip':
+        if not args.reset_interval.isdigit():
+            parser.error("--reset-interval must be a number or 'clip'")
+        args.reset_interval = int(args.reset_interval)
+    if args.bbox_thr is None:
+        args.bbox_thr = 0.1 if args.tracker == 'byte' else 0.3
+    return args
+
+
+def load_boxes(path):
+    """Boxes by frame from a JSON file; see ``--boxes``."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: no such file of boxes')
+    with open(path, encoding='utf-8') as file:
+        try:
+            data = json.load(file)
+        except ValueError as error:
+            raise ValueError(f'{path} is not JSON ({error})') from None
+    try:
+        if isinstance(data, dict) and 'instance_info' in data:
+            return {
+                record['frame_id']: [
+                    # MMPose writes the box as a list in a list.
+                    (item['bbox'][0]
+                     if isinstance(item['bbox'][0], list) else item['bbox']) +
+                    [item.get('bbox_score', 1.0)]
+                    for item in record['instances']
+                ]
+                for record in data['instance_info']
+            }
+        if isinstance(data, dict):
+            return {int(frame): boxes for frame, boxes in data.items()}
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(f'{path} holds no boxes by frame ({error!r}); see '
+                         '--help') from None
+    if not isinstance(data, list):
+        raise ValueError(f'{path} must hold a list or an object; see --help')
+    return data
+
+
+class StopRequest:
+    """Remembers Ctrl-C until the frame is done; a second one interrupts."""
+
+    def __init__(self):
+        self.asked = False
+
+    def __call__(self, number, _):
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        print(
+            '\nstopping after this frame; once more to stop at once',
+            file=sys.stderr)
+
+    def __enter__(self):
+        self._before = {
+            number: signal.signal(number, self)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def run(args):
+    """Returns the exit status."""
+    # Late, so that --help and usage errors are quick.
+    from tqdm import tqdm
+
+    from rpstn_mmpose.apis import (TrajectoryRecorder, VideoPoseInferencer,
+                                   open_source)
+    from rpstn_mmpose.visualization import check_output_path
+    source = open_source(args.video, args.fps)
+    stem = os.path.join(args.out_dir, source.name)
+    plot_path = f'{stem}_trajectories.png'
+    for path in (f'{stem}.mp4', f'{stem}.json', plot_path):
+        check_output_path(path, (path[path.rindex('.'):], ))
+        if os.path.exists(path) and os.path.exists(args.video) and (
+                os.path.samefile(path, args.video)):
+            raise ValueError(f'{path} is the input; choose another --out-dir')
+    boxes = load_boxes(args.boxes) if args.boxes else None
+    if boxes is not None and not isinstance(boxes, dict) and (
+            source.num_frames not in (None, len(boxes))
+            and args.max_frames is None):
+        raise ValueError(f'{args.boxes} has boxes for {len(boxes)} frames, '
+                         f'but {args.video} has {source.num_frames}')
+    one_euro = dict(type='OneEuroFilter')
+    inferencer = VideoPoseInferencer(
+        args.pose_config,
+        args.pose_checkpoint,
+        det_model='whole_image' if args.whole_frame else args.det_config,
+        det_weights=args.det_checkpoint,
+        det_cat_ids=args.det_cat_ids,
+        bbox_thr=args.bbox_thr,
+        nms_thr=args.nms_thr,
+        tracker=dict(type=TRACKERS[args.tracker]),
+        smoothing=one_euro if args.smooth else None,
+        bbox_smoothing=one_euro if args.smooth_boxes else None,
+        reset_interval=args.reset_interval,
+        device=args.device)
+    results = inferencer(
+        args.video,
+        batch_size=args.batch_size,
+        bboxes=boxes,
+        fps=args.fps,
+        max_frames=args.max_frames,
+        kpt_thr=args.kpt_thr,
+        vis_out_dir=f'{stem}.mp4',
+        pred_out_dir=f'{stem}.json')
+    recorder = TrajectoryRecorder(inferencer.dataset_meta)
+    total = source.num_frames
+    if args.max_frames is not None:
+        total = min(args.max_frames, total or args.max_frames)
+    began = time.time()
+    try:
+        with StopRequest() as stop, tqdm(
+                total=total, desc=source.name, unit='frame') as bar:
+            for result in results:
+                people = result['predictions'][0]
+                if not result['damaged']:
+                    recorder.add(result['frame_id'], people)
+                bar.set_postfix(people=len(people), refresh=False)
+                bar.update()
+                if stop.asked:
+                    break
+    finally:
+        results.close()
+    seconds = time.time() - began
+    done = inferencer.last_run
+    if recorder.paths:
+        recorder.plot(plot_path, fps=done.fps, kpt_thr=args.kpt_thr)
+    return summarize(args, done, recorder, plot_path, stop.asked, seconds)
+
+
+def summarize(args, done, recorder, plot_path, stopped, seconds):
+    """Print what was done; the exit status of it."""
+    print(f'{done.num_frames} frames, {recorder.num_people} people, '
+          f'{done.num_frames / max(seconds, 1e-9):.1f} frames a second')
+    for path in (done.vis_path, done.pred_path,
+                 plot_path if recorder.paths else ''):
+        if path:
+            print(f'wrote {path}')
+    if done.num_damaged:
+        warn(f'{done.num_damaged} of {done.num_frames} frames of '
+             f'{args.video} are damaged and show the frame before')
+    if done.cut_off:
+        warn(f'{args.video} is cut off: {done.num_frames} of '
+             f'{done.announced_frames or "its"} frames could be read; '
+             'copy it again for the rest')
+    if stopped:
+        warn(f'stopped after {done.num_frames} frames')
+        return 130
+    if not done.frames_with_people:
+        warn(f'no person in any of the {done.num_frames} frames of '
+             f'{args.video}; look at {done.vis_path}, or lower --bbox-thr')
+        return 1
+    return 0
+
+
+def warn(text):
+    print(f'topdown_video_demo: {text}', file=sys.stderr)
+
+
+def main(args=None):
+    args = parse_args(args)
+    try:
+        status = run(args)
+    except KeyboardInterrupt:
+        warn('interrupted')
+        status = 130
+    except (ImportError, KeyError, OSError, ValueError) as error:
+        # One line: mmengine's messages have several.
+        sys.exit('topdown_video_demo: ' + ' '.join(str(error).split()))
+    if status:
+        sys.exit(status)
+
+
+if __name__ == '__main__':
+    main()
