@@ -3,7 +3,9 @@
 
 from .config import GenerateConfig
 from .difficulty import PRESETS, Difficulty, get_difficulty
-from .generate import GENERATOR_VERSION, generate_penn
+from .generate import GENERATOR_VERSION, generate_jhmdb, generate_penn
+from .generate_posetrack import generate_posetrack
+from .jhmdb_writer import JHMDB_JOINTS, jhmdb_joints
 from .penn_writer import PENN_ORDER
 from .sampling import render_video, sample_scene
 from .scene import REASONS, Scene
@@ -12,6 +14,7 @@ from .skeleton import PENN_JOINTS, POINTS
 __all__ = [
     'GENERATOR_VERSION',
     'GenerateConfig',
+    'JHMDB_JOINTS',
     'PENN_JOINTS',
     'PENN_ORDER',
     'POINTS',
@@ -19,8 +22,11 @@ __all__ = [
     'Difficulty',
     'REASONS',
     'Scene',
+    'generate_jhmdb',
     'generate_penn',
+    'generate_posetrack',
     'get_difficulty',
+    'jhmdb_joints',
     'render_video',
     'sample_scene',
 ]

@@ -1,5 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""A whole synthetic Penn Action data set, in parallel."""
+"""A whole synthetic data set, in parallel."""
 
 import json
 import multiprocessing
@@ -10,18 +10,21 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Callable, Dict, List, Optional, Tuple, Union
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .canvas import Canvas
 from .config import GenerateConfig
 from .difficulty import Difficulty
+from .jhmdb_writer import JHMDBVideoWriter, write_splits
 from .lifting import trajectory_scene
 from .penn_writer import PennVideoWriter
+from .render import Figure
 from .sampling import sample_scene
-from .scene import OUTSIDE, REASONS
+from .scene import OUTSIDE, REASONS, Scene
 from .trajectories import (
     UnusableTrajectory,
     fingerprint,
@@ -82,7 +85,11 @@ def generate_penn(
         FileNotFoundError: No label files in ``trajectories``.
         OSError: ``out_dir`` cannot be written.
     """
-    config = GenerateConfig(
+    return _generate(
+        PENN,
+        out_dir,
+        num_workers,
+        progress,
         num_train=num_train,
         num_test=num_test,
         num_frames=num_frames,
@@ -91,8 +98,48 @@ def generate_penn(
         image_size=image_size,
         seed=seed,
         difficulty=difficulty,
-        trajectories=None if trajectories is None else str(trajectories),
+        trajectories=trajectories,
         pictures=pictures,
+    )
+
+
+def generate_jhmdb(
+    out_dir: Union[str, Path],
+    num_workers: int = 1,
+    progress: bool = True,
+    **settings,
+) -> Dict:
+    """Write a data set in the format of JHMDB.
+
+    The videos are those that :func:`generate_penn` makes of the same
+    settings. Every joint is annotated, hidden or not, and sides are the
+    person's own. Split 1 is the settings' train and test videos; splits 2
+    and 3 test on as many of the others, as far as there are so many.
+
+    Args:
+        out_dir (str | Path): Empty, missing, or written by this function.
+        num_workers (int): Processes, >= 1.
+        progress (bool): Whether to show a progress bar.
+        **settings: See :class:`GenerateConfig`.
+
+    Returns:
+        dict: As of :func:`generate_penn`, which also lists the errors.
+    """
+    return _generate(JHMDB, out_dir, num_workers, progress, **settings)
+
+
+def _generate(
+    data_format: 'DataFormat',
+    out_dir: Union[str, Path],
+    num_workers: int,
+    progress: bool,
+    trajectories: Optional[Union[str, Path]] = None,
+    **settings,
+) -> Dict:
+    """What the public functions have in common."""
+    config = GenerateConfig(
+        trajectories=None if trajectories is None else str(trajectories),
+        **settings,
     ).checked()
     if num_workers < 1:
         raise ValueError(f'num_workers must be at least 1, got {num_workers}')
@@ -100,7 +147,7 @@ def generate_penn(
     sources = (
         list_labels(Path(config.trajectories)) if config.trajectories else []
     )
-    settings = _settings(config, sources)
+    settings = _settings(data_format, config, sources)
     existing = _prepare(out_dir, settings)
     if existing is not None:
         return dict(existing, existed=True)
@@ -108,7 +155,9 @@ def generate_penn(
         jobs, skipped = _trajectory_jobs(config, sources)
     else:
         jobs, skipped = _procedural_jobs(config), {}
-    records = _run(config, out_dir, jobs, num_workers, progress)
+    records = _run(data_format, config, out_dir, jobs, num_workers, progress)
+    if data_format.finish is not None:
+        data_format.finish(out_dir, records)
     manifest = _summarize(settings, records, skipped)
     temporary = out_dir / _PARTIAL
     temporary.write_text(json.dumps(manifest, indent=1) + '\n')
@@ -116,9 +165,14 @@ def generate_penn(
     return dict(manifest, existed=False)
 
 
-def _settings(config: GenerateConfig, sources: List[Path]) -> Dict:
+def _settings(
+    data_format: 'DataFormat', config: GenerateConfig, sources: List[Path]
+) -> Dict:
     """What decides on the bytes, ready for JSON."""
     settings = asdict(config)
+    # The first format has no name there: its data sets are older than names.
+    if data_format is not PENN:
+        settings['format'] = data_format.name
     settings['trajectories'] = fingerprint(sources) if sources else None
     settings['generator_version'] = GENERATOR_VERSION
     return json.loads(json.dumps(settings))
@@ -134,13 +188,17 @@ def _prepare(out_dir: Path, settings: Dict) -> Optional[Dict]:
         if manifest.get('settings') == settings:
             return manifest
         old = manifest.get('settings', {})
-        other = sorted(k for k in settings if old.get(k) != settings[k])
+        other = sorted(
+            k
+            for k in {**old, **settings}
+            if k not in old or k not in settings or old[k] != settings[k]
+        )
         raise ValueError(
             f'{str(out_dir)!r} holds a data set with other settings '
             f'({", ".join(other)}), give another folder'
         )
     if started.is_file():
-        for name in ('frames', 'labels'):
+        for name in PENN.folders + JHMDB.folders:
             shutil.rmtree(out_dir / name, ignore_errors=True)
     elif out_dir.is_dir() and any(out_dir.iterdir()):
         raise ValueError(
@@ -191,11 +249,13 @@ def _trajectory_jobs(
     return sorted(jobs, key=lambda job: job.number), dict(skipped)
 
 
-def _run(config, out_dir, jobs, num_workers, progress) -> List[Dict]:
-    work = partial(make_video, config, out_dir)
+def _run(
+    data_format, config, out_dir, jobs, num_workers, progress
+) -> List[Dict]:
+    work = partial(make_video, data_format, config, out_dir)
     bar = tqdm(
         total=len(jobs),
-        desc='synthetic Penn Action',
+        desc=f'synthetic {data_format.name}',
         unit='video',
         disable=not progress,
     )
@@ -229,10 +289,16 @@ def _single_thread() -> None:
     cv2.setNumThreads(0)
 
 
-def make_video(config: GenerateConfig, out_dir: Path, job: VideoJob) -> Dict:
+def make_video(
+    data_format: 'DataFormat',
+    config: GenerateConfig,
+    out_dir: Path,
+    job: VideoJob,
+) -> Dict:
     """Render and write one video.
 
     Args:
+        data_format (DataFormat): How it is written.
         config (GenerateConfig): Checked settings.
         out_dir (Path): Root of the data set.
         job (VideoJob): Which video.
@@ -257,22 +323,11 @@ def make_video(config: GenerateConfig, out_dir: Path, job: VideoJob) -> Dict:
         )
         target = 0
     actor = scene.actors[target]
-    writer = PennVideoWriter(
-        out_dir, job.number, job.split == 'train', actor.action, actor.pose
+    name, counts = data_format.write_video(
+        out_dir, job, scene, target, config.pictures
     )
-    counts = np.zeros(len(REASONS), int)
-    for picture, truths in scene.frames(draw=config.pictures):
-        truth = truths[target]
-        writer.add(
-            picture,
-            truth['keypoints'],
-            truth['visible'],
-            truth['hidden_by'] != OUTSIDE,
-        )
-        counts += np.bincount(truth['hidden_by'], minlength=len(REASONS))
-    writer.close(scene.size)
     return dict(
-        video=writer.name,
+        video=name,
         split=job.split,
         num_frames=scene.num_frames,
         size=list(scene.size),
@@ -283,6 +338,75 @@ def make_video(config: GenerateConfig, out_dir: Path, job: VideoJob) -> Dict:
         background=scene.backdrop_id,
         joints=dict(zip(REASONS, counts.tolist())),
     )
+
+
+def _write_penn(
+    out_dir: Path, job: VideoJob, scene: Scene, target: int, pictures: bool
+) -> Tuple[str, np.ndarray]:
+    """Write a video for Penn Action; its name, and joints by REASONS."""
+    actor = scene.actors[target]
+    writer = PennVideoWriter(
+        out_dir, job.number, job.split == 'train', actor.action, actor.pose
+    )
+    counts = np.zeros(len(REASONS), int)
+    for picture, truths in scene.frames(draw=pictures):
+        truth = truths[target]
+        writer.add(
+            picture,
+            truth['keypoints'],
+            truth['visible'],
+            truth['hidden_by'] != OUTSIDE,
+        )
+        counts += np.bincount(truth['hidden_by'], minlength=len(REASONS))
+    writer.close(scene.size)
+    return writer.name, counts
+
+
+def _write_jhmdb(
+    out_dir: Path, job: VideoJob, scene: Scene, target: int, pictures: bool
+) -> Tuple[str, np.ndarray]:
+    """Write a video for JHMDB; its name, and joints by REASONS."""
+    actor = scene.actors[target]
+    writer = JHMDBVideoWriter(out_dir, job.number, actor.action)
+    figure = Figure(actor.track, actor.body, actor.appearance)
+    counts = np.zeros(len(REASONS), int)
+    frames = scene.frames(draw=pictures)
+    for frame, (picture, truths) in enumerate(frames):
+        truth = truths[target]
+        # A puppet's mask is whole where somebody or something hides it.
+        alone = Canvas(scene.size)
+        figure.draw(alone, frame, 1)
+        writer.add(picture, truth['points'], alone.owner > 0)
+        counts += np.bincount(truth['hidden_by'], minlength=len(REASONS))
+    writer.close(scene.size)
+    return writer.name, counts
+
+
+@dataclass(frozen=True)
+class DataFormat:
+    """A data set's format.
+
+    Attributes:
+        name (str): For people and for the manifest.
+        folders (tuple): What the format writes below the root.
+        write_video (callable): Writes one scene.
+        finish (callable, optional): Called with the root and the videos'
+            facts when all of them are written.
+    """
+
+    name: str
+    folders: Tuple[str, ...]
+    write_video: Callable[..., Tuple[str, np.ndarray]]
+    finish: Optional[Callable[[Path, List[Dict]], None]] = None
+
+
+PENN = DataFormat('Penn Action', ('frames', 'labels'), _write_penn)
+JHMDB = DataFormat(
+    'JHMDB',
+    ('Rename_Images', 'joint_positions', 'puppet_mask', 'sub_splits'),
+    _write_jhmdb,
+    write_splits,
+)
 
 
 def _summarize(settings, records, skipped) -> Dict:

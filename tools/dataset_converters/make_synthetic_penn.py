@@ -1,123 +1,16 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Write a synthetic data set in the format of Penn Action."""
 
-import argparse
-import sys
-from typing import List, NoReturn, Optional, Tuple
+from pathlib import Path
+from typing import List, Optional
 
-from rpstn_mmpose.synthetic import PRESETS, generate_penn
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2 and the message alone."""
-        self.exit(2, f'{self.prog}: error: {message}\n')
-
-
-def picture_size(text: str) -> Tuple[int, int]:
-    """Parse WxH."""
-    try:
-        width, height = (int(part) for part in text.lower().split('x'))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not WxH, for example 192x144'
-        ) from None
-    return width, height
-
-
-def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = OneLineParser(
-        description='Write short videos of articulated people, with moving '
-        'occluders, in the on-disk format of Penn Action.'
-    )
-    parser.add_argument('out', metavar='OUT', help='folder to write')
-    parser.add_argument(
-        '--num-train',
-        type=int,
-        help='train videos (default: 400, with --trajectories all)',
-    )
-    parser.add_argument(
-        '--num-test',
-        type=int,
-        help='test videos (default: 100, with --trajectories all)',
-    )
-    parser.add_argument(
-        '--num-frames', type=int, help='frames a video (default: 10)'
-    )
-    parser.add_argument(
-        '--num-test-frames',
-        type=int,
-        help='frames a test video (default: as --num-frames)',
-    )
-    parser.add_argument(
-        '--size',
-        type=picture_size,
-        default=(192, 144),
-        metavar='WxH',
-        help='picture size (default: 192x144); with --trajectories the '
-        'longer side counts',
-    )
-    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
-    parser.add_argument(
-        '--difficulty',
-        choices=sorted(PRESETS),
-        default='default',
-        help='occlusion, clutter and speed',
-    )
-    parser.add_argument(
-        '--trajectories',
-        metavar='LABELS_DIR',
-        help='render people along the real Penn Action label files of this '
-        'folder, in their real split',
-    )
-    parser.add_argument(
-        '--max-frames',
-        type=int,
-        help='frames a video at most, with --trajectories (default: all)',
-    )
-    parser.add_argument(
-        '--workers', type=int, default=1, help='processes (default: 1)'
-    )
-    parser.add_argument(
-        '--labels-only', action='store_true', help='write no pictures'
-    )
-    return parser.parse_args(argv)
+from rpstn_mmpose.synthetic import generate_penn
+from rpstn_mmpose.synthetic.command_line import run_tool
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Run the tool."""
-    args = parse_args(argv)
-    try:
-        summary = generate_penn(
-            args.out,
-            num_train=args.num_train,
-            num_test=args.num_test,
-            num_frames=args.num_frames,
-            num_test_frames=args.num_test_frames,
-            max_frames=args.max_frames,
-            image_size=args.size,
-            seed=args.seed,
-            difficulty=args.difficulty,
-            trajectories=args.trajectories,
-            num_workers=args.workers,
-            pictures=not args.labels_only,
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f'make_synthetic_penn.py: error: {error}')
-    videos = summary['num_videos']
-    state = 'already complete' if summary['existed'] else 'written'
-    print(
-        f'{args.out}: {state}: {videos["train"]} train and {videos["test"]} '
-        f'test videos, {summary["num_frames"]} frames, '
-        f'{100 * summary["occlusion_rate"]:.1f} % of the joints hidden by '
-        'occluders'
-    )
-    if summary['skipped']:
-        kinds = ', '.join(f'{n} {k}' for k, n in summary['skipped'].items())
-        print(f'{args.out}: unusable label files: {kinds}')
+    run_tool(generate_penn, 'Penn Action', Path(__file__).name, argv)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from .base_clip_dataset import BaseClipDataset
 from .coco_test_dev_dataset import CocoTestDevDataset
+from .jhmdb_clip_dataset import JHMDBClipDataset
+from .jhmdb_coco_clip_dataset import JHMDBCocoClipDataset
 from .penn_action_dataset import PennActionDataset
+from .posetrack_clip_dataset import PoseTrackClipDataset
 
-__all__ = ['BaseClipDataset', 'CocoTestDevDataset', 'PennActionDataset']
+__all__ = [
+    'BaseClipDataset', 'CocoTestDevDataset', 'JHMDBClipDataset',
+    'JHMDBCocoClipDataset', 'PennActionDataset', 'PoseTrackClipDataset'
+]

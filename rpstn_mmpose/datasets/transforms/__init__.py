@@ -3,11 +3,16 @@ from .clip_bbox import ClipBBox
 from .clip_checks import check_clip_boxes
 from .clip_flip import ClipRandomFlip
 from .clip_formatting import PackClipInputs
+from .clip_keypoint_converter import ClipKeypointConverter
 from .clip_target import GenerateClipTarget
 from .for_each_frame import ForEachFrame
 from .loading import LoadClip
+from .mask_random_joints import MaskRandomJoints
+from .reduced_affine import ReducedTopdownAffine
+from .topdown_stretch import TopdownStretch
 
 __all__ = [
-    'ClipBBox', 'ClipRandomFlip', 'ForEachFrame', 'GenerateClipTarget',
-    'LoadClip', 'PackClipInputs', 'check_clip_boxes'
+    'ClipBBox', 'ClipKeypointConverter', 'ClipRandomFlip', 'ForEachFrame',
+    'GenerateClipTarget', 'LoadClip', 'MaskRandomJoints', 'PackClipInputs',
+    'ReducedTopdownAffine', 'TopdownStretch', 'check_clip_boxes'
 ]

@@ -1,0 +1,281 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
+import os.path as osp
+from collections import Counter
+from typing import Dict, List, Optional, Tuple
+
+import mmcv
+from mmengine.dist import is_main_process
+from mmengine.fileio import exists, get, get_text, isdir, list_dir_or_file
+from mmengine.logging import print_log
+from mmpose.registry import DATASETS
+from tqdm import tqdm
+
+from ..jhmdb_label import (JHMDBLabel, make_jhmdb_label,
+                           parse_joint_positions, parse_puppet_mask)
+from ..tracks import Track
+from .base_clip_dataset import BaseClipDataset
+
+# What was done about each irregularity that a video's label may hold.
+_REMEDY = {
+    'NaN joints': 'unlabelled',
+    'joints outside the picture': 'labelled, not visible',
+    'frames without visible joint': 'kept',
+    'masks missing': 'boxes from joints',
+    'masks beyond the last frame': 'dropped',
+    'empty masks': 'boxes from joints',
+    'masks under one pixel': 'boxes from joints',
+    'frames without box of their own': "the nearest frame's box",
+}
+_FLAGS = {'1': 'train', '2': 'test'}
+
+
+@DATASETS.register_module()
+class JHMDBClipDataset(BaseClipDataset):
+    """Clips of JHMDB or sub-JHMDB, read from the original folders.
+
+    "Towards Understanding Action Recognition", ICCV 2013: one labelled person
+    a video, 15 joints; sub-JHMDB are the videos with the whole body in the
+    picture, in three splits::
+
+        data_root
+        |-- Rename_Images/ACTION/VIDEO/NNNNN.png        (from 00001)
+        |-- joint_positions/ACTION/VIDEO/joint_positions.mat
+        |-- puppet_mask/ACTION/VIDEO/puppet_mask.mat
+        `-- sub_splits/ACTION_test_split1.txt           (or _split_1.txt)
+
+    1-based coordinates become 0-based. Boxes are those of the puppet masks,
+    or made from the joints. Which joints are visible, and how irregular
+    labels are mended, says :func:`make_jhmdb_label`; the repairs are logged
+    by kind, ``repairs`` keeps the numbers. Joints have MMPose's names, which
+    calls JHMDB's face ``head``.
+
+    Args:
+        split (str): ``'train'`` or ``'test'`` of the split ``sub``; or
+            ``'all'``: every video that has joint positions, which needs no
+            split files.
+        sub (int, optional): 1, 2 or 3. Not with ``split='all'``.
+        bbox_source (str): ``'auto'``: a video's puppet masks if they are
+            there, else its joints. ``'mask'``: the masks must be there.
+            ``'joints'``: masks are not read.
+        data_prefix (dict, optional): Other folders under ``data_root``, by
+            ``img``, ``ann``, ``mask`` and ``split``; e.g.
+            ``dict(split='splits')`` for the splits of the whole JHMDB.
+        kwargs: See :class:`BaseClipDataset`.
+
+    Raises:
+        FileNotFoundError: A folder, split file or label file is missing.
+        ValueError: An option of no sense, a split file or label that cannot
+            be read, or no video of the split.
+    """
+
+    METAINFO: dict = dict(from_file='configs/_base_/datasets/jhmdb.py')
+    SPLITS = ('train', 'test', 'all')
+    DATA_PREFIX: dict = dict(
+        img='Rename_Images',
+        ann='joint_positions',
+        mask='puppet_mask',
+        split='sub_splits')
+
+    def __init__(self,
+                 data_root: str,
+                 split: str,
+                 sub: Optional[int] = None,
+                 bbox_source: str = 'auto',
+                 data_prefix: Optional[dict] = None,
+                 **kwargs):
+        name = self.__class__.__name__
+        if bbox_source not in ('auto', 'mask', 'joints'):
+            raise ValueError(f"{name}: bbox_source must be 'auto', 'mask' or "
+                             f"'joints', but got {bbox_source!r}")
+        if split == 'all' and sub is not None:
+            raise ValueError(f"{name}: split='all' takes every video; leave "
+                             f'sub={sub!r} out')
+        if split in ('train', 'test') and sub not in (1, 2, 3):
+            raise ValueError(f'{name}: split={split!r} needs sub=1, 2 or 3, '
+                             f'but got {sub!r}')
+        self.sub = sub
+        self.bbox_source = bbox_source
+        super().__init__(
+            data_root=data_root,
+            split=split,
+            data_prefix={
+                **self.DATA_PREFIX,
+                **(data_prefix or {})
+            },
+            **kwargs)
+
+    def load_tracks(self) -> List[Track]:
+        """Read the labels of the split's videos.
+
+        Returns:
+            list[Track]: In order of actions and videos.
+        """
+        name = self.__class__.__name__
+        folder = self.data_prefix['ann']
+        if not isdir(folder, backend_args=self.backend_args):
+            raise FileNotFoundError(
+                f'{name}: no folder {folder!r}; data_root must hold '
+                'joint_positions/ and Rename_Images/ of JHMDB')
+        # None: a bar on a terminal only, nothing in a log file.
+        hidden = None if is_main_process() else True
+        self.repairs: Counter = Counter()
+        self._box_sources: Counter = Counter()
+        tracks = []
+        for action, video in tqdm(
+                self._videos(), desc=f'{name} labels', disable=hidden):
+            label = self._label(action, video)
+            tracks.append(self._track(action, video, label))
+            self.repairs.update(label.repairs)
+        self._log(tracks)
+        return tracks
+
+    def _videos(self) -> List[Tuple[str, str]]:
+        """Actions and names of the split's videos, sorted."""
+        if self.split == 'all':
+            files = list_dir_or_file(
+                self.data_prefix['ann'],
+                list_dir=False,
+                suffix='joint_positions.mat',
+                recursive=True,
+                backend_args=self.backend_args)
+            parts = [path.replace('\\', '/').split('/') for path in files]
+            return sorted((part[0], part[1]) for part in parts
+                          if part[2:] == ['joint_positions.mat'])
+        videos = []
+        for action, path in sorted(self._split_files().items()):
+            flags = self._read_split(path)
+            videos += [(action, video) for video in sorted(flags)
+                       if flags[video] == self.split]
+        return videos
+
+    def _split_files(self) -> Dict[str, str]:
+        """The file of each action that belongs to ``self.sub``."""
+        name = self.__class__.__name__
+        folder = self.data_prefix['split']
+        endings = tuple(f'_test_{text}{self.sub}.txt'
+                        for text in ('split', 'split_'))
+        found: Dict[str, str] = {}
+        if isdir(folder, backend_args=self.backend_args):
+            for file in sorted(
+                    list_dir_or_file(
+                        folder,
+                        list_dir=False,
+                        suffix=endings,
+                        backend_args=self.backend_args)):
+                action = file[:file.rindex('_test_split')]
+                if action in found:
+                    raise ValueError(
+                        f'{name}: {found[action]} and {file} are both split '
+                        f'{self.sub} of {action!r}; delete one of them')
+                found[action] = osp.join(folder, file)
+        if not found:
+            raise FileNotFoundError(
+                f'{name}: no ACTION{endings[0]} in {folder!r}; put the '
+                "data set's split files there, or use split='all'")
+        return found
+
+    def _read_split(self, path: str) -> Dict[str, str]:
+        """``'train'`` or ``'test'`` by video."""
+        try:
+            text = get_text(path, backend_args=self.backend_args)
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{path}: not a text file ({error}); download '
+                             'it again') from error
+        flags: Dict[str, str] = {}
+        for number, line in enumerate(text.splitlines(), start=1):
+            if not line.strip():
+                continue
+            video, _, flag = line.strip().rpartition(' ')
+            video = osp.splitext(video.strip())[0]
+            if not video or flag not in _FLAGS:
+                raise ValueError(
+                    f'{path}, line {number}: must be "VIDEO.avi 1" (train) '
+                    f'or "VIDEO.avi 2" (test), but is {line!r}; mend it')
+            if video in flags:
+                raise ValueError(f'{path}, line {number}: {video} is there '
+                                 'twice; delete one of its lines')
+            flags[video] = _FLAGS[flag]
+        return flags
+
+    def _label(self, action: str, video: str) -> JHMDBLabel:
+        name = self.__class__.__name__
+        path = osp.join(self.data_prefix['ann'], action, video,
+                        'joint_positions.mat')
+        try:
+            data = get(path, backend_args=self.backend_args)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'{name}: no {path}, which a split file names; extract the '
+                "data set's joint positions again") from None
+        positions = parse_joint_positions(data, path)
+
+        masks = None
+        if self.bbox_source != 'joints':
+            path = osp.join(self.data_prefix['mask'], action, video,
+                            'puppet_mask.mat')
+            if exists(path, backend_args=self.backend_args):
+                masks = parse_puppet_mask(
+                    get(path, backend_args=self.backend_args), path)
+            elif self.bbox_source == 'mask':
+                raise FileNotFoundError(
+                    f"{name}: no {path}, which bbox_source='mask' needs; "
+                    "extract the data set's puppet masks, or use 'auto'")
+        self._box_sources['joints' if masks is None else 'masks'] += 1
+        if masks is not None:
+            size = masks.shape[2], masks.shape[1]
+        else:
+            size = self._picture_size(action, video)
+        return make_jhmdb_label(positions, size, masks)
+
+    def _frame_path(self, action: str, video: str, frame: int) -> str:
+        return osp.join(self.data_prefix['img'], action, video,
+                        f'{frame:05d}.png')
+
+    def _picture_size(self, action: str, video: str) -> Tuple[int, int]:
+        """Width and height, which the joint positions do not tell."""
+        name = self.__class__.__name__
+        path = self._frame_path(action, video, 1)
+        try:
+            data = get(path, backend_args=self.backend_args)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'{name}: neither a puppet mask nor {path} tells the size of '
+                "the video's pictures; extract the data set's frames"
+            ) from None
+        image = mmcv.imfrombytes(data) if data else None
+        if image is None:
+            raise ValueError(f'{name}: {path} cannot be decoded as an image; '
+                             'copy it again')
+        return image.shape[1], image.shape[0]
+
+    def _track(self, action: str, video: str, label: JHMDBLabel) -> Track:
+        frame_ids = range(1, len(label.bbox) + 1)
+        return Track(
+            video_id=f'{action}/{video}',
+            frame_ids=frame_ids,
+            img_paths=[self._frame_path(action, video, i) for i in frame_ids],
+            bbox=label.bbox,
+            keypoints=label.keypoints,
+            keypoints_visible=label.visible,
+            keypoints_labeled=label.labeled)
+
+    def _log(self, tracks: List[Track]) -> None:
+        split = self.split if self.sub is None else (
+            f'{self.split} of split {self.sub}')
+        sources = ' and '.join(f'{count} from {source}' for source, count in
+                               sorted(self._box_sources.items()))
+        lines = [
+            f'{self.__class__.__name__} {split}: {len(tracks)} videos, '
+            f'{sum(map(len, tracks))} frames, boxes: {sources or "none"}'
+        ]
+        found = [kind for kind in _REMEDY if self.repairs[kind]]
+        if found:
+            lines[0] += '; irregular labels:'
+            width = max(map(len, found))
+            lines += [
+                f'  {kind:<{width}}  {self.repairs[kind]:>7}  '
+                f'{_REMEDY[kind]}' for kind in found
+            ]
+        print_log('\n'.join(lines), 'current')

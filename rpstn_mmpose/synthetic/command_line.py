@@ -1,0 +1,136 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""What the tools that write single-person data sets have in common."""
+
+import argparse
+import sys
+from typing import Callable, Dict, List, NoReturn, Optional, Tuple
+
+from .difficulty import PRESETS
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and the message alone."""
+        self.exit(2, f'{self.prog}: error: {message}\n')
+
+
+def picture_size(text: str) -> Tuple[int, int]:
+    """Parse WxH."""
+    try:
+        width, height = (int(part) for part in text.lower().split('x'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not WxH, for example 192x144'
+        ) from None
+    return width, height
+
+
+def make_parser(format_name: str) -> OneLineParser:
+    """Parser of all settings of :class:`GenerateConfig`.
+
+    Args:
+        format_name (str): Data set whose format is written.
+    """
+    parser = OneLineParser(
+        description='Write short videos of articulated people, with moving '
+        f'occluders, in the on-disk format of {format_name}.'
+    )
+    parser.add_argument('out', metavar='OUT', help='folder to write')
+    parser.add_argument(
+        '--num-train',
+        type=int,
+        help='train videos (default: 400, with --trajectories all)',
+    )
+    parser.add_argument(
+        '--num-test',
+        type=int,
+        help='test videos (default: 100, with --trajectories all)',
+    )
+    parser.add_argument(
+        '--num-frames', type=int, help='frames a video (default: 10)'
+    )
+    parser.add_argument(
+        '--num-test-frames',
+        type=int,
+        help='frames a test video (default: as --num-frames)',
+    )
+    parser.add_argument(
+        '--size',
+        type=picture_size,
+        default=(192, 144),
+        metavar='WxH',
+        help='picture size (default: 192x144); with --trajectories the '
+        'longer side counts',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+    parser.add_argument(
+        '--difficulty',
+        choices=sorted(PRESETS),
+        default='default',
+        help='occlusion, clutter and speed',
+    )
+    parser.add_argument(
+        '--trajectories',
+        metavar='LABELS_DIR',
+        help='render people along the real Penn Action label files of this '
+        'folder, in their real split',
+    )
+    parser.add_argument(
+        '--max-frames',
+        type=int,
+        help='frames a video at most, with --trajectories (default: all)',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=1, help='processes (default: 1)'
+    )
+    parser.add_argument(
+        '--labels-only', action='store_true', help='write no pictures'
+    )
+    return parser
+
+
+def run_tool(
+    generate: Callable[..., Dict],
+    format_name: str,
+    tool: str,
+    argv: Optional[List[str]] = None,
+) -> None:
+    """Parse the command line, write the data set, say what was written.
+
+    Args:
+        generate (callable): ``generate_penn`` or its like.
+        format_name (str): Data set whose format is written.
+        tool (str): File name of the tool, for error messages.
+        argv (list, optional): Arguments; ``sys.argv`` by default.
+    """
+    args = make_parser(format_name).parse_args(argv)
+    try:
+        summary = generate(
+            args.out,
+            num_train=args.num_train,
+            num_test=args.num_test,
+            num_frames=args.num_frames,
+            num_test_frames=args.num_test_frames,
+            max_frames=args.max_frames,
+            image_size=args.size,
+            seed=args.seed,
+            difficulty=args.difficulty,
+            trajectories=args.trajectories,
+            num_workers=args.workers,
+            pictures=not args.labels_only,
+        )
+    except (ValueError, OSError) as error:
+        sys.exit(f'{tool}: error: {error}')
+    videos = summary['num_videos']
+    state = 'already complete' if summary['existed'] else 'written'
+    print(
+        f'{args.out}: {state}: {videos["train"]} train and {videos["test"]} '
+        f'test videos, {summary["num_frames"]} frames, '
+        f'{100 * summary["occlusion_rate"]:.1f} % of the joints hidden by '
+        'occluders'
+    )
+    if summary['skipped']:
+        kinds = ', '.join(f'{n} {k}' for k, n in summary['skipped'].items())
+        print(f'{args.out}: unusable label files: {kinds}')
