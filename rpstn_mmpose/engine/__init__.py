@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from .autocast_optim_wrapper import AutocastOptimWrapper
 from .hooks import AtomicCheckpointHook, CheckpointGuardHook
 from .safe_checkpoint import (CheckpointError, enable_safe_loading,
                               load_weights)
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckpointError', 'CheckpointGuardHook',
-    'enable_safe_loading', 'load_weights'
+    'AtomicCheckpointHook', 'AutocastOptimWrapper', 'CheckpointError',
+    'CheckpointGuardHook', 'enable_safe_loading', 'load_weights'
 ]

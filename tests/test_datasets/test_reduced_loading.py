@@ -144,3 +144,22 @@ def test_what_cannot_be_reduced_is_refused(tmp_path):
         LoadClip(reduce_to=INPUT)(
             dict(img_paths=[str(bad)], bbox=np.float32([BOX])))
     assert str(bad) in str(error.value)
+
+
+@pytest.mark.parametrize('affine', ['TopdownAffine', 'ReducedTopdownAffine'])
+def test_a_crop_that_does_not_know_of_it_is_refused(tmp_path, affine):
+    pipeline = Compose([
+        dict(type='LoadClip', reduce_to=INPUT),
+        dict(type='GetBBoxCenterScale'),
+        dict(
+            type='ForEachFrame',
+            transforms=[dict(type=affine, input_size=INPUT)]),
+        dict(type='PackClipInputs')
+    ])
+    given = dict(
+        img_paths=[write_scene(tmp_path / 'a.jpg')], bbox=np.float32([BOX]))
+    if affine == 'ReducedTopdownAffine':
+        assert pipeline(given)['inputs'].shape == (1, 3, 64, 64)
+    else:
+        with pytest.raises(ValueError, match='ReducedTopdownAffine'):
+            pipeline(given)

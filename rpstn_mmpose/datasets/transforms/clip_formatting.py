@@ -19,7 +19,8 @@ class PackClipInputs(PackPoseInputs):
         pack_transformed (bool): Keep ``transformed_keypoints`` too.
 
     Raises:
-        ValueError: ``img`` is not the list of frames that LoadClip makes.
+        ValueError: ``img`` is not the list of frames that LoadClip makes, or
+            they were read in a reduced size and cropped as if they were not.
     """
 
     META_KEYS = ('id', 'img_id', 'img_path', 'category_id', 'ori_shape',
@@ -48,4 +49,9 @@ class PackClipInputs(PackPoseInputs):
             raise ValueError(
                 f'{self.__class__.__name__} packs the list of frames that '
                 'LoadClip makes; for single images use PackPoseInputs')
+        if results.get('img_reduction', 1) != 1:
+            raise ValueError(
+                f'{self.__class__.__name__}: LoadClip read the frames smaller '
+                '(reduce_to); crop them with ReducedTopdownAffine, which '
+                'knows about it')
         return super().transform(results)

@@ -2,9 +2,10 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .fast_inference_hook import FastInferenceHook
 from .train_only_hook import TrainOnlyHook
 
 __all__ = [
     'AtomicCheckpointHook', 'ChannelsLastHook', 'CheckpointGuardHook',
-    'TrainOnlyHook'
+    'FastInferenceHook', 'TrainOnlyHook'
 ]

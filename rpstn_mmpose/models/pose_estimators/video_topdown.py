@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from mmpose.utils.typing import SampleList
 from torch import Tensor
 
 from ..utils import load_image_pretrained
+from ..utils.recompute import recompute_in_backward
 
 STARTS = ('features', 'none')
 TRAIN_CFG = dict(
@@ -22,7 +23,9 @@ TRAIN_CFG = dict(
     initializer_loss_weight=0.0,
     initializer_loss_frames='first',
     state_gradient=True,
-    compute_acc=True)
+    compute_acc=True,
+    frames_per_pass=None,
+    checkpointing=False)
 
 
 class ClipState(NamedTuple):
@@ -83,6 +86,15 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
               frames before it through their heatmaps. Defaults to ``True``.
             - compute_acc (bool): Log the training accuracy. Defaults to
               ``True``.
+            - frames_per_pass (int): How many frames of the clips go through
+              extractor and initializer at once. The batch norms' statistics
+              are then those of so many frames of the batch; 1 is how the
+              paper's code runs. Defaults to ``None``, all.
+            - checkpointing (bool): Keep of each such pass, and of each step
+              of the recurrence, only what comes out, and compute the rest
+              again in the backward pass. The gradients stay the same. Long
+              clips need it, with a small ``frames_per_pass``. Defaults to
+              ``False``.
         test_cfg (dict, optional): As for ``TopdownPoseEstimator``:
             ``flip_test``, ``flip_mode``, ``shift_heatmap``,
             ``output_heatmaps``, ``output_keypoint_indices``. And
@@ -123,6 +135,10 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             raise ValueError(
                 f"{name}: initializer_loss_frames must be 'first' or 'all', "
                 f"but got {train_cfg['initializer_loss_frames']!r}")
+        per_pass = train_cfg['frames_per_pass']
+        if per_pass is not None and per_pass < 1:
+            raise ValueError(f'{name}: frames_per_pass must be at least 1, '
+                             f'or None for all, but got {per_pass}')
         separate = isinstance(initializer, dict)
         if not separate and initializer not in STARTS:
             raise ValueError(f'{name}: initializer must be a model config or '
@@ -170,10 +186,35 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             raise ValueError(
                 f'{self.__class__.__name__} takes clips (B, T, 3, H, W), but '
                 f'got inputs of shape {tuple(inputs.shape)}')
-        feats = self.backbone(inputs.flatten(0, 1))
+        return self._over_frames(self._extract, inputs)
+
+    def _extract(self, frames: Tensor) -> Tensor:
+        feats = self.backbone(frames)
         if self.feature_neck is not None:
             feats = self.feature_neck(feats)
-        return feats[-1].unflatten(0, inputs.shape[:2])
+        return feats[-1]
+
+    def _over_frames(self, function: Callable, inputs: Tensor) -> Tensor:
+        """Apply a function of images to the frames of clips, in training by
+        ``frames_per_pass``."""
+
+        def one_pass(clips: Tensor) -> Tensor:
+            maps = function(clips.flatten(0, 1))
+            return maps.unflatten(0, clips.shape[:2])
+
+        per_pass = self.train_cfg['frames_per_pass']
+        if not self.training or per_pass is None:
+            return self._recomputed(one_pass, inputs)
+        return torch.cat([
+            self._recomputed(one_pass, clips)
+            for clips in inputs.split(per_pass, dim=1)
+        ], dim=1)
+
+    def _recomputed(self, function: Callable, *args) -> Any:
+        """Call a function, in training by ``checkpointing``."""
+        if self.training and self.train_cfg['checkpointing']:
+            return recompute_in_backward(self, function, *args)
+        return function(*args)
 
     def start(
             self, feats: Tensor,
@@ -244,8 +285,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             self.training and self.train_cfg['initializer_loss_weight'] > 0
             and self.train_cfg['initializer_loss_frames'] == 'all')
         frames = inputs if everywhere else inputs[:, :1]
-        heatmaps = self.initializer(frames.flatten(0, 1), None, mode='tensor')
-        return heatmaps.unflatten(0, frames.shape[:2])
+        return self._over_frames(
+            lambda images: self.initializer(images, None, mode='tensor'),
+            frames)
 
     def forward_clip(self,
                      inputs: Tensor) -> Tuple[Tensor, Optional[Tensor]]:
@@ -271,7 +313,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         heatmaps, state = self.start(feats[:, 0], first)
         clip = [heatmaps]
         for frame_feats in feats.unbind(1)[1:]:
-            heatmaps, state = self.step(frame_feats, state)
+            heatmaps, state = self._recomputed(self.step, frame_feats, state)
             clip.append(heatmaps)
         return torch.stack(clip, dim=1), initial
 
@@ -304,13 +346,17 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
                       for sample in data_samples]))
         weights = weights * wanted[..., None]
 
-        flat = [x.flatten(0, 1) for x in (heatmaps, targets, weights)]
+        # Under autocast the heatmaps may come in half precision.
+        flat = [
+            x.flatten(0, 1).float() for x in (heatmaps, targets, weights)
+        ]
         losses = dict(loss_kpt=self.head.loss_module(*flat))
         weight = self.train_cfg['initializer_loss_weight']
         if weight > 0:
             count = initial.shape[1]
             losses['loss_initializer'] = weight * self.head.loss_module(
-                initial.flatten(0, 1), targets[:, :count].flatten(0, 1),
+                initial.flatten(0, 1).float(),
+                targets[:, :count].flatten(0, 1),
                 weights[:, :count].flatten(0, 1))
         if self.train_cfg['compute_acc']:
             _, accuracy, _ = pose_pck_accuracy(
@@ -333,7 +379,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         if self.test_cfg.get('both_directions', False):
             backwards = self._forward(inputs.flip(1)).flip(1)
             heatmaps = (heatmaps + backwards) * 0.5
-        return heatmaps
+        return heatmaps.float()  # numpy, which decodes, has no bfloat16
 
     def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         """Keypoints of every frame, in image coordinates.

@@ -1,0 +1,158 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmpose.registry import MODELS
+
+from tests.test_models.conftest import tiny_video_model
+
+from .load_tool import load_tool
+
+benchmark = load_tool('benchmark.py')
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A bench whose clock stands still unless a function moves it."""
+    args = benchmark.parse_args(['--repeats', '3', '--warmup', '1'])
+    bench = benchmark.Bench(args)
+    time = SimpleNamespace(now=0.)
+    monkeypatch.setattr(bench, 'now', lambda: time.now)
+    return bench, time
+
+
+def test_ratio_is_that_of_the_medians(clock):
+    """Rounds of 9, 4, 5 and of 2, 3, 1 seconds after the warm-up: medians 5
+    and 2. The second does two units a call: 1 second each, 5 times."""
+    bench, time = clock
+    calls = []
+
+    def takes(name, *seconds):
+        rounds = iter((100., ) + seconds)
+
+        def function():
+            calls.append(name)
+            time.now += next(rounds)
+
+        return function
+
+    times = bench.compare(
+        'b', 'c', {'slow': takes('slow', 9, 4, 5),
+                   'fast': takes('fast', 2, 3, 1)},
+        units=dict(fast=2), errors=dict(fast=0.5), memory=False)
+    assert times == dict(slow=5, fast=1)
+    assert calls == ['slow', 'fast'] * 4
+    slow, fast = bench.rows
+    assert (slow['ms'], slow['ratio'], slow['error']) == (5000, 1, None)
+    assert (fast['ms'], fast['ratio'], fast['error']) == (1000, 5, 0.5)
+
+
+def test_peak_memory_sees_what_is_gone_again():
+    with benchmark.PeakMemory('cpu') as before:
+        pass
+    with benchmark.PeakMemory('cpu') as watch:
+        torch.ones(64, 2**20)  # 256 MB
+    if not watch.peak:
+        pytest.skip('no /proc to read the resident memory from')
+    assert 200 < watch.peak - before.peak < 400
+
+
+def test_released_arrangement_is_the_same_function():
+    torch.manual_seed(0)
+    model = MODELS.build(tiny_video_model()).eval()
+    clips = benchmark.random_clips(model, 2, 4)
+    assert clips.shape == (2, 4, 3, 64, 64)
+    benchmark.settle(model, clips)
+    seen = []
+    model.backbone.register_forward_hook(
+        lambda module, args, out: seen.append(len(args[0])))
+    with torch.no_grad():
+        expected = model(clips, None, mode='tensor')
+        got = benchmark.released_arrangement(model, clips)
+    assert seen == [8, 2, 2, 2, 2]
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+    state, error = benchmark.stream(model, clips, expected)
+    assert error < 1e-5
+    torch.testing.assert_close(state.heatmaps, expected[:, -1])
+    # settled: heatmaps of the size that a trained model's have
+    assert 0.1 < expected[:, 0].abs().max() < 10
+
+
+def test_reduced_pipeline_changes_two_steps():
+    steps = [
+        dict(type='LoadClip'),
+        dict(type='ForEachFrame', transforms=[
+            dict(type='TopdownAffine', input_size=(8, 8))])
+    ]
+    assert benchmark.with_reduction(steps, (8, 8)) == [
+        dict(type='LoadClip', reduce_to=(8, 8)),
+        dict(type='ForEachFrame', transforms=[
+            dict(type='ReducedTopdownAffine', input_size=(8, 8))])
+    ]
+    assert steps[0] == dict(type='LoadClip')
+
+
+def test_frames_of_a_clip():
+    info = dict(
+        img_paths=['a', 'b'], bbox=torch.arange(8).view(2, 4),
+        flip_indices=[0], video_id='1')
+    frames = benchmark.frames_of(info)
+    assert [frame['img_path'] for frame in frames] == ['a', 'b']
+    assert frames[1]['bbox'].tolist() == [[4, 5, 6, 7]]
+    assert 'video_id' not in frames[0]
+
+
+@pytest.mark.slow  # trains, generates videos and times a small network
+def test_quick_run(tmp_path, capsys):
+    assert benchmark.main([
+        '--quick', '--batch-sizes', '1', '2', '--half', '--out',
+        str(tmp_path), 'inference', 'streaming', 'train', 'memory', 'data'
+    ]) == 0
+    written = json.loads((tmp_path / 'benchmark.json').read_text())
+    assert written['machine']['cpu'] and written['machine']['threads']
+    rows = written['results']
+    assert {row['benchmark'] for row in rows} == {
+        'inference', 'streaming', 'train', 'memory', 'data'}
+    for row in rows:
+        assert row['ms'] > 0
+        if row['variant'].startswith('baseline') and row['ratio']:
+            assert row['ratio'] == 1
+        if row['benchmark'] in ('inference', 'streaming') and row['error']:
+            assert row['error'] < (0.2 if 'bfloat16' in row['variant']
+                                   else 1e-4)
+    exact = [row for row in rows if row['variant'] == 'clips'
+             and row['case'].startswith('test')]
+    assert [row['error'] for row in exact] == [0]  # the same crops
+    table = (tmp_path / 'benchmark.md').read_text()
+    assert table.count('\n| ') == len(rows) + 2  # names, rule
+    assert '| inference | 1 x 5 frames | baseline |' in table
+
+
+def test_profile_names_the_operations(tmp_path):
+    assert benchmark.main([
+        '--quick', '--batch-sizes', '2', '--profile', '--out',
+        str(tmp_path), 'matching'
+    ]) == 0
+    profile = (tmp_path / 'profile.txt').read_text()
+    assert 'matching, 2 x 8 x 16 x 16, kernel 3: chosen' in profile
+    assert 'convolution' in profile and 'aten::addcmul_' in profile
+
+
+@pytest.mark.parametrize('argv, message', [
+    (['speed'], 'no benchmark is called speed'),
+    (['--repeats', '0'], '--repeats must be at least 1'),
+    (['--cpu-time', '--device', 'cuda'], 'is for --device cpu'),
+])
+def test_bad_arguments(argv, message, capsys):
+    with pytest.raises(SystemExit) as error:
+        benchmark.main(argv)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_unknown_config_is_one_line(capsys):
+    assert benchmark.main(['--config', 'no_such_recipe', 'inference']) == 1
+    message = capsys.readouterr().err
+    assert message.startswith('benchmark: ') and message.count('\n') == 1
