@@ -29,7 +29,7 @@ setup: ## Make .venv with the tested stack (first time about 15 minutes)
 test: setup lint ## Run ruff and all tests
 	@$(PYTHON) -m pytest
 
-demo: setup ## Train on generated videos and draw the results
+demo: setup ## Train on generated videos, draw the results, find poses in a video
 	@$(PYTHON) tools/quick_start.py --out work_dirs/demo
 
 lint: setup ## Check the style

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """``make demo``'s script at its smallest."""
+import json
 import re
 import subprocess
 import sys
@@ -25,10 +26,12 @@ def quick_start(folder, *options):
 @pytest.mark.slow
 def test_results_and_second_call(tmp_path):
     size = ('--num-train', '8', '--num-test', '2', '--num-test-frames', '7',
-            '--epochs', '1', '--workers', '1')
+            '--epochs', '1', '--workers', '1', '--num-pictures', '16',
+            '--num-crowd-frames', '6')
     done = quick_start(tmp_path, *size)
     assert done.returncode == 0, done.stderr[-3000:]
-    for name in ('table.md', 'pck.png', 'comparison.mp4', 'comparison.png'):
+    for name in ('table.md', 'pck.png', 'comparison.mp4', 'comparison.png',
+                 'crowd.mp4', 'crowd.json', 'crowd_table.md'):
         assert (tmp_path / 'demo' / name).stat().st_size > 0
     rows = (tmp_path / 'demo/table.md').read_text().splitlines()
     assert [row.split('|')[1].strip() for row in rows[2:]] == [
@@ -39,11 +42,21 @@ def test_results_and_second_call(tmp_path):
         r'Results in demo \(table.md, pck.png, comparison.mp4\): RPSTN-tiny '
         r'mPCK@0.2 (\d+\.\d) visible, (\d+\.\d) occluded', last)
     assert found, last
+    # Hardly trained, the detector finds nobody; all four are in the table.
+    score = json.loads((tmp_path / 'demo/crowd_score.json').read_text())
+    assert score['num_frames'] == 6 and score['all']['frames'] > 0
+    people = (tmp_path / 'demo/crowd_table.md').read_text().splitlines()
+    assert [row.split('|')[1].strip() for row in people[2:]] == [
+        *score['people'], 'all'
+    ]
+    assert re.search(r'person detector on 2 held-out pictures: AP@0.5 '
+                     r'\d+\.\d, recall@0.5 \d+\.\d', done.stdout)
 
     again = quick_start(tmp_path, *size)
     assert again.stdout.strip().splitlines()[-1] == last
-    log = (tmp_path / 'demo/rpstn_tiny/log.txt').read_text()
-    assert log.count('Epoch(train)') <= 1  # nothing was trained twice
+    for stage in ('rpstn_tiny', 'detector'):
+        log = (tmp_path / f'demo/{stage}/log.txt').read_text()
+        assert log.count('Epoch(train)') <= 1  # nothing was trained twice
 
 
 def test_whole_budget_counts_frame_passes():
@@ -55,6 +68,19 @@ def test_whole_budget_counts_frame_passes():
     video = SimpleNamespace(
         train_cfg=SimpleNamespace(max_epochs=3), train_dataloader=clips)
     assert tool.whole_budget_epochs(image, video) == 1 + 4
+
+
+def test_a_demo_that_fails_is_reported(tmp_path, monkeypatch):
+    tool = load_tool('quick_start.py')
+    failing = tmp_path / 'demo.py'
+    failing.write_text('import sys; sys.exit(3)')
+    monkeypatch.setattr(tool, 'DEMO', failing)
+    # What an earlier run left does not stand for this one's result.
+    (tmp_path / 'crowd.json').write_text('{}')
+    args = SimpleNamespace(out=tmp_path, num_crowd_frames=2, seed=0)
+    with pytest.raises(OSError, match='demo.py ended with status 3'):
+        tool.run_crowd(args, ('a.py', 'a.pth'), ('b.py', 'b.pth'))
+    assert not (tmp_path / 'crowd.json').exists()
 
 
 def test_unwritable_folder_is_one_line(tmp_path):

@@ -1,0 +1,169 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from rpstn_mmpose.evaluation.people_score import (box_iou, load_people,
+                                                  match_people, people_table,
+                                                  score_people)
+from rpstn_mmpose.synthetic.skeleton import PENN_JOINTS
+from tests.test_tools.load_tool import load_tool
+
+NAMES = list(PENN_JOINTS)
+
+
+def person(number, x, visible=None):
+    """A box of 20 x 60 at x; the torso is 30 pixels: 18 by 24."""
+    points = np.tile([x + 10., 40.], (13, 1))
+    points[NAMES.index('left_shoulder')] = (x + 19, 10)
+    points[NAMES.index('right_hip')] = (x + 1, 34)
+    flags = np.ones(13, int)
+    if visible is not None:
+        flags[visible:] = 0
+    return dict(
+        track_id=number,
+        bbox=[x, 0., x + 20., 60.],
+        keypoints=points.tolist(),
+        keypoints_visible=flags.tolist(),
+        keypoints_labeled=[1] * 13)
+
+
+def video(frames):
+    return dict(joints=NAMES, frames=dict(enumerate(frames)))
+
+
+def moved(people, ids, dx=0.):
+    """A prediction: the same people with other ids, joints shifted."""
+    out = copy.deepcopy(people)
+    for item, key in zip(out, ids):
+        item['track_id'] = key
+        item['bbox'] = [item['bbox']]  # as MMPose writes it
+        item['keypoints'] = (np.array(item['keypoints']) + (dx, 0)).tolist()
+    return out
+
+
+def test_iou_by_hand():
+    iou = box_iou([[0, 0, 10, 10], [0, 0, 0, 0]],
+                  [[5, 0, 15, 10], [20, 0, 30, 10], [0, 0, 10, 10]])
+    assert np.allclose(iou, [[50 / 150, 0, 1], [0, 0, 0]])
+    assert box_iou([], [[0, 0, 1, 1]]).shape == (0, 1)
+
+
+def test_known_pairs_stay_though_another_overlaps_more():
+    truth = [person(0, 0), person(1, 8)]
+    found = moved([person(0, 6), person(0, 2)], [5, 6])
+    # by overlap: 0 with found[1], 1 with found[0]
+    assert match_people(truth, found, {}, 0.3) == {0: 1, 1: 0}
+    assert match_people(truth, found, {0: 5, 1: 6}, 0.3) == {0: 0, 1: 1}
+    # not below the least overlap: 0 to 6 overlap by 14 / 26
+    assert match_people(truth, found, {0: 5, 1: 6}, 0.6) == {0: 1, 1: 0}
+    assert match_people(truth, [], {}, 0.3) == {}
+
+
+def test_switches_and_returns():
+    """Ids 7 7 8 within a stay is a switch; 9 after a return is none."""
+    there = [person(0, 0)]
+    truth = [there, there, there, [], there, there]
+    ids = [7, 7, 8, None, 9, 9]
+    found = [moved(p, [key]) for p, key in zip(truth, ids)]
+    score = score_people(video(truth), video(found))
+    assert score['people']['0'] == dict(
+        frames=5,
+        found=100.0,
+        visible=100.0,
+        occluded=None,
+        stays=2,
+        ids=3,
+        switches=1)
+    assert score['false_people'] == 0 and score['num_frames'] == 6
+
+
+def test_switch_of_two_people_counts_for_both():
+    both = [person(0, 0), person(1, 100)]
+    truth = [both, both]
+    found = [moved(both, [1, 2]), moved(both, [2, 1])]
+    score = score_people(video(truth), video(found))
+    assert score['all']['switches'] == 2 and score['all']['ids'] == 4
+
+
+def test_missed_people_have_wrong_joints():
+    """Two of four are found; a shift of 6 is 0.2 of the torso, 6.1 more."""
+    both = [person(0, 0), person(1, 100)]
+    for dx, wanted in ((6, 50), (6.1, 0)):
+        found = [moved(both[:1], [1], dx)] * 2
+        score = score_people(video([both, both]), video(found))
+        assert score['all']['found'] == 50
+        assert score['all']['visible'] == wanted
+        assert score['people']['1']['visible'] == 0
+
+
+def test_hardly_visible_people_do_not_count():
+    hidden = [person(0, 0, visible=2)]
+    found = [moved(hidden, [1])]
+    score = score_people(video([hidden]), video(found))
+    assert score['all']['frames'] == 0 and score['all']['found'] is None
+    assert score['false_people'] == 0
+    seen = [person(0, 0, visible=3)]
+    score = score_people(video([seen]), video(found))
+    assert score['all']['frames'] == 1 and score['all']['occluded'] == 100
+
+
+def test_false_people():
+    there = [person(0, 0)]
+    found = [moved(there + [person(1, 50), person(2, 8)], [0, 1, 2])]
+    assert score_people(video([there]), video(found))['false_people'] == 2
+
+
+def test_unlike_joints_and_missing_frames():
+    truth = video([[person(0, 0)]] * 3)
+    with pytest.raises(ValueError, match='has the joints'):
+        score_people(truth, dict(truth, joints=NAMES[::-1]))
+    with pytest.raises(ValueError, match='lacks 2 of 3 frames, e.g. 1'):
+        score_people(truth, video([[]]))
+
+
+def write(path, frames, **meta):
+    records = [
+        dict(frame_id=i, instances=people) for i, people in enumerate(frames)
+    ]
+    path.write_text(json.dumps(dict(meta_info=meta, instance_info=records)))
+    return path
+
+
+def test_files_and_tool(tmp_path, capsys):
+    there = [person(0, 0)]
+    truth = write(tmp_path / 't.json', [there], keypoint_names=NAMES)
+    # keys of a JSON object are text: 10 must not come before 2
+    named = {str(i): name for i, name in enumerate(NAMES)}
+    found = write(
+        tmp_path / 'p.json', [moved(there, [4])], keypoint_id2name=named)
+    assert load_people(found)['joints'] == NAMES
+    tool = load_tool('analysis_tools/score_video.py')
+    out = tmp_path / 's.json'
+    tool.main([str(found), str(truth), '--out', str(out)])
+    score = json.loads(out.read_text())
+    assert score['all']['visible'] == 100
+    printed = capsys.readouterr().out
+    assert people_table(score) in printed
+    row = [cell.strip() for cell in printed.splitlines()[2].split('|')]
+    assert row[1:-1] == ['0', '1', '100.0', '100.0', '-', '1', '1', '0']
+
+
+@pytest.mark.parametrize('content, message', [
+    (None, 'no such file'),
+    ('', 'holds no people by frame'),
+    ('[]', 'holds no people by frame'),
+    ('{"meta_info": {"keypoint_names": []}}', 'holds no people by frame'),
+])
+def test_bad_files_are_one_line(tmp_path, content, message):
+    path = tmp_path / 'x.json'
+    if content is not None:
+        path.write_text(content)
+    tool = load_tool('analysis_tools/score_video.py')
+    with pytest.raises(SystemExit, match=message) as caught:
+        tool.main([str(path), str(path)])
+    text = str(caught.value.code)
+    assert text.startswith('score_video: ') and '\n' not in text
+    assert str(path) in text
