@@ -23,6 +23,7 @@ IMAGE_RECIPE = 'td-hm_tiny_1xb16-1e_synthetic-penn-128x128'
 VIDEO_RECIPE = 'rpstn_tiny_1xb8-1e_synthetic-penn-128x128'
 DETECTOR_RECIPE = 'rtmdet_mini_1xb8-8e_synthetic-person-192x144'
 DEMO = Path(__file__).resolve().parent / 'demo/topdown_video_demo.py'
+REPORT = DEMO.with_name('report.py')
 # Of the pictures and the video of several people.
 CROWD_DIFFICULTY = 'easy'
 VIDEO_FPS = 8
@@ -275,20 +276,40 @@ def run_crowd(args: argparse.Namespace, pose: Tuple[Path, str],
         '--det-config', detector[0], '--det-checkpoint', detector[1],
         '--out-dir', args.out, '--batch-size', 8
     ]
-    command = [str(part) for part in command]
-    print('$ python ' + ' '.join(command), flush=True)
-    status = subprocess.run([sys.executable, '-W', 'ignore', *command])
+    status = run_tool(command)
     # 1 with a result: nobody was found in any frame, which is scored too.
-    if status.returncode not in (0, 1) or not found.is_file():
-        raise OSError(f'{DEMO.name} ended with status {status.returncode}')
+    if status not in (0, 1) or not found.is_file():
+        raise OSError(f'{DEMO.name} ended with status {status}')
     score = score_people(load_people(truth), load_people(found))
     (args.out / 'crowd_score.json').write_text(json.dumps(score) + '\n')
     table = people_table(score)
     (args.out / 'crowd_table.md').write_text(table)
     print('\n' + table)
     print(f'{score["false_people"]} boxes are nobody, in '
-          f'{score["num_frames"]} frames. See crowd.mp4, '
-          f'crowd_trajectories.png and crowd_table.md in {args.out}.')
+          f'{score["num_frames"]} frames.')
+    if status == 0:
+        status = run_tool([
+            REPORT, args.out, '--name', 'crowd', '--video', source,
+            '--pose-config', pose[0], '--pose-checkpoint', pose[1]
+        ])
+        if status != 0:
+            raise OSError(f'{REPORT.name} ended with status {status}')
+        print(f'See crowd_report.html in {args.out}.')
+
+
+def run_tool(command: List) -> int:
+    """Run another tool of this folder, on the same screen.
+
+    Args:
+        command: Its path and arguments.
+
+    Returns:
+        int: Its exit status.
+    """
+    command = [str(part) for part in command]
+    print('$ python ' + ' '.join(command), flush=True)
+    return subprocess.run([sys.executable, '-W', 'ignore',
+                           *command]).returncode
 
 
 def register_progress_bar() -> None:
