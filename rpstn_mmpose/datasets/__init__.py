@@ -2,7 +2,7 @@
 from .clip_sampling import ClipWindow, clip_windows, offset_windows
 from .datasets import (BaseClipDataset, CocoTestDevDataset, JHMDBClipDataset,
                        JHMDBCocoClipDataset, PennActionDataset,
-                       PoseTrackClipDataset)
+                       PoseTrackClipDataset, VideoClipDataset, VideoPeople)
 from .metainfo import resolve_metainfo_file
 from .tracks import Track, TrackStore
 from .transforms import (ClipBBox, ClipKeypointConverter, ClipRandomFlip,
@@ -16,5 +16,6 @@ __all__ = [
     'JHMDBClipDataset', 'JHMDBCocoClipDataset', 'LoadClip',
     'MaskRandomJoints', 'PackClipInputs', 'PennActionDataset',
     'PoseTrackClipDataset', 'ReducedTopdownAffine', 'TopdownStretch', 'Track',
-    'TrackStore', 'clip_windows', 'offset_windows', 'resolve_metainfo_file'
+    'TrackStore', 'VideoClipDataset', 'VideoPeople', 'clip_windows',
+    'offset_windows', 'resolve_metainfo_file'
 ]

@@ -5,8 +5,10 @@ from .jhmdb_clip_dataset import JHMDBClipDataset
 from .jhmdb_coco_clip_dataset import JHMDBCocoClipDataset
 from .penn_action_dataset import PennActionDataset
 from .posetrack_clip_dataset import PoseTrackClipDataset
+from .video_clip_dataset import VideoClipDataset, VideoPeople
 
 __all__ = [
     'BaseClipDataset', 'CocoTestDevDataset', 'JHMDBClipDataset',
-    'JHMDBCocoClipDataset', 'PennActionDataset', 'PoseTrackClipDataset'
+    'JHMDBCocoClipDataset', 'PennActionDataset', 'PoseTrackClipDataset',
+    'VideoClipDataset', 'VideoPeople'
 ]
