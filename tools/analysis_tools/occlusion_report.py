@@ -1,6 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""Hide joints at random behind patches in the test set and tell how well two
-models find them: PCK of the masked joints, side by side, and a picture."""
+"""Hide joints at random behind patches in the test set, or in a video, and
+tell how well two models find them: PCK of the masked joints, side by side, and
+a picture. A video whose truth is not known (--boxes) has no such PCK: each
+model is then compared with itself on the frames without patches, which tells
+how steady it is, not how right."""
 from __future__ import annotations
 
 import argparse
@@ -17,11 +20,17 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 from mmengine.config import Config
-from mmpose.registry import TRANSFORMS
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS, TRANSFORMS
+from tqdm import tqdm
 
+from rpstn_mmpose.apis import FrameSource, MotionTracker, open_source
+from rpstn_mmpose.apis.video_pose_inferencer import check_boxes
+from rpstn_mmpose.datasets import BaseClipDataset, VideoPeople
 from rpstn_mmpose.datasets.transforms import MaskRandomJoints
 from rpstn_mmpose.evaluation.functional import (group_pck, joint_groups,
                                                 pck_counts, reference_length)
+from rpstn_mmpose.evaluation.people_score import load_people
 from rpstn_mmpose.visualization import (VideoPoses, check_output_path,
                                         choose_videos, list_videos,
                                         load_model_and_dataset,
@@ -34,6 +43,10 @@ from rpstn_mmpose.visualization.contact_sheet import (SHEET_ENDINGS,
 # A joint is one of these.
 KINDS = ('masked', 'visible', 'occluded')
 SHEET_FRAMES, SHEET_STEP = 6, 1
+# What a model's windows over a video are made by.
+CLIP_OPTIONS = ('clip_length', 'clip_stride', 'frame_interval',
+                'clip_offsets')
+TRUTH, ITSELF = 'truth', 'the model itself without patches'
 Masks = Dict[str, Dict[int, np.ndarray]]
 
 
@@ -54,6 +67,24 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         '--sheet',
         help='.png file: the masked frames with the truth, and below each '
         "model's prediction; masked joints are hollow, wrong ones ringed")
+    video = parser.add_argument_group(
+        'a video instead of the test set',
+        'with one of --truth and --boxes; each person counts as a video')
+    video.add_argument(
+        '--video',
+        help='video file or folder of frames; the frames with people are '
+        'put into a temporary folder')
+    video.add_argument(
+        '--truth',
+        help='.json file of its people and their joints, as '
+        'make_synthetic_crowd.py writes it (or topdown_video_demo.py: '
+        'predictions then count as the truth)')
+    video.add_argument(
+        '--boxes',
+        help='.json file of boxes alone, as for topdown_video_demo.py or as '
+        'it writes them; boxes without track ids are tracked. The reference '
+        "of each model is its own prediction without patches: 'agreement "
+        "with itself'. The patches are where the first model sees the joints")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         '--num-joints', type=int, help='joints to mask in a frame')
@@ -107,9 +138,27 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
                      '--labels')
     if len(set(args.labels)) != len(args.labels):
         parser.error('the models have the same name; give --labels')
+    check_video_options(parser, args)
     if args.num_joints is None and args.prob is None:
         args.prob = 0.15
     return args
+
+
+def check_video_options(parser: argparse.ArgumentParser,
+                        args: argparse.Namespace) -> None:
+    given = sum([args.truth is not None, args.boxes is not None])
+    if args.video is None:
+        if given:
+            parser.error('--truth and --boxes belong to a --video')
+        return
+    if given != 1:
+        parser.error('--video needs one of --truth and --boxes')
+    if args.data_root is not None or args.videos is not None:
+        parser.error('--data-root and --videos belong to a test set, not to '
+                     'a --video')
+    if args.boxes is not None and args.sheet is not None:
+        parser.error('--sheet shows the truth, which a video with --boxes '
+                     'does not have; give --truth')
 
 
 def with_masks(config: str, mask: Mapping) -> Config:
@@ -138,6 +187,191 @@ def with_masks(config: str, mask: Mapping) -> Config:
                          f'LoadClip or LoadImage, but got {first}')
     dataset.pipeline = [steps[0], dict(mask), *steps[1:]]
     return cfg
+
+
+def with_video(cfg: Config, video: VideoPeople) -> Config:
+    """The config with a video in place of its test data set.
+
+    The pipeline, the joints and the windows stay.
+
+    Raises:
+        ValueError: The test data set names no joints.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    old = cfg.test_dataloader.dataset
+    kind = DATASETS.get(old.type) if isinstance(old.type, str) else old.type
+    metainfo = old.get('metainfo') or getattr(kind, 'METAINFO', None)
+    if not metainfo:
+        raise ValueError(f'{cfg.filename}: its test data set names no joints')
+    clips = dict(clip_length=1)
+    if issubclass(kind, BaseClipDataset):
+        clips = {key: old[key] for key in CLIP_OPTIONS if key in old}
+    cfg.test_dataloader.dataset = dict(
+        type='VideoClipDataset',
+        video=video,
+        metainfo=metainfo,
+        test_mode=True,
+        pipeline=old.pipeline,
+        **clips)
+    return cfg
+
+
+def read_boxes(path: str) -> Dict[int, List[dict]]:
+    """People, ``track_id`` and ``bbox`` alone, by frame.
+
+    Args:
+        path: See ``--boxes``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Another content.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: no such file of boxes')
+    try:
+        data = json.loads(Path(path).read_text(encoding='utf-8'))
+        if isinstance(data, list):
+            data = dict(enumerate(data))
+        if 'instance_info' in data:
+            people = load_people(path)['frames']
+            if all('track_id' in p for ps in people.values() for p in ps):
+                return {
+                    frame: [
+                        dict(track_id=int(p['track_id']), bbox=p['bbox'])
+                        for p in found
+                    ]
+                    for frame, found in people.items()
+                }
+            data = {
+                frame: [
+                    np.reshape(p['bbox'], -1)[:4].tolist() +
+                    [p.get('bbox_score', 1.0)] for p in found
+                ]
+                for frame, found in people.items()
+            }
+        data = {int(frame): boxes for frame, boxes in data.items()}
+        if min(data, default=0) < 0:
+            raise ValueError(f'frame {min(data)}')
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} holds no boxes by frame ({error!r}); see '
+                         '--help') from None
+    tracker = MotionTracker()
+    people = {}
+    for frame in range(max(data, default=-1) + 1):
+        boxes = check_boxes(data.get(frame, ()), f'{path}, frame {frame}')
+        ids = tracker.update(boxes[:, :4], boxes[:, 4])
+        people[frame] = [
+            dict(track_id=int(key), bbox=box[:4].tolist())
+            for key, box in zip(ids, boxes) if key >= 0
+        ]
+    return people
+
+
+def extract_frames(source: FrameSource, wanted: Mapping[int, Sequence],
+                   folder: str) -> Tuple[List[str], List[int]]:
+    """Write the frames that show people, without loss.
+
+    Returns:
+        tuple: Path of each frame of the video, empty where none is wanted;
+        numbers of the damaged frames.
+    """
+    paths, damaged = [], []
+    for frame in tqdm(source, desc='frames', unit='frame'):
+        path = ''
+        if wanted.get(frame.index):
+            path = os.path.join(folder, f'{frame.index:06d}.png')
+            if not cv2.imwrite(path, frame.image,
+                               [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+                raise OSError(f'{path} cannot be written')
+        if frame.damaged:
+            damaged.append(frame.index)
+        paths.append(path)
+    return paths, damaged
+
+
+def load_video(args: argparse.Namespace, folder: str) -> VideoPeople:
+    """Read the video and the file of its people.
+
+    Args:
+        args: The options.
+        folder: Where to put the frames.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a video, or the people are of another one.
+    """
+    origin = args.truth or args.boxes
+    if args.out and os.path.exists(args.out) and os.path.exists(origin) and (
+            os.path.samefile(args.out, origin)):
+        raise ValueError(f'{args.out} is the input; choose another --out')
+    # Not left to open_source, which knows cameras too.
+    if not os.path.exists(args.video):
+        raise FileNotFoundError(f'{args.video}: no such video')
+    source = open_source(args.video)
+    joints = None
+    if args.truth:
+        people = load_people(args.truth)
+        frames, joints = people['frames'], people['joints']
+    else:
+        frames = read_boxes(args.boxes)
+    if not any(frames.values()):
+        raise ValueError(f'{origin}: no person in any frame')
+    paths, damaged = extract_frames(source, frames, folder)
+    if len(damaged) == len(paths):
+        raise ValueError(f'{args.video}: none of its {len(paths)} frames can '
+                         'be decoded')
+    check_same_video(args, frames, source.size, len(paths))
+    return VideoPeople(
+        name=source.name,
+        img_paths=paths,
+        size=source.size,
+        frames=frames,
+        joints=joints,
+        damaged=frozenset(damaged),
+        origin=origin)
+
+
+def check_same_video(args: argparse.Namespace, frames: Mapping[int, Sequence],
+                     size: Tuple[int, int], count: int) -> None:
+    """Refuse people of another video.
+
+    Raises:
+        ValueError: Another size, or other frames.
+    """
+    origin = args.truth or args.boxes
+    data = json.loads(Path(origin).read_text(encoding='utf-8'))
+    meta = data.get('meta_info') if isinstance(data, dict) else None
+    about = (meta or {}).get('video') or {}
+    told = (about.get('width', size[0]), about.get('height', size[1]))
+    if told != tuple(size):
+        raise ValueError(
+            f'{origin} is of another video: of {told[0]}x{told[1]} pixels, '
+            f'but {args.video} has {size[0]}x{size[1]}')
+    whole = args.truth is not None or isinstance(data, list)
+    number = len(frames) if whole else max(frames) + 1
+    if number > count or min(frames) < 0 or (whole and set(frames) != set(
+            range(count))):
+        raise ValueError(f'{origin} is of another video: it has {number} '
+                         f'frames, but {args.video} has {count}')
+
+
+def with_poses(video: VideoPeople, poses: Mapping[str, VideoPoses],
+               joints: Sequence[str]) -> VideoPeople:
+    """The video with predicted poses for its truth."""
+    rows = {
+        key: {int(frame): row for row, frame in enumerate(item.frame_ids)}
+        for key, item in poses.items()
+    }
+    frames: Dict[int, List[dict]] = {}
+    for frame, people in video.frames.items():
+        frames[frame] = []
+        for person in people:
+            key = video.video_id(person['track_id'])
+            row = rows.get(key, {}).get(frame)  # None: a damaged frame
+            known = {} if row is None else dict(
+                keypoints=poses[key].keypoints[row])
+            frames[frame].append(dict(person, **known))
+    return replace(video, frames=frames, joints=list(joints))
 
 
 def masks_of(dataset: Any, transform: MaskRandomJoints,
@@ -198,15 +432,21 @@ def score(predictions: Mapping[str, VideoPoses], masks: Masks, meta: Mapping,
 
 
 def report_table(results: Mapping[str, Mapping[str, dict]],
-                 thr: float) -> str:
+                 thr: float,
+                 reference: str = TRUTH) -> str:
     """Markdown table: masked joints by column, the others' means.
 
     Args:
         results: What :func:`score` gave, by the models' names.
         thr: The threshold.
+        reference: ``TRUTH`` or ``ITSELF``, for the title.
     """
+    title = f'masked joints, PCK@{thr:g}'
+    if reference == ITSELF:
+        title = ('masked joints, agreement with itself without patches, '
+                 f'@{thr:g}')
     columns = list(next(iter(results.values()))['masked']['scores'])
-    rows = [[f'masked joints, PCK@{thr:g}', *columns, 'Visible', 'Occluded']]
+    rows = [[title, *columns, 'Visible', 'Occluded']]
     for label, result in results.items():
         values = [result['masked']['scores'][column] for column in columns]
         values += [result[kind]['scores']['Mean'] for kind in KINDS[1:]]
@@ -290,29 +530,63 @@ def run(args: argparse.Namespace) -> Tuple[dict, str]:
         patch_size=args.patch_size,
         duration=args.duration,
         seed=args.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        return compare(args, mask, folder)
+
+
+def compare(args: argparse.Namespace, mask: dict,
+            folder: str) -> Tuple[dict, str]:
+    """Numbers and table; ``folder`` is for a video's frames."""
     transform = TRANSFORMS.build(mask)
+    reference = ITSELF if args.boxes else TRUTH
+    video = None
+    configs = [with_masks(config, mask) for config, _ in args.models]
+    if args.video:
+        video = load_video(args, folder)
     predictions, videos, masks, dataset = [], [], {}, None
-    for (config, checkpoint), label in zip(args.models, args.labels):
+    for (config, checkpoint), cfg, label in zip(args.models, configs,
+                                                args.labels):
+        unmasked = None
+        if video is not None:
+            cfg = with_video(cfg, video)
+        if reference == ITSELF:
+            masked_step = cfg.test_dataloader.dataset.pipeline.pop(1)
         model, data = load_model_and_dataset(
-            with_masks(config, mask),
-            checkpoint,
-            data_root=args.data_root,
-            device=args.device)
+            cfg, checkpoint, data_root=args.data_root, device=args.device)
+        if dataset is not None and keypoint_names(
+                data.metainfo) != keypoint_names(dataset.metainfo):
+            raise ValueError(f'{config} has other joints than '
+                             f'{args.config}')
+        if reference == ITSELF:
+            unmasked = predict_videos(
+                model,
+                data,
+                batch_size=args.batch_size,
+                progress=f'{label}, no patches')
+            if dataset is None:
+                video = with_poses(video, unmasked,
+                                   keypoint_names(data.metainfo))
+            test_set = cfg.test_dataloader.dataset
+            test_set.pipeline.insert(1, masked_step)
+            test_set.video = video
+            data = DATASETS.build(test_set)
         if dataset is None:
             dataset = data
             videos = choose_videos(list(list_videos(data)), args.videos)
             masks = masks_of(data, transform, videos)
-        elif keypoint_names(data.metainfo) != keypoint_names(
-                dataset.metainfo):
-            raise ValueError(f'{config} has other joints than '
-                             f'{args.config}')
-        predictions.append(
-            predict_videos(
-                model,
-                data,
-                videos,
-                batch_size=args.batch_size,
-                progress=label))
+        found = predict_videos(
+            model,
+            data,
+            videos,
+            batch_size=args.batch_size,
+            progress=label)
+        if unmasked is not None:
+            found = {
+                key: replace(
+                    item, gt_keypoints=unmasked[key].keypoints[..., :2])
+                for key, item in found.items()
+            }
+        predictions.append(found)
     check_predictions(predictions, args.labels)
     results = {
         label: score(prediction, masks, dataset.metainfo, args.thr, args.norm)
@@ -321,13 +595,17 @@ def run(args: argparse.Namespace) -> Tuple[dict, str]:
     if args.sheet:
         draw(args.sheet, predictions, args.labels, masks, dataset, transform,
              args)
-    mask.pop('type')
+    about = dict(videos=len(videos))
+    if video is not None:
+        about = dict(
+            video=video.name, people=len(videos), reference=reference)
+    settings = {key: value for key, value in mask.items() if key != 'type'}
     return dict(
         thr=args.thr,
         norm_item=args.norm,
-        mask=mask,
-        videos=len(videos),
-        models=results), report_table(results, args.thr)
+        mask=settings,
+        **about,
+        models=results), report_table(results, args.thr, reference)
 
 
 def without_nan(value: Any) -> Any:

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence
-from typing import Tuple
+from typing import (Any, Dict, FrozenSet, List, Mapping, Optional, Sequence,
+                    Tuple)
 
 import numpy as np
 from mmpose.registry import DATASETS
@@ -31,6 +31,7 @@ class VideoPeople:
         joints: Names of the K joints, in order. None: no pose is known.
         damaged: Numbers of frames that could not be decoded. They stay in
             their clips, but no prediction of them is wanted.
+        origin: File that the people were read from, for messages.
     """
     name: str
     img_paths: Sequence[str]
@@ -38,6 +39,7 @@ class VideoPeople:
     frames: Mapping[int, Sequence[Mapping[str, Any]]]
     joints: Optional[Sequence[str]] = None
     damaged: FrozenSet[int] = frozenset()
+    origin: str = ''
 
     def video_id(self, track_id: int) -> str:
         """Name of a person's video: a frame is wanted once in each."""
@@ -67,6 +69,7 @@ class VideoClipDataset(BaseClipDataset):
 
     def __init__(self, video: VideoPeople, metainfo: dict, **kwargs):
         self.video = video
+        self._origin = video.origin or video.name
         super().__init__(
             data_root='', split='all', metainfo=metainfo, **kwargs)
 
@@ -82,7 +85,7 @@ class VideoClipDataset(BaseClipDataset):
         people: Dict[int, Dict[int, tuple]] = defaultdict(dict)
         for frame in sorted(self.video.frames):
             for person in self.video.frames[frame]:
-                where = f'{self.video.name}, frame {frame}'
+                where = f'{self._origin}, frame {frame}'
                 if 'track_id' not in person:
                     raise ValueError(f'{where}: a person has no track_id')
                 track_id = int(person['track_id'])
@@ -105,7 +108,7 @@ class VideoClipDataset(BaseClipDataset):
             ]
         tracks = [track for track in tracks if track.annotated.any()]
         if not tracks:
-            raise ValueError(f'{self.video.name}: no person in any frame')
+            raise ValueError(f'{self._origin}: no person in any frame')
         return tracks
 
     def _columns(self, names: List[str]) -> List[int]:
@@ -116,7 +119,7 @@ class VideoClipDataset(BaseClipDataset):
         missing = [name for name in names if name not in own]
         if missing:
             raise ValueError(
-                f'{self.video.name} has no joint {", ".join(missing)}; it '
+                f'{self._origin} has no joint {", ".join(missing)}; it '
                 f'has {", ".join(own)}')
         return [own.index(name) for name in names]
 
