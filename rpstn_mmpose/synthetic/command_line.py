@@ -1,5 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""What the tools that write single-person data sets have in common."""
+"""What the tools that write synthetic data sets have in common."""
 
 import argparse
 import sys

@@ -2,23 +2,19 @@
 """A whole synthetic data set, in parallel."""
 
 import json
-import multiprocessing
-import os
-import shutil
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple, Union
 
-import cv2
 import numpy as np
-from tqdm import tqdm
 
 from .canvas import Canvas
 from .config import GenerateConfig
+from .data_folder import finish_folder, prepare_folder
 from .difficulty import Difficulty
+from .in_processes import map_in_processes
 from .jhmdb_writer import JHMDBVideoWriter, write_splits
 from .lifting import trajectory_scene
 from .penn_writer import PennVideoWriter
@@ -34,8 +30,6 @@ from .trajectories import (
 
 # Goes up whenever the same settings would give other bytes.
 GENERATOR_VERSION = 1
-MANIFEST = 'synthetic_manifest.json'
-_PARTIAL = 'synthetic_manifest.partial.json'
 
 
 @dataclass(frozen=True)
@@ -148,20 +142,27 @@ def _generate(
         list_labels(Path(config.trajectories)) if config.trajectories else []
     )
     settings = _settings(data_format, config, sources)
-    existing = _prepare(out_dir, settings)
+    existing = prepare_folder(
+        out_dir, settings, PENN.folders + JHMDB.folders
+    )
     if existing is not None:
         return dict(existing, existed=True)
     if sources:
         jobs, skipped = _trajectory_jobs(config, sources)
     else:
         jobs, skipped = _procedural_jobs(config), {}
-    records = _run(data_format, config, out_dir, jobs, num_workers, progress)
+    records = map_in_processes(
+        partial(make_video, data_format, config, out_dir),
+        jobs,
+        num_workers,
+        what=f'synthetic {data_format.name}',
+        unit='video',
+        progress=progress,
+    )
     if data_format.finish is not None:
         data_format.finish(out_dir, records)
     manifest = _summarize(settings, records, skipped)
-    temporary = out_dir / _PARTIAL
-    temporary.write_text(json.dumps(manifest, indent=1) + '\n')
-    os.replace(temporary, out_dir / MANIFEST)
+    finish_folder(out_dir, manifest)
     return dict(manifest, existed=False)
 
 
@@ -176,38 +177,6 @@ def _settings(
     settings['trajectories'] = fingerprint(sources) if sources else None
     settings['generator_version'] = GENERATOR_VERSION
     return json.loads(json.dumps(settings))
-
-
-def _prepare(out_dir: Path, settings: Dict) -> Optional[Dict]:
-    """Make the folder ready; return the manifest if nothing is to be done."""
-    finished, started = out_dir / MANIFEST, out_dir / _PARTIAL
-    if out_dir.exists() and not out_dir.is_dir():
-        raise ValueError(f'{str(out_dir)!r} is a file, give a folder')
-    if finished.is_file():
-        manifest = json.loads(finished.read_text())
-        if manifest.get('settings') == settings:
-            return manifest
-        old = manifest.get('settings', {})
-        other = sorted(
-            k
-            for k in {**old, **settings}
-            if k not in old or k not in settings or old[k] != settings[k]
-        )
-        raise ValueError(
-            f'{str(out_dir)!r} holds a data set with other settings '
-            f'({", ".join(other)}), give another folder'
-        )
-    if started.is_file():
-        for name in PENN.folders + JHMDB.folders:
-            shutil.rmtree(out_dir / name, ignore_errors=True)
-    elif out_dir.is_dir() and any(out_dir.iterdir()):
-        raise ValueError(
-            f'{str(out_dir)!r} is not empty and not a synthetic data set, '
-            'give an empty or new folder'
-        )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    started.write_text(json.dumps({'settings': settings}) + '\n')
-    return None
 
 
 def _procedural_jobs(config: GenerateConfig) -> List[VideoJob]:
@@ -247,46 +216,6 @@ def _trajectory_jobs(
             f'({dict(skipped)})'
         )
     return sorted(jobs, key=lambda job: job.number), dict(skipped)
-
-
-def _run(
-    data_format, config, out_dir, jobs, num_workers, progress
-) -> List[Dict]:
-    work = partial(make_video, data_format, config, out_dir)
-    bar = tqdm(
-        total=len(jobs),
-        desc=f'synthetic {data_format.name}',
-        unit='video',
-        disable=not progress,
-    )
-    records = []
-    with bar:
-        if num_workers == 1:
-            threads = cv2.getNumThreads()
-            _single_thread()
-            try:
-                for job in jobs:
-                    records.append(work(job))
-                    bar.update()
-            finally:
-                cv2.setNumThreads(threads)
-            return records
-        # Forked workers inherit the imported packages; where fork does not
-        # exist, the default start method does the same more slowly.
-        forks = 'fork' in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context('fork' if forks else None)
-        with ProcessPoolExecutor(
-            num_workers, context, _single_thread
-        ) as executor:
-            for record in executor.map(work, jobs, chunksize=4):
-                records.append(record)
-                bar.update()
-    return records
-
-
-def _single_thread() -> None:
-    """OpenCV's own threads cost more than they gain on small shapes."""
-    cv2.setNumThreads(0)
 
 
 def make_video(

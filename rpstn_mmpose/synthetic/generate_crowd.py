@@ -3,21 +3,20 @@
 person boxes."""
 
 import json
-import multiprocessing
 import os
-import shutil
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple, Union
+from typing import Dict, Iterator, List, Tuple, Union
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
 from .crowd import crossing_scene, group_scene
+from .data_folder import finish_folder, prepare_folder
 from .difficulty import Difficulty, get_difficulty
+from .in_processes import map_in_processes
 from .motion import FPS
 from .penn_writer import JPEG_QUALITY, PENN_ORDER, joint_boxes
 from .scene import OUTSIDE, Scene
@@ -25,8 +24,6 @@ from .skeleton import PENN_JOINTS
 
 # Goes up whenever the same settings would give other bytes.
 CROWD_VERSION = 1
-MANIFEST = 'synthetic_manifest.json'
-_PARTIAL = 'synthetic_manifest.partial.json'
 SPLITS = ('train', 'test')
 CATEGORY = dict(id=1, name='person', supercategory='person')
 # Who shows fewer joints is to be neither found nor missed.
@@ -212,7 +209,7 @@ def generate_detection(
     )
     settings = json.loads(json.dumps(settings))
     out_dir = Path(out_dir)
-    existing = _prepare(out_dir, settings)
+    existing = prepare_folder(out_dir, settings, (*SPLITS, 'annotations'))
     if existing is not None:
         return dict(existing, existed=True)
     people = {}
@@ -221,69 +218,20 @@ def generate_detection(
         work = partial(
             write_picture, out_dir, split, tuple(image_size), seed, difficulty
         )
-        found = _map(work, count, num_workers, split, progress)
+        found = map_in_processes(
+            work,
+            range(count),
+            num_workers,
+            what=f'synthetic {split} pictures',
+            unit='picture',
+            progress=progress,
+            chunk=16,
+        )
         _write_coco(out_dir, split, image_size, found)
         people[split] = sum(map(len, found))
     manifest = dict(settings=settings, people=people)
-    temporary = out_dir / _PARTIAL
-    temporary.write_text(json.dumps(manifest, indent=1) + '\n')
-    os.replace(temporary, out_dir / MANIFEST)
+    finish_folder(out_dir, manifest)
     return dict(manifest, existed=False)
-
-
-def _prepare(out_dir: Path, settings: Dict) -> Optional[Dict]:
-    """Make the folder ready; return the manifest if nothing is to be done."""
-    finished, started = out_dir / MANIFEST, out_dir / _PARTIAL
-    if out_dir.exists() and not out_dir.is_dir():
-        raise ValueError(f'{str(out_dir)!r} is a file, give a folder')
-    if finished.is_file():
-        manifest = json.loads(finished.read_text())
-        old = manifest.get('settings', {})
-        if old == settings:
-            return manifest
-        other = sorted(k for k in settings if old.get(k) != settings[k])
-        raise ValueError(
-            f'{str(out_dir)!r} holds a data set with other settings '
-            f'({", ".join(other)}), give another folder'
-        )
-    if started.is_file():
-        for name in (*SPLITS, 'annotations'):
-            shutil.rmtree(out_dir / name, ignore_errors=True)
-    elif out_dir.is_dir() and any(out_dir.iterdir()):
-        raise ValueError(
-            f'{str(out_dir)!r} is not empty and not a synthetic data set, '
-            'give an empty or new folder'
-        )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    started.write_text(json.dumps({'settings': settings}) + '\n')
-    return None
-
-
-def _map(work, count, num_workers, split, progress) -> List[List[Dict]]:
-    bar = tqdm(
-        total=count,
-        desc=f'synthetic {split} pictures',
-        unit='picture',
-        disable=not progress,
-    )
-    results = []
-    with bar:
-        if num_workers == 1:
-            for index in range(count):
-                results.append(work(index))
-                bar.update()
-            return results
-        # Forked workers inherit the imported packages; where fork does not
-        # exist, the default start method does the same more slowly.
-        forks = 'fork' in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context('fork' if forks else None)
-        with ProcessPoolExecutor(
-            num_workers, context, cv2.setNumThreads, (0,)
-        ) as executor:
-            for result in executor.map(work, range(count), chunksize=16):
-                results.append(result)
-                bar.update()
-    return results
 
 
 def write_picture(

@@ -2,21 +2,17 @@
 """A whole synthetic PoseTrack18 data set, in parallel."""
 
 import json
-import multiprocessing
-import os
-import shutil
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
-import cv2
 import numpy as np
-from tqdm import tqdm
 
+from .data_folder import finish_folder, prepare_folder
 from .difficulty import Difficulty, get_difficulty
+from .in_processes import map_in_processes
 from .posetrack_writer import (
     PoseTrackVideoWriter,
     head_box,
@@ -31,7 +27,6 @@ from .seeding import open_stream
 # Goes up whenever the same settings would give other bytes.
 POSETRACK_GENERATOR_VERSION = 1
 POSETRACK_MANIFEST = 'synthetic_posetrack_manifest.json'
-_PARTIAL = 'synthetic_posetrack_manifest.partial.json'
 # The seeding's name of each split.
 _SPLITS = {'train': 'train', 'val': 'test'}
 # Parts of the camera's stream that no actor uses.
@@ -165,88 +160,28 @@ def generate_posetrack(
     out_dir = Path(out_dir)
     facts = json.loads(json.dumps(asdict(config)))
     facts['generator_version'] = POSETRACK_GENERATOR_VERSION
-    existing = _prepare(out_dir, facts)
+    existing = prepare_folder(
+        out_dir, facts, ('annotations', 'images'), POSETRACK_MANIFEST
+    )
     if existing is not None:
         return dict(existing, existed=True)
     train = [Job(i + 1, 'train', i) for i in range(config.num_train)]
     val = [
         Job(config.num_train + i + 1, 'val', i) for i in range(config.num_val)
     ]
-    records = _run(config, out_dir, train + val, num_workers, progress)
+    records = map_in_processes(
+        partial(make_sequence, config, out_dir),
+        train + val,
+        num_workers,
+        what='synthetic PoseTrack18',
+        unit='sequence',
+        progress=progress,
+        chunk=2,
+    )
     _merge(out_dir, records)
     manifest = _summarize(facts, records)
-    temporary = out_dir / _PARTIAL
-    temporary.write_text(json.dumps(manifest, indent=1) + '\n')
-    os.replace(temporary, out_dir / POSETRACK_MANIFEST)
+    finish_folder(out_dir, manifest, POSETRACK_MANIFEST)
     return dict(manifest, existed=False)
-
-
-def _prepare(out_dir: Path, settings: Dict) -> Optional[Dict]:
-    """Make the folder ready; return the manifest if nothing is to be done."""
-    finished, started = out_dir / POSETRACK_MANIFEST, out_dir / _PARTIAL
-    if out_dir.exists() and not out_dir.is_dir():
-        raise ValueError(f'{str(out_dir)!r} is a file, give a folder')
-    if finished.is_file():
-        manifest = json.loads(finished.read_text())
-        if manifest.get('settings') == settings:
-            return manifest
-        old = manifest.get('settings', {})
-        other = sorted(
-            k for k in {**old, **settings} if old.get(k) != settings.get(k)
-        )
-        raise ValueError(
-            f'{str(out_dir)!r} holds a data set with other settings '
-            f'({", ".join(other)}), give another folder'
-        )
-    if started.is_file():
-        for name in ('annotations', 'images'):
-            shutil.rmtree(out_dir / name, ignore_errors=True)
-    elif out_dir.is_dir() and any(out_dir.iterdir()):
-        raise ValueError(
-            f'{str(out_dir)!r} is not empty and not a synthetic PoseTrack18 '
-            'data set, give an empty or new folder'
-        )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    started.write_text(json.dumps({'settings': settings}) + '\n')
-    return None
-
-
-def _run(config, out_dir, jobs, num_workers, progress) -> List[Dict]:
-    work = partial(make_sequence, config, out_dir)
-    bar = tqdm(
-        total=len(jobs),
-        desc='synthetic PoseTrack18',
-        unit='sequence',
-        disable=not progress,
-    )
-    records = []
-    with bar:
-        if num_workers == 1:
-            threads = cv2.getNumThreads()
-            _single_thread()
-            try:
-                for job in jobs:
-                    records.append(work(job))
-                    bar.update()
-            finally:
-                cv2.setNumThreads(threads)
-            return records
-        # Forked workers inherit the imported packages; where fork does not
-        # exist, the default start method does the same more slowly.
-        forks = 'fork' in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context('fork' if forks else None)
-        with ProcessPoolExecutor(
-            num_workers, context, _single_thread
-        ) as executor:
-            for record in executor.map(work, jobs, chunksize=2):
-                records.append(record)
-                bar.update()
-    return records
-
-
-def _single_thread() -> None:
-    """OpenCV's own threads cost more than they gain on small shapes."""
-    cv2.setNumThreads(0)
 
 
 def sample_crowd(

@@ -9,7 +9,7 @@ import pytest
 from scipy.io import loadmat
 
 from rpstn_mmpose.synthetic import generate_penn
-from rpstn_mmpose.synthetic.generate import MANIFEST
+from rpstn_mmpose.synthetic.data_folder import MANIFEST
 
 SMALL = dict(
     num_train=3, num_test=2, num_frames=3, image_size=(96, 72), progress=False

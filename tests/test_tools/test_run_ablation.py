@@ -378,7 +378,8 @@ def test_wrong_usage(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_bad_input_is_one_line(tmp_path, fake, data, configs):
+def test_bad_input_is_one_line(tmp_path, fake, data, configs, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # away from what make demo may have left
     here = ['--data-root', data, '--out', tmp_path / 'out']
     assert "no recipe is called 'rpstn_tiny'; close: " in error_of(
         'rpstn_tiny', *here)

@@ -26,11 +26,11 @@ from rpstn_mmpose.engine.atomic_file import write_atomically  # noqa: E402
 from rpstn_mmpose.evaluation import ClipPCK  # noqa: E402
 from rpstn_mmpose.evaluation.ablation_results import (  # noqa: E402
     NORM, RESULT_FILE, load_record, load_records, score, summarize, write_csv)
+from rpstn_mmpose.synthetic.data_folder import MANIFEST  # noqa: E402
 from rpstn_mmpose.visualization.ablation_report import (  # noqa: E402
     ablation_table, plot_cost, plot_occluded_visible, plot_pck_curves,
     summary_table)
 
-MANIFEST = 'synthetic_manifest.json'
 STAMP = 'settings.sha256'
 # What ablation_run.py reads and writes in a run's folder, besides its result.
 JOB = 'job.json'

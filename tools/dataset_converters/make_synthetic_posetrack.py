@@ -3,31 +3,13 @@
 
 import argparse
 import sys
-from typing import List, NoReturn, Optional, Tuple
+from typing import List, Optional
 
 from rpstn_mmpose.synthetic import PRESETS, generate_posetrack
+from rpstn_mmpose.synthetic.command_line import OneLineParser, picture_size
 from rpstn_mmpose.synthetic.generate_posetrack import PoseTrackConfig
 
 DEFAULTS = PoseTrackConfig()
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2 and the message alone."""
-        self.exit(2, f'{self.prog}: error: {message}\n')
-
-
-def picture_size(text: str) -> Tuple[int, int]:
-    """Parse WxH."""
-    try:
-        width, height = (int(part) for part in text.lower().split('x'))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not WxH, for example 256x144'
-        ) from None
-    return width, height
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:

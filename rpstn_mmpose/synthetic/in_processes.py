@@ -1,0 +1,63 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Rendering in several processes, with a progress bar."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, Callable, List, Sequence
+
+import cv2
+from tqdm import tqdm
+
+
+def map_in_processes(
+    work: Callable[[Any], Any],
+    jobs: Sequence,
+    num_workers: int,
+    what: str,
+    unit: str,
+    progress: bool = True,
+    chunk: int = 4,
+) -> List:
+    """Call a function for every job, each process with one thread.
+
+    Args:
+        work (callable): Takes a job; can be pickled.
+        jobs (Sequence): What it is called with.
+        num_workers (int): Processes; 1 stays in this one.
+        what (str): For the bar.
+        unit (str): One job, for the bar.
+        progress (bool): Whether to show it.
+        chunk (int): Jobs that a process takes at a time.
+
+    Returns:
+        list: Results in the order of the jobs.
+    """
+    bar = tqdm(total=len(jobs), desc=what, unit=unit, disable=not progress)
+    results = []
+    with bar:
+        if num_workers == 1:
+            threads = cv2.getNumThreads()
+            _single_thread()
+            try:
+                for job in jobs:
+                    results.append(work(job))
+                    bar.update()
+            finally:
+                cv2.setNumThreads(threads)
+            return results
+        # Forked workers inherit the imported packages; where fork does not
+        # exist, the default start method does the same more slowly.
+        forks = 'fork' in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context('fork' if forks else None)
+        with ProcessPoolExecutor(
+            num_workers, context, _single_thread
+        ) as executor:
+            for result in executor.map(work, jobs, chunksize=chunk):
+                results.append(result)
+                bar.update()
+    return results
+
+
+def _single_thread() -> None:
+    """OpenCV's own threads cost more than they gain on small shapes."""
+    cv2.setNumThreads(0)
