@@ -125,7 +125,8 @@ def test_pipelines_build_and_codec_is_shared(recipe):
 
 @pytest.mark.parametrize('name', VARIANTS, ids=lambda n: n.split('_1xb')[0])
 def test_ablations_differ_in_what_they_name_alone(name):
-    """Same schedule, data, test clips and start; frames a batch about 40."""
+    """Same schedule, data and test clips; frames a batch about 40. The start
+    is an image model of the same backbone."""
     base = Config.fromfile(TRACKS / f'rpstn_tiny_1xb8-{SUFFIX}')
     variant = Config.fromfile(TRACKS / name)
     recipe, batch_size = name[:-len(f'-{SUFFIX}')].split('_1xb')
@@ -142,7 +143,11 @@ def test_ablations_differ_in_what_they_name_alone(name):
     else:
         expected = {'model'}
     assert changed == expected
-    assert variant.model.image_pretrained == base.model.image_pretrained
+    start = Path(variant.model.image_pretrained.checkpoint)
+    image_recipe = next(r for r in RECIPES if r.stem == start.parent.name)
+    assert load(image_recipe).model.backbone.depth == (
+        34 if 'res34' in recipe else 18) == variant.model.backbone.depth
+    assert start.name == f'epoch_{load(image_recipe).train_cfg.max_epochs}.pth'
     loader = variant.train_dataloader
     assert loader.batch_size == int(batch_size)
     assert 40 <= loader.batch_size * loader.dataset.clip_length <= 42
