@@ -6,6 +6,7 @@ import glob
 import heapq
 import os
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +43,7 @@ class Frame:
     path: str = ''
 
 
-class FrameSource:
+class FrameSource(ABC):
     """Frames in order of time, read when asked for.
 
     Cameras and generators can be iterated once, all else any number of
@@ -60,9 +61,9 @@ class FrameSource:
     size: Optional[Tuple[int, int]] = None
     num_frames: Optional[int] = None
 
+    @abstractmethod
     def _read(self) -> Iterator[Tuple[Optional[np.ndarray], str, str]]:
         """Yield (image or None, what is wrong, path)."""
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[Frame]:
         last = None
