@@ -1,6 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.hooks import EMAHook
@@ -10,7 +11,8 @@ from mmpose.registry import HOOKS, MODELS
 from torch import nn
 
 from rpstn_mmpose.engine.hooks import AtomicCheckpointHook, FastInferenceHook
-from tests.test_models.conftest import tiny_video_model
+from tests.test_models.conftest import (clip_sample, tiny_image_model,
+                                        tiny_video_model)
 
 
 def norms(model):
@@ -48,6 +50,46 @@ def test_options_reach_the_copy():
     assert weight.dtype == torch.bfloat16 and weight.is_contiguous()
 
 
+def test_decoding_on_the_device(monkeypatch):
+    """An option of the copy, and its predictions stay the same."""
+    model = MODELS.build(tiny_video_model(test_cfg=dict(flip_test=True)))
+    model.init_weights()
+    clips = torch.randn(1, 3, 3, 64, 64)
+
+    def keypoints(model):
+        with torch.no_grad():
+            sample, = model(clips, [clip_sample(3)], mode='predict')
+        return sample.pred_instances.keypoints
+
+    expected = keypoints(model.eval())
+    runner = SimpleNamespace(model=model)
+    hook = HOOKS.build(dict(type='FastInferenceHook', decode_on_device=True))
+    hook.before_test_epoch(runner)
+    assert model.test_cfg == dict(flip_test=True)
+    assert runner.model.test_cfg == dict(flip_test=True, decode_on_device=True)
+    monkeypatch.setattr(runner.model.head, 'decode', None)  # not called
+    got = keypoints(runner.model)
+    assert type(got) is type(expected) and got.dtype == expected.dtype
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-3)
+
+
+def test_models_that_cannot_decode_on_the_device():
+    """They are left in their place."""
+    other = tiny_video_model()
+    other['head']['decoder'] = dict(
+        type='MegviiHeatmap', input_size=(64, 64), heatmap_size=(16, 16),
+        kernel_size=5)
+    for config, message in (
+        (tiny_image_model(), 'FastInferenceHook: .* is a TopdownPoseEst'),
+        (other, 'not for MegviiHeatmap')):
+        model = MODELS.build(config).eval()
+        runner = SimpleNamespace(model=model)
+        hook = FastInferenceHook(decode_on_device=True)
+        with pytest.raises(ValueError, match=message):
+            hook.before_test_epoch(runner)
+        assert runner.model is model
+
+
 def test_distributed_model_is_unwrapped():
     model = MODELS.build(tiny_video_model()).eval()
     # Without processes: only what the hook looks at.
@@ -70,6 +112,11 @@ def test_it_stands_between_averaging_and_saving():
         for hook in (EMAHook, FastInferenceHook, AtomicCheckpointHook)
     ]
     assert ranks[0] < ranks[1] < ranks[2]
+
+
+def test_winograd_in_sixteen_bits():
+    with pytest.raises(ValueError, match='needs float32'):
+        FastInferenceHook(winograd=True, dtype='bfloat16')
 
 
 def test_unknown_dtype():

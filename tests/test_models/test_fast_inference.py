@@ -1,18 +1,23 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 import copy
+from unittest import mock
 
 import pytest
 import torch
 from mmpose.registry import MODELS
 from torch import nn
 
-from rpstn_mmpose.models.utils.fast_inference import (conv_bn_pairs,
+from rpstn_mmpose.models.utils.fast_inference import (_with_frozen_weights,
+                                                      conv_bn_pairs,
                                                       example_inputs,
                                                       fuse_conv_bn,
                                                       optimize_for_inference)
+from rpstn_mmpose.models.pose_estimators.video_topdown import (ClipState,
+                                                               PreparedState)
+from rpstn_mmpose.models.utils.winograd import WinogradConv2d
 
-from .conftest import (NUM_JOINTS, clip_sample, tiny_image_model,
-                       tiny_video_model)
+from .conftest import (NUM_JOINTS, clip_sample, tiny_backbone,
+                       tiny_image_model, tiny_video_model)
 
 
 def lively(config):
@@ -217,14 +222,105 @@ def test_unknown_dtype():
 
 
 def test_compiled_parts_give_the_same():
-    """With dynamo's own interpreter of the graph; inductor, which takes
-    minutes of compilation, is left to tools/benchmark.py --compile."""
+    """With dynamo's graphs run as they are; inductor, which takes minutes of
+    compilation, is left to tools/benchmark.py --compile."""
     model = lively(VARIANTS['paper'])
     clips = torch.randn(1, 3, 3, 64, 64)
     before = heatmaps(model, clips)
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
     fast = optimize_for_inference(
-        copy.deepcopy(model), compile=dict(backend='eager'))
+        copy.deepcopy(model), compile=dict(backend=backend))
     torch.testing.assert_close(
         heatmaps(fast, clips), before, rtol=1e-4, atol=1e-5)
-    assert fast.backbone._compiled_call_impl is not None
-    assert model.backbone._compiled_call_impl is None
+    found = [str(graph.graph) for graph in graphs]
+    assert any('max_pool2d' in graph for graph in found)  # kernel generator
+    count = len(graphs)
+    torch.testing.assert_close(heatmaps(model, clips), before)
+    assert len(graphs) == count  # the model that was copied goes uncompiled
+
+
+def test_frozen_weights_reach_inductor():
+    """torch takes no notice of the setting in other ways of passing it."""
+    from torch._inductor import config
+    seen = []
+
+    def function(x):
+        seen.append(config.freezing)
+        return x
+
+    with mock.patch('torch.compile', lambda f: f):
+        call = _with_frozen_weights(function)
+    assert call(3) == 3 and seen == [True]
+    assert not config.freezing
+
+
+@pytest.mark.parametrize('winograd, found', [(None, True), (True, True),
+                                             (False, False)])
+def test_winograd_in_float32_on_a_cpu(winograd, found):
+    """A trunk of 128 channels, of which the rule is."""
+    config = tiny_video_model()
+    config['initializer'] = 'features'
+    model = lively(config)
+    model.feature_neck = nn.Sequential(
+        model.feature_neck.requires_grad_(False), Wide()).eval()
+    clips = torch.randn(2, 3, 3, 64, 64)
+    before = heatmaps(model, clips)
+    fast = optimize_for_inference(model, winograd=winograd)
+    assert any(
+        isinstance(module, WinogradConv2d)
+        for module in fast.modules()) == found
+    torch.testing.assert_close(
+        heatmaps(fast, clips), before, rtol=1e-4, atol=1e-5)
+
+
+class Wide(nn.Module):
+    """Through 128 channels and back."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(8, 128, 1), nn.Conv2d(128, 128, 3, padding=1),
+            nn.Conv2d(128, 8, 1))
+
+    def forward(self, maps):
+        return (self.layers(maps[-1]), )
+
+
+def test_winograd_in_sixteen_bits():
+    with pytest.raises(ValueError, match='needs float32'):
+        optimize_for_inference(
+            lively(VARIANTS['paper']), winograd=True, dtype='bfloat16')
+
+
+@pytest.mark.parametrize('variant', ['paper', 'released'])
+def test_prepared_steps_are_the_steps(variant):
+    """The neck's work on a frame done ahead, against all in one."""
+    model = lively(VARIANTS[variant])
+    clips = torch.randn(2, 3, 3, 64, 64)
+    with torch.no_grad():
+        feats = model.extract_feat(clips)
+        initial = model.initial_heatmaps(clips)
+        _, state = model.start(
+            feats[:, 0], None if initial is None else initial[:, 0])
+        for t in (1, 2):
+            expected, following = model.step(feats[:, t], state)
+            ready = model.prepare(state)
+            assert isinstance(ready, PreparedState)
+            got, state = model.step(feats[:, t], ready)
+            torch.testing.assert_close(got, expected)
+            torch.testing.assert_close(state.feats, following.feats)
+
+
+def test_nothing_to_prepare_without_a_neck():
+    model = lively(
+        tiny_video_model(
+            neck=None, initializer='features', feature_neck=None,
+            backbone=tiny_backbone(),
+            head=dict(tiny_video_model()['head'], in_channels=64)))
+    state = ClipState(torch.zeros(1, 64, 2, 2), torch.zeros(1, 3, 2, 2))
+    assert model.prepare(state) is state

@@ -10,6 +10,8 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch import nn
 
+from ...models import VideoTopdownPoseEstimator
+from ...models.utils.decode_heatmaps import check_decodable
 from ...models.utils.fast_inference import DTYPES, optimize_for_inference
 
 
@@ -27,12 +29,19 @@ class FastInferenceHook(Hook):
     Args:
         fuse (bool): Work batch norms into convolutions.
         channels_last (bool): Keep maps in channels-last order.
+        winograd (bool, optional): Large 3x3 convolutions by Winograd's
+            algorithm. Defaults to ``None``: on CPUs in float32.
         dtype (str, optional): ``'bfloat16'`` or ``'float16'``. Defaults to
             ``None``, float32.
         compile (bool | dict): Use ``torch.compile``, with these arguments.
+        decode_on_device (bool): Switch on that option of the ``test_cfg`` of
+            a :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator`: on a
+            GPU, no heatmaps are copied to the host. Defaults to ``False``.
 
     Raises:
-        ValueError: For another dtype.
+        ValueError: For another dtype, or ``winograd`` in 16 bits; and at the start of a test, if
+            ``decode_on_device`` is set for an image model, or for a codec
+            that it does not know.
     """
 
     # After EMAHook has put its weights in; before CheckpointHook, which
@@ -42,17 +51,24 @@ class FastInferenceHook(Hook):
     def __init__(self,
                  fuse: bool = True,
                  channels_last: bool = True,
+                 winograd: Optional[bool] = None,
                  dtype: Optional[str] = None,
-                 compile: Union[bool, dict] = False) -> None:
+                 compile: Union[bool, dict] = False,
+                 decode_on_device: bool = False) -> None:
         if dtype is not None and dtype not in DTYPES:
             raise ValueError(
                 f'{self.__class__.__name__}: dtype must be one of '
                 f'{sorted(DTYPES)} or None, but got {dtype!r}')
+        if winograd and dtype is not None:
+            raise ValueError(f'{self.__class__.__name__}: winograd=True needs '
+                             'float32; leave out dtype, or winograd')
         self.options = dict(
             fuse=fuse,
             channels_last=channels_last,
+            winograd=winograd,
             dtype=dtype,
             compile=compile)
+        self.decode_on_device = decode_on_device
         self._model: Optional[nn.Module] = None
 
     def before_test_epoch(self, runner: Runner) -> None:
@@ -61,10 +77,24 @@ class FastInferenceHook(Hook):
         Args:
             runner (Runner): The runner of the process.
         """
-        self._model = model = runner.model
+        model = runner.model
         if is_model_wrapper(model):
             model = model.module
-        runner.model = optimize_for_inference(deepcopy(model), **self.options)
+        if self.decode_on_device:
+            self._check_decodable(model)
+        model = optimize_for_inference(deepcopy(model), **self.options)
+        if self.decode_on_device:
+            model.test_cfg = dict(model.test_cfg, decode_on_device=True)
+        self._model, runner.model = runner.model, model
+
+    def _check_decodable(self, model: nn.Module) -> None:
+        """See that the model has the option, and that it fits."""
+        if not isinstance(model, VideoTopdownPoseEstimator):
+            raise ValueError(
+                f'{self.__class__.__name__}: decode_on_device is an option '
+                'of VideoTopdownPoseEstimator, and the model is a '
+                f'{type(model).__name__}; leave it out')
+        check_decodable(model.head.decoder)
 
     def after_test_epoch(self,
                          runner: Runner,

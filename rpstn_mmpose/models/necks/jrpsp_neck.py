@@ -154,6 +154,13 @@ class JRPSPNeck(BaseModule):
                 layers.append(nn.MaxPool2d(2))
         return nn.Sequential(*layers)
 
+    def _check_size(self, feats: Tensor) -> None:
+        if tuple(feats.shape[:-3:-1]) != self.heatmap_size:
+            raise ValueError(
+                f'{self.__class__.__name__} was built for features of '
+                f'{self.heatmap_size} (w, h), but got '
+                f'{tuple(feats.shape[:-3:-1])}; set heatmap_size to match')
+
     def make_kernels(self, feats: Tensor, heatmaps: Tensor) -> Tensor:
         """Pose semantics of a frame (Eq. 2).
 
@@ -163,7 +170,11 @@ class JRPSPNeck(BaseModule):
 
         Returns:
             Tensor: (B, C, kh, kw).
+
+        Raises:
+            ValueError: As :meth:`forward`.
         """
+        self._check_size(feats)
         aggregated = self.aggregate(torch.cat([feats, heatmaps], dim=1))
         if self.feature_norm is not None:
             aggregated = self.feature_norm(aggregated)
@@ -200,14 +211,27 @@ class JRPSPNeck(BaseModule):
             ValueError: If the features are not of the size that the neck was
                 built for.
         """
-        if tuple(feats.shape[:-3:-1]) != self.heatmap_size:
-            raise ValueError(
-                f'{self.__class__.__name__} was built for features of '
-                f'{self.heatmap_size} (w, h), but got '
-                f'{tuple(feats.shape[:-3:-1])}; set heatmap_size to match')
+        return self.respond(
+            self.make_kernels(prev_feats, prev_heatmaps), feats)
+
+    def respond(self, kernels: Tensor,
+                feats: Tensor) -> Tuple[Tensor, Tensor]:
+        """The part of a step that needs the next frame.
+
+        Args:
+            kernels (Tensor): What :meth:`make_kernels` gave for frame t,
+                (B, C, kh, kw).
+            feats (Tensor): Features of frame t+1, (B, C, h, w).
+
+        Returns:
+            tuple[Tensor, Tensor]: As :meth:`forward`.
+
+        Raises:
+            ValueError: As :meth:`forward`.
+        """
+        self._check_size(feats)
         if self.project is not None:
             feats = self.project(feats)
             if self.feature_norm is not None:
                 feats = self.feature_norm(feats)
-        kernels = self.make_kernels(prev_feats, prev_heatmaps)
         return self.match(feats, kernels), feats

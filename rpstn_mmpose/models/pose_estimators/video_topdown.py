@@ -15,6 +15,7 @@ from mmpose.utils.typing import SampleList
 from torch import Tensor
 
 from ..utils import load_image_pretrained
+from ..utils.decode_heatmaps import check_decodable, decode_to_numpy
 from ..utils.recompute import recompute_in_backward
 
 STARTS = ('features', 'none')
@@ -36,6 +37,17 @@ class ClipState(NamedTuple):
         heatmaps (Tensor): Heatmaps of the frame, (B, K, h, w).
     """
     feats: Tensor
+    heatmaps: Tensor
+
+
+class PreparedState(NamedTuple):
+    """A :class:`ClipState` whose frame the temporal neck is done with.
+
+    Attributes:
+        kernels (Tensor): Of the neck, (B, C, kh, kw).
+        heatmaps (Tensor): Heatmaps of the frame, (B, K, h, w).
+    """
+    kernels: Tensor
     heatmaps: Tensor
 
 
@@ -101,14 +113,19 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             ``both_directions`` (bool): also read the clip from its last
             frame to its first, and take the mean of the heatmaps; what was
             hidden is then found from the frames after it as well. Needs
-            whole clips: not for streams.
+            whole clips: not for streams. And ``decode_on_device`` (bool):
+            find the keypoints of all frames at once where the heatmaps are,
+            so that a GPU copies only keypoints and scores to the host. They
+            stay the same up to rounding. For ``MSRAHeatmap`` and the
+            gaussian ``UDPHeatmap``.
         data_preprocessor (dict, optional): A ``ClipDataPreprocessor``.
         init_cfg (dict, optional): See :class:`mmengine.model.BaseModule`.
         metainfo (dict, optional): See ``TopdownPoseEstimator``.
 
     Raises:
         ValueError: If ``initializer`` or an entry of ``train_cfg`` is not
-            one of the above, or an initializer is given without a neck.
+            one of the above, or an initializer is given without a neck, or
+            ``decode_on_device`` does not know the head's codec.
     """
 
     def __init__(self,
@@ -166,6 +183,8 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             self.initializer = MODELS.build(initializer)
         self.memory = MODELS.build(memory) if memory is not None else None
         self.image_pretrained = image_pretrained
+        if self.test_cfg.get('decode_on_device', False):
+            check_decodable(self.head.decoder)
 
     def init_weights(self) -> None:
         """Initialize the parts, then load the trained image model."""
@@ -243,13 +262,33 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         heatmaps = self.head.refine_first(initial_heatmaps)
         return heatmaps, ClipState(feats, heatmaps)
 
-    def step(self, feats: Tensor,
-             state: ClipState) -> Tuple[Tensor, ClipState]:
+    def prepare(self, state: ClipState) -> Union[ClipState, PreparedState]:
+        """Do what the next :meth:`step` does with this frame alone (Eq. 2).
+
+        For live video: done while the camera takes the next frame, it is no
+        part of the time from that frame to its poses.
+
+        Args:
+            state (ClipState): As :meth:`start` and :meth:`step` give it.
+
+        Returns:
+            ClipState | PreparedState: For :meth:`step`. A state as it was
+            where the neck, or the want of one, has nothing to prepare.
+        """
+        if not hasattr(self.neck if self.with_neck else None, 'respond'):
+            return state
+        return PreparedState(
+            self.neck.make_kernels(state.feats, state.heatmaps),
+            state.heatmaps)
+
+    def step(
+        self, feats: Tensor, state: Union[ClipState, PreparedState]
+    ) -> Tuple[Tensor, ClipState]:
         """Heatmaps of the next frame (Eq. 2-4).
 
         Args:
             feats (Tensor): Its features, (B, C, h, w).
-            state (ClipState): State of the frame before.
+            state (ClipState | PreparedState): State of the frame before.
 
         Returns:
             tuple[Tensor, ClipState]: Heatmaps (B, K, h, w) and the state for
@@ -259,7 +298,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         if not self.train_cfg['state_gradient']:
             prev_heatmaps = prev_heatmaps.detach()
         response = feats
-        if self.with_neck:
+        if isinstance(state, PreparedState):
+            response, feats = self.neck.respond(state.kernels, feats)
+        elif self.with_neck:
             response, feats = self.neck(state.feats, prev_heatmaps, feats)
         heatmaps = self.head((response, ))
         if self.memory is not None:
@@ -337,7 +378,6 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             dict: ``loss_kpt``, ``loss_initializer`` where it has a weight,
             and ``acc_pose``.
         """
-        heatmaps, initial = self.forward_clip(inputs)
         labels = [sample.gt_instance_labels for sample in data_samples]
         targets = torch.stack([label.heatmaps for label in labels])
         weights = torch.stack([label.keypoint_weights for label in labels])
@@ -345,6 +385,8 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             np.stack([sample.metainfo['frame_mask']
                       for sample in data_samples]))
         weights = weights * wanted[..., None]
+        # After what is copied from the host, which would wait for the clip.
+        heatmaps, initial = self.forward_clip(inputs)
 
         # Under autocast the heatmaps may come in half precision.
         flat = [
@@ -419,9 +461,12 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             list[InstanceData]: B items of T rows, ``keypoints`` T x K x 2
             and ``keypoint_scores`` T x K.
         """
-        frames = self.head.decode(heatmaps.flatten(0, 1))
-        length = heatmaps.shape[1]
+        length, maps = heatmaps.shape[1], heatmaps.flatten(0, 1)
+        if self.test_cfg.get('decode_on_device', False):
+            keypoints, scores = decode_to_numpy(maps, self.head.decoder)
+            frames = InstanceData(keypoints=keypoints, keypoint_scores=scores)
+        else:
+            frames = InstanceData.cat(self.head.decode(maps))
         return [
-            InstanceData.cat(frames[i:i + length])
-            for i in range(0, len(frames), length)
+            frames[i:i + length] for i in range(0, len(frames), length)
         ]

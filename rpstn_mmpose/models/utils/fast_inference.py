@@ -2,12 +2,14 @@
 """Make a trained model faster without changing what it says."""
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .winograd import use_winograd
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 DTYPES = dict(bfloat16=torch.bfloat16, float16=torch.float16)
@@ -202,38 +204,64 @@ def use_half_precision(model: nn.Module, dtype: str = 'bfloat16') -> None:
             module.register_forward_pre_hook(_CastInputs(DTYPES[dtype]))
 
 
+def _with_frozen_weights(function: Callable) -> Callable:
+    """Compile a function of constant weights.
+
+    Inductor then puts the weights into the order that its convolutions want,
+    and what follows a convolution into it. The setting is a global one: torch
+    2.13 takes no notice of it among the options of ``torch.compile``.
+    """
+    from torch._inductor import config
+    compiled = torch.compile(function)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with config.patch(freezing=True):
+            return compiled(*args, **kwargs)
+
+    return call
+
+
 def compile_parts(model: nn.Module,
                   options: Optional[dict] = None) -> List[str]:
     """Let ``torch.compile`` do the parts of an estimator, in place.
 
     They are compiled when they are first called, which takes a minute or two
     for a ResNet-50, and again for other batch sizes: for streams and long
-    tests.
+    tests. On CPUs it needs a C++ compiler.
 
     Args:
-        model (nn.Module): In evaluation mode.
+        model (nn.Module): In evaluation mode. On a CPU its weights must not
+            change any more.
         options (dict, optional): Arguments of :func:`torch.compile`.
-            Defaults to ``dict(options=dict(freezing=True))`` on a CPU, which
-            keeps the weights in the order that its convolutions want.
+            Defaults to none; on a CPU, the weights are then frozen.
 
     Returns:
         list[str]: The names of the parts.
     """
-    if options is None:
-        on_cpu = next(model.parameters()).device.type == 'cpu'
-        options = dict(options=dict(freezing=True)) if on_cpu else {}
+    on_cpu = next(model.parameters()).device.type == 'cpu'
     names = [
         name for name in COMPILED_PARTS
         if isinstance(getattr(model, name, None), nn.Module)
     ]
     for name in names:
-        getattr(model, name).compile(**options)
+        part = getattr(model, name)
+        # A neck that can prepare a step is called by its two halves.
+        methods = (['make_kernels', 'respond']
+                   if hasattr(part, 'respond') else ['forward'])
+        for method in methods:
+            plain = getattr(part, method)
+            if options is None and on_cpu:
+                fast = _with_frozen_weights(plain)
+            else:
+                fast = torch.compile(plain, **(options or {}))
+            setattr(part, method, fast)
     return names
 
 
 def optimize_for_inference(model: nn.Module,
                            fuse: bool = True,
                            channels_last: bool = True,
+                           winograd: Optional[bool] = None,
                            dtype: Optional[str] = None,
                            compile: Union[bool, dict] = False,
                            inputs: Optional[Tensor] = None) -> nn.Module:
@@ -248,6 +276,9 @@ def optimize_for_inference(model: nn.Module,
         fuse (bool): Work batch norms into convolutions, see
             :func:`fuse_conv_bn`.
         channels_last (bool): Keep weights and maps in channels-last order.
+        winograd (bool, optional): Replace large 3x3 convolutions, see
+            :func:`~rpstn_mmpose.models.utils.winograd.use_winograd`. Defaults
+            to ``None``: on CPUs in float32.
         dtype (str, optional): ``'bfloat16'`` or ``'float16'``, see
             :func:`use_half_precision`. Defaults to ``None``, float32.
         compile (bool | dict): See :func:`compile_parts`. Defaults to
@@ -257,12 +288,24 @@ def optimize_for_inference(model: nn.Module,
 
     Returns:
         nn.Module: ``model``.
+
+    Raises:
+        ValueError: If Winograd's algorithm is asked for in 16 bits, which
+            are too few for it, or an option is out of range.
     """
     model.eval()
+    if winograd is None:
+        on_cpu = next(model.parameters()).device.type == 'cpu'
+        winograd = on_cpu and dtype is None
+    if winograd and dtype is not None:
+        raise ValueError('winograd=True needs float32; leave out dtype, or '
+                         'winograd')
     if fuse:
         fuse_conv_bn(model, inputs)
     if channels_last:
         model.to(memory_format=torch.channels_last)
+    if winograd:
+        use_winograd(model)
     if dtype is not None:
         use_half_precision(model, dtype)
     if compile:
