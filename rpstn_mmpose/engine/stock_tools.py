@@ -21,6 +21,12 @@ from mmengine.runner import CheckpointLoader
 
 from .safe_checkpoint import CheckpointError
 
+DDP = 'MMDistributedDataParallel'
+
+
+class ConfigError(ValueError):
+    """A config that cannot run on this machine."""
+
 
 def load_stock_tool(name: str) -> ModuleType:
     """Import ``tools/<name>.py`` of the installed MMPose.
@@ -59,12 +65,14 @@ def run_stock_tool(name: str) -> int:
         def merge_and_check(cfg: Config, args) -> Config:
             cfg = merge_args(cfg, args)
             check_config(cfg)
+            if name == 'train':
+                check_distributed(cfg)
             join_cpu_processes(cfg)
             return cfg
 
         tool.merge_args = merge_and_check
         tool.main()
-    except (OSError, ImportError, CheckpointError) as error:
+    except (OSError, ImportError, CheckpointError, ConfigError) as error:
         line = ' '.join(str(error).split())
         print(f'tools/{name}.py: {type(error).__name__}: {line}',
               file=sys.stderr)
@@ -79,12 +87,33 @@ def check_config(cfg: Config) -> None:
     add_checkpoint_guard(cfg)
 
 
+def check_distributed(cfg: Config) -> None:
+    """Refuse options that fail in the middle of a step of several processes.
+
+    Raises:
+        ConfigError: One line with the fix.
+    """
+    if cfg.get('launcher', 'none') == 'none':
+        return
+    if cfg.get('sync_bn') is not None and not torch.cuda.is_available():
+        raise ConfigError(
+            f'sync_bn={cfg.sync_bn!r} needs GPUs, and there is none; train '
+            'without it: --cfg-options sync_bn=None')
+    counts = (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    if counts > 1 and (cfg.get('model_wrapper_cfg') or {}).get('static_graph'):
+        # torch: the first iteration of a static graph has to synchronise.
+        raise ConfigError(
+            f'optim_wrapper.accumulative_counts={counts} does not go with '
+            'model_wrapper_cfg.static_graph=True; give up one of them')
+
+
 def join_cpu_processes(cfg: Config) -> None:
     """Let ``torchrun`` work where there is no GPU.
 
     mmengine asks for a CUDA device in every launched process, and again when
     it wraps the model; a process group that exists already and a wrapper
-    named in the config keep it from both.
+    named in the config keep it from both. ``model_wrapper_cfg`` of the config
+    is kept.
     """
     if cfg.get('launcher') != 'pytorch' or torch.cuda.is_available():
         return
@@ -92,10 +121,11 @@ def join_cpu_processes(cfg: Config) -> None:
         torch.distributed.init_process_group('gloo')
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel',
-            device_ids=None,
             broadcast_buffers=False,
             find_unused_parameters=cfg.get('find_unused_parameters', False))
+    wrapper = cfg.model_wrapper_cfg
+    if wrapper.setdefault('type', DDP) == DDP:
+        wrapper.setdefault('device_ids', None)
 
 
 def check_work_dir(cfg: Config) -> None:

@@ -1,15 +1,17 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Two real processes: the score must not depend on how clips are dealt."""
+import json
 import multiprocessing
 import os
 
+import numpy as np
 import pytest
 import torch.distributed as dist
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmpose.evaluation.metrics import PCKAccuracy
 
-from rpstn_mmpose.evaluation import ClipPCK, PerFrameMetric
+from rpstn_mmpose.evaluation import ClipPCK, CocoSubmission, PerFrameMetric
 from tests.test_evaluation.samples import META, clip
 
 
@@ -36,27 +38,53 @@ def evaluate():
     return dealt, result['PCK/mPCK'], float(result['stock/PCK'])
 
 
-def _rank(rank, folder, queue):
+def prediction(identity, image):
+    """A COCO pose whose every number tells whose it is."""
+    return dict(
+        id=identity,
+        img_id=image,
+        gt_instances=dict(bbox_scores=np.ones(1)),
+        pred_instances=dict(
+            keypoints=np.arange(34.).reshape(1, 17, 2) + 100 * identity,
+            keypoint_scores=np.full((1, 17), 0.5)))
+
+
+def submit():
+    """Write three poses, two of them in one image; the padding is the first
+    pose again."""
+    metric = CocoSubmission(out_dir='out')
+    metric.dataset_meta = dict(
+        dataset_name='made up', num_keypoints=17, sigmas=np.full(17, 0.05))
+    samples = [prediction(0, 5), prediction(1, 7), prediction(2, 5)]
+    for index in DefaultSampler(samples, shuffle=False):
+        metric.process(None, [samples[index]])
+    metric.evaluate(len(samples))
+    path = 'out/person_keypoints_test-dev2017_rpstn_results.json'
+    with open(path) as file:
+        entries = json.load(file)
+    return sorted((entry['image_id'], entry['keypoints'][0])
+                  for entry in entries)
+
+
+def _rank(rank, folder, queue, work):
     os.chdir(folder)  # mmengine exchanges results in ./.dist_test
     dist.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     try:
-        queue.put((rank, evaluate()))
+        queue.put((rank, work()))
     finally:
         dist.destroy_process_group()
 
 
-@pytest.mark.skipif(
-    'fork' not in multiprocessing.get_all_start_methods()
-    or not dist.is_gloo_available(),
-    reason='needs forked processes and the gloo backend')
-def test_score_does_not_depend_on_the_number_of_ranks(tmp_path):
-    assert evaluate() == ([0, 1, 2], pytest.approx(50), 0.5)
-
+def in_two_processes(folder, work):
+    """What each of two processes returns, by rank."""
+    if ('fork' not in multiprocessing.get_all_start_methods()
+            or not dist.is_gloo_available()):
+        pytest.skip('needs forked processes and the gloo backend')
     context = multiprocessing.get_context('fork')
     queue = context.Queue()
     ranks = [
-        context.Process(target=_rank, args=(rank, str(tmp_path), queue))
+        context.Process(target=_rank, args=(rank, str(folder), queue, work))
         for rank in range(2)
     ]
     for process in ranks:
@@ -65,5 +93,20 @@ def test_score_does_not_depend_on_the_number_of_ranks(tmp_path):
     for process in ranks:
         process.join(timeout=60)
         assert process.exitcode == 0
+    return results
+
+
+def test_score_does_not_depend_on_the_number_of_ranks(tmp_path):
+    assert evaluate() == ([0, 1, 2], pytest.approx(50), 0.5)
+    results = in_two_processes(tmp_path, evaluate)
     for rank, dealt in ((0, [0, 2]), (1, [1, 0])):
         assert results[rank] == (dealt, pytest.approx(50), 0.5)
+
+
+def test_a_submission_holds_each_pose_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = [(5, 0.), (5, 200.), (7, 100.)]
+    assert submit() == expected
+    (tmp_path / 'two').mkdir()
+    results = in_two_processes(tmp_path / 'two', submit)
+    assert results == {0: expected, 1: expected}

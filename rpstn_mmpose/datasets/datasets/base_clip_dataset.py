@@ -10,6 +10,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.datasets.transforms import PackPoseInputs
 
 from ..clip_sampling import clip_windows, offset_windows
+from ..file_access import join_address
 from ..metainfo import resolve_metainfo_file
 from ..tracks import Track, TrackStore
 
@@ -23,7 +24,8 @@ class BaseClipDataset(BaseCocoStyleDataset):
     the samples also run through MMPose's stock top-down pipeline.
 
     Args:
-        data_root (str): Root folder of the data set.
+        data_root (str): Root folder of the data set, or an address such as
+            ``s3://bucket/penn``.
         split (str): One of the class's ``SPLITS``.
         clip_length (int, optional): Frames T of a clip. None: 5, or as many
             as there are ``clip_offsets``.
@@ -39,10 +41,12 @@ class BaseClipDataset(BaseCocoStyleDataset):
             wanted exactly once.
         pipeline (list): Transforms.
         metainfo (dict, optional): Overrides the class's ``METAINFO``.
-        data_prefix (dict, optional): Folders under ``data_root``; None: the
-            class's ``DATA_PREFIX``.
+        data_prefix (dict, optional): Folders under ``data_root``, absolute
+            paths or addresses, in place of those of the class's
+            ``DATA_PREFIX``.
         backend_args (dict, optional): mmengine file backend the annotations
-            are read with.
+            are read with. None: that of the address. Frames are read by
+            ``LoadClip``, which has ``backend_args`` of its own.
         indices (int | Sequence[int], optional): Use these clips only.
         serialize_data (bool): See :class:`mmengine.dataset.BaseDataset`.
         lazy_init (bool): See :class:`mmengine.dataset.BaseDataset`.
@@ -99,7 +103,10 @@ class BaseClipDataset(BaseCocoStyleDataset):
         self._windows(num_frames=1, test_mode=test_mode)
         super().__init__(
             data_root=data_root,
-            data_prefix=dict(data_prefix or self.DATA_PREFIX),
+            data_prefix={
+                **self.DATA_PREFIX,
+                **(data_prefix or {})
+            },
             metainfo=metainfo,
             indices=indices,
             serialize_data=serialize_data,
@@ -120,6 +127,18 @@ class BaseClipDataset(BaseCocoStyleDataset):
             metainfo['from_file'] = resolve_metainfo_file(
                 metainfo['from_file'])
         return super()._load_metainfo(metainfo)
+
+    def _join_prefix(self) -> None:
+        # mmengine knows three kinds of addresses, and asks their back-ends
+        # to join paths, which not all of them can.
+        paths = (self.data_root, *self.data_prefix.values())
+        if not any('://' in str(path) for path in paths):
+            super()._join_prefix()
+            return
+        self.data_prefix = {
+            key: join_address(self.data_root, str(prefix))
+            for key, prefix in self.data_prefix.items()
+        }
 
     @abstractmethod
     def load_tracks(self) -> List[Track]:

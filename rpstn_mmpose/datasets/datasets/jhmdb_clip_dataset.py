@@ -7,11 +7,11 @@ from typing import Dict, List, Optional, Tuple
 
 import mmcv
 from mmengine.dist import is_main_process
-from mmengine.fileio import exists, get, get_text, isdir, list_dir_or_file
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
+from ..file_access import is_missing_folder, list_files, read_bytes
 from ..jhmdb_label import (JHMDBLabel, make_jhmdb_label,
                            parse_joint_positions, parse_puppet_mask)
 from ..tracks import Track
@@ -51,6 +51,9 @@ class JHMDBClipDataset(BaseClipDataset):
     by kind, ``repairs`` keeps the numbers. Joints have MMPose's names, which
     calls JHMDB's face ``head``.
 
+    Only ``split`` is listed (with ``split='all'`` only ``ann``); everything
+    else is read by name and may be where folders cannot be listed.
+
     Args:
         split (str): ``'train'`` or ``'test'`` of the split ``sub``; or
             ``'all'``: every video that has joint positions, which needs no
@@ -67,7 +70,7 @@ class JHMDBClipDataset(BaseClipDataset):
     Raises:
         FileNotFoundError: A folder, split file or label file is missing.
         ValueError: An option of no sense, a split file or label that cannot
-            be read, or no video of the split.
+            be read, no video of the split, or folders that cannot be listed.
     """
 
     METAINFO: dict = dict(from_file='configs/_base_/datasets/jhmdb.py')
@@ -83,7 +86,6 @@ class JHMDBClipDataset(BaseClipDataset):
                  split: str,
                  sub: Optional[int] = None,
                  bbox_source: str = 'auto',
-                 data_prefix: Optional[dict] = None,
                  **kwargs):
         name = self.__class__.__name__
         if bbox_source not in ('auto', 'mask', 'joints'):
@@ -97,14 +99,7 @@ class JHMDBClipDataset(BaseClipDataset):
                              f'but got {sub!r}')
         self.sub = sub
         self.bbox_source = bbox_source
-        super().__init__(
-            data_root=data_root,
-            split=split,
-            data_prefix={
-                **self.DATA_PREFIX,
-                **(data_prefix or {})
-            },
-            **kwargs)
+        super().__init__(data_root=data_root, split=split, **kwargs)
 
     def load_tracks(self) -> List[Track]:
         """Read the labels of the split's videos.
@@ -114,7 +109,7 @@ class JHMDBClipDataset(BaseClipDataset):
         """
         name = self.__class__.__name__
         folder = self.data_prefix['ann']
-        if not isdir(folder, backend_args=self.backend_args):
+        if is_missing_folder(folder, self.backend_args):
             raise FileNotFoundError(
                 f'{name}: no folder {folder!r}; data_root must hold '
                 'joint_positions/ and Rename_Images/ of JHMDB')
@@ -134,12 +129,11 @@ class JHMDBClipDataset(BaseClipDataset):
     def _videos(self) -> List[Tuple[str, str]]:
         """Actions and names of the split's videos, sorted."""
         if self.split == 'all':
-            files = list_dir_or_file(
+            files = list_files(
                 self.data_prefix['ann'],
-                list_dir=False,
-                suffix='joint_positions.mat',
-                recursive=True,
-                backend_args=self.backend_args)
+                'joint_positions.mat',
+                self.backend_args,
+                recursive=True) or []
             parts = [path.replace('\\', '/').split('/') for path in files]
             return sorted((part[0], part[1]) for part in parts
                           if part[2:] == ['joint_positions.mat'])
@@ -157,19 +151,13 @@ class JHMDBClipDataset(BaseClipDataset):
         endings = tuple(f'_test_{text}{self.sub}.txt'
                         for text in ('split', 'split_'))
         found: Dict[str, str] = {}
-        if isdir(folder, backend_args=self.backend_args):
-            for file in sorted(
-                    list_dir_or_file(
-                        folder,
-                        list_dir=False,
-                        suffix=endings,
-                        backend_args=self.backend_args)):
-                action = file[:file.rindex('_test_split')]
-                if action in found:
-                    raise ValueError(
-                        f'{name}: {found[action]} and {file} are both split '
-                        f'{self.sub} of {action!r}; delete one of them')
-                found[action] = osp.join(folder, file)
+        for file in list_files(folder, endings, self.backend_args) or []:
+            action = file[:file.rindex('_test_split')]
+            if action in found:
+                raise ValueError(
+                    f'{name}: {found[action]} and {file} are both split '
+                    f'{self.sub} of {action!r}; delete one of them')
+            found[action] = osp.join(folder, file)
         if not found:
             raise FileNotFoundError(
                 f'{name}: no ACTION{endings[0]} in {folder!r}; put the '
@@ -179,7 +167,7 @@ class JHMDBClipDataset(BaseClipDataset):
     def _read_split(self, path: str) -> Dict[str, str]:
         """``'train'`` or ``'test'`` by video."""
         try:
-            text = get_text(path, backend_args=self.backend_args)
+            text = read_bytes(path, self.backend_args).decode()
         except UnicodeDecodeError as error:
             raise ValueError(f'{path}: not a text file ({error}); download '
                              'it again') from error
@@ -204,7 +192,7 @@ class JHMDBClipDataset(BaseClipDataset):
         path = osp.join(self.data_prefix['ann'], action, video,
                         'joint_positions.mat')
         try:
-            data = get(path, backend_args=self.backend_args)
+            data = read_bytes(path, self.backend_args)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{name}: no {path}, which a split file names; extract the '
@@ -215,13 +203,15 @@ class JHMDBClipDataset(BaseClipDataset):
         if self.bbox_source != 'joints':
             path = osp.join(self.data_prefix['mask'], action, video,
                             'puppet_mask.mat')
-            if exists(path, backend_args=self.backend_args):
+            try:
                 masks = parse_puppet_mask(
-                    get(path, backend_args=self.backend_args), path)
-            elif self.bbox_source == 'mask':
-                raise FileNotFoundError(
-                    f"{name}: no {path}, which bbox_source='mask' needs; "
-                    "extract the data set's puppet masks, or use 'auto'")
+                    read_bytes(path, self.backend_args), path)
+            except FileNotFoundError:
+                if self.bbox_source == 'mask':
+                    raise FileNotFoundError(
+                        f"{name}: no {path}, which bbox_source='mask' needs; "
+                        "extract the data set's puppet masks, or use 'auto'"
+                    ) from None
         self._box_sources['joints' if masks is None else 'masks'] += 1
         if masks is not None:
             size = masks.shape[2], masks.shape[1]
@@ -238,7 +228,7 @@ class JHMDBClipDataset(BaseClipDataset):
         name = self.__class__.__name__
         path = self._frame_path(action, video, 1)
         try:
-            data = get(path, backend_args=self.backend_args)
+            data = read_bytes(path, self.backend_args)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{name}: neither a puppet mask nor {path} tells the size of '

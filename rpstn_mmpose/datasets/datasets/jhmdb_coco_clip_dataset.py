@@ -7,9 +7,9 @@ from collections import defaultdict
 from typing import Any, Dict, List
 
 import numpy as np
-from mmengine.fileio import get_text
 from mmpose.registry import DATASETS
 
+from ..file_access import join_address, read_bytes
 from ..jhmdb_label import NUM_JOINTS
 from ..penn_action_label import mend_boxes
 from ..tracks import Track
@@ -39,7 +39,8 @@ class JHMDBCocoClipDataset(BaseClipDataset):
 
     Args:
         data_root (str): Root folder of the data set.
-        ann_file (str): The annotations, below ``data_root`` or absolute.
+        ann_file (str): The annotations, below ``data_root``, absolute, or
+            an address.
         kwargs: See :class:`BaseClipDataset`, but no ``split``: a file is one.
             ``data_prefix`` defaults to ``dict(img='')``.
 
@@ -53,7 +54,7 @@ class JHMDBCocoClipDataset(BaseClipDataset):
 
     def __init__(self, data_root: str, ann_file: str, **kwargs):
         # BaseDataset.ann_file is its own and stays empty.
-        self._ann_path = osp.join(data_root, ann_file)
+        self._ann_path = join_address(data_root, ann_file)
         super().__init__(data_root=data_root, split='all', **kwargs)
 
     def load_tracks(self) -> List[Track]:
@@ -86,12 +87,13 @@ class JHMDBCocoClipDataset(BaseClipDataset):
 
     def _load_json(self) -> dict:
         try:
-            return json.loads(
-                get_text(self._ann_path, backend_args=self.backend_args))
-        except (FileNotFoundError, IsADirectoryError):
+            data = read_bytes(self._ann_path, self.backend_args)
+        except FileNotFoundError:
             raise FileNotFoundError(
                 f'{self.__class__.__name__}: no file {self._ann_path!r}; '
                 'check data_root and ann_file') from None
+        try:
+            return json.loads(data)
         except ValueError as error:  # no UTF-8, or no JSON
             raise ValueError(f'{self._ann_path}: not a readable JSON file '
                              f'({error}); download it again') from error

@@ -6,11 +6,11 @@ from collections import Counter
 from typing import List
 
 from mmengine.dist import is_main_process
-from mmengine.fileio import get, isdir, list_dir_or_file
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
+from ..file_access import list_files, read_bytes
 from ..penn_action_label import parse_penn_label
 from ..tracks import Track
 from .base_clip_dataset import BaseClipDataset
@@ -45,7 +45,8 @@ class PennActionDataset(BaseClipDataset):
     ``split`` follows the labels' own ``train`` flag (1,258 and 1,068 videos).
     1-based coordinates become 0-based. Irregular labels are mended and the
     repairs logged by kind, see :func:`parse_penn_label`; ``repairs`` keeps
-    the numbers. Frames are not looked for before they are read.
+    the numbers. Frames are not looked for before they are read. They may be
+    anywhere; labels must be where folders can be listed, which HTTP is not.
 
     Args:
         See :class:`BaseClipDataset`. ``data_prefix`` defaults to
@@ -53,7 +54,8 @@ class PennActionDataset(BaseClipDataset):
 
     Raises:
         FileNotFoundError: No ``labels`` folder under ``data_root``.
-        ValueError: No label of the split, or a label that cannot be read.
+        ValueError: No label of the split, a label that cannot be read, or
+            a ``labels`` folder that cannot be listed.
     """
 
     METAINFO: dict = dict(from_file='configs/_base_/datasets/penn_action.py')
@@ -68,16 +70,11 @@ class PennActionDataset(BaseClipDataset):
         """
         name = self.__class__.__name__
         folder = self.data_prefix['ann']
-        if not isdir(folder, backend_args=self.backend_args):
+        files = list_files(folder, '.mat', self.backend_args)
+        if files is None:
             raise FileNotFoundError(
                 f'{name}: no folder {folder!r}; data_root must hold frames/ '
                 'and labels/ of Penn Action')
-        files = sorted(
-            list_dir_or_file(
-                folder,
-                list_dir=False,
-                suffix='.mat',
-                backend_args=self.backend_args))
         # None: a bar on a terminal only, nothing in a log file.
         hidden = None if is_main_process() else True
         self.repairs: Counter = Counter()
@@ -85,7 +82,7 @@ class PennActionDataset(BaseClipDataset):
         for file in tqdm(files, desc=f'{name} labels', disable=hidden):
             path = osp.join(folder, file)
             label = parse_penn_label(
-                get(path, backend_args=self.backend_args), path)
+                read_bytes(path, self.backend_args), path)
             if label.train == (self.split == 'train'):
                 video = osp.splitext(file)[0]
                 tracks.append(self._track(video, label))

@@ -7,11 +7,11 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 from mmengine.dist import is_main_process
-from mmengine.fileio import exists, get, isdir, list_dir_or_file
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
+from ..file_access import join_address, list_files, read_bytes
 from ..posetrack_label import (BOX_MARGIN, PoseTrackVideo, parse_posetrack,
                                person_pieces, read_json)
 from ..tracks import Track, TrackStore
@@ -86,9 +86,10 @@ class PoseTrackClipDataset(BaseClipDataset):
         split (str): ``'train'``, ``'val'`` or ``'test'``, the folder below
             ``data_prefix['ann']``.
         ann_file (str, optional): One file of all sequences, relative to
-            ``data_root``, in place of the folder.
+            ``data_root`` or an address, in place of the folder, which has to
+            be where folders can be listed.
         bbox_file (str, optional): Detections, as in MMPose a path relative
-            to the working folder. In test mode only.
+            to the working folder, or an address. In test mode only.
         bbox_score_thr (float): Detections below it are left out.
         max_gap (int): Frames over which a box is interpolated or held.
         box_margin (float): Of a box made from joints: part of their width
@@ -167,7 +168,7 @@ class PoseTrackClipDataset(BaseClipDataset):
         self.ignore_regions.clear()
         for path, sequence in self._annotation_files():
             videos += parse_posetrack(
-                get(path, backend_args=self.backend_args),
+                self._read_annotations(path),
                 path,
                 joints=[names[i] for i in sorted(names)],
                 video_id=sequence,
@@ -179,27 +180,26 @@ class PoseTrackClipDataset(BaseClipDataset):
             self.ignore_regions.update(video.ignore_regions)
         return videos
 
+    def _read_annotations(self, path: str) -> bytes:
+        try:
+            return read_bytes(path, self.backend_args)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'{self.__class__.__name__}: no ann_file {path!r}; give its '
+                'path below data_root') from None
+
     def _annotation_files(self) -> Iterator[Tuple[str, Optional[str]]]:
         """Paths, and the name of a path's one sequence."""
         name = self.__class__.__name__
         if self.merged_file is not None:
-            path = osp.join(self.data_root, self.merged_file)
-            if not exists(path, backend_args=self.backend_args):
-                raise FileNotFoundError(f'{name}: no ann_file {path!r}; give '
-                                        'its path below data_root')
-            yield path, None
+            yield join_address(self.data_root, self.merged_file), None
             return
         folder = osp.join(self.data_prefix['ann'], self.split)
-        if not isdir(folder, backend_args=self.backend_args):
+        files = list_files(folder, '.json', self.backend_args)
+        if files is None:
             raise FileNotFoundError(
                 f'{name}: no folder {folder!r}; it must hold one JSON file a '
                 'sequence, or give ann_file')
-        files = sorted(
-            list_dir_or_file(
-                folder,
-                list_dir=False,
-                suffix='.json',
-                backend_args=self.backend_args))
         if not files:
             raise ValueError(f'{name}: no .json file in {folder!r}; put the '
                              "data set's annotations there")
@@ -312,11 +312,13 @@ class PoseTrackClipDataset(BaseClipDataset):
     def _load_detections(self, videos: List[PoseTrackVideo]) -> tuple:
         """Boxes and scores (N, 5), and the video and row of each."""
         name, path = self.__class__.__name__, self.detection_file
-        if not exists(path, backend_args=self.backend_args):
+        try:
+            data = read_bytes(path, self.backend_args)
+        except FileNotFoundError:
             raise FileNotFoundError(
                 f'{name}: no bbox_file {path!r}; give a path relative to the '
-                'working folder')
-        found = read_json(get(path, backend_args=self.backend_args), path)
+                'working folder, or an address') from None
+        found = read_json(data, path)
         if not isinstance(found, list):
             raise ValueError(f'{path}: detections must be a list of dicts')
         places = {}

@@ -21,8 +21,11 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         # The statistics still go through the same operations, for autograd
-        # compares what the two passes save.
-        norm.momentum, norm.num_batches_tracked = 0.0, None
+        # compares what the two passes save. The count is a copy, for
+        # synchronised norms insist on one.
+        count = norm.num_batches_tracked
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None if count is None else count.clone()
     try:
         yield
     finally:
