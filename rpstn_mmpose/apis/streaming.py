@@ -16,11 +16,34 @@ from mmpose.utils.typing import SampleList
 from torch import Tensor, nn
 
 from ..models.pose_estimators import VideoTopdownPoseEstimator
+from ..models.utils.compiled_frame import CompiledFrame
 
 
 def _map_states(function: Callable, *states: Any) -> Any:
     """Apply a function to each field of states that are named tuples."""
     return type(states[0])._make(function(*parts) for parts in zip(*states))
+
+
+def _take(batch: Tensor, rows: Sequence[int]) -> Tensor:
+    """Rows of a batch, without indices that the host would have to copy to
+    the device, which waits for all that the device was given before."""
+    if list(rows) == list(range(len(batch))):
+        return batch
+    # Slices: what is stacked would lose the channels-last order.
+    return torch.cat([batch[row:row + 1] for row in rows])
+
+
+def is_recurrent(model: nn.Module) -> bool:
+    """Whether a model carries a state from frame to frame.
+
+    Args:
+        model (nn.Module): A video or image estimator.
+
+    Returns:
+        bool: For video models with a temporal neck or a memory.
+    """
+    return isinstance(model, VideoTopdownPoseEstimator) and (
+        model.with_neck or model.memory is not None)
 
 
 class _StateRows:
@@ -35,17 +58,23 @@ class _StateRows:
         self._rows: Dict[Hashable, int] = {}
         self._away: Dict[Hashable, Any] = {}
 
+    @property
+    def batch_keys(self) -> List[Hashable]:
+        """Those of the batch that came last, in its order."""
+        return list(self._rows)
+
     def _one(self, key: Hashable) -> Any:
+        """The state of one key, as a batch of one."""
         if key in self._away:
             return self._away[key]
         row = self._rows[key]
-        return _map_states(lambda part: part[row], self._batch)
+        return _map_states(lambda part: part[row:row + 1], self._batch)
 
     def get(self, keys: Sequence[Hashable]) -> Any:
         """States of some keys as one batch, in their order."""
-        if list(keys) == list(self._rows):
+        if list(keys) == self.batch_keys:
             return self._batch
-        return _map_states(lambda *parts: torch.stack(parts),
+        return _map_states(lambda *parts: torch.cat(parts),
                            *(self._one(key) for key in keys))
 
     def put(self, keys: Sequence[Hashable], batch: Any,
@@ -92,9 +121,10 @@ class StreamingPoseEstimator:
     who are new or to be re-initialised) and at most one ``step`` (of the
     others), and gives what the model gives for the clips between two starts.
     With ``test_cfg.flip_test`` the mirrored crops walk along in the same
-    batches; ``test_cfg.both_directions`` is left out, with a warning. Video
-    models that have neither a neck nor a memory and MMPose's image models
-    have no state and simply predict.
+    batches; ``test_cfg.both_directions`` is left out, with a warning; with
+    ``test_cfg.decode_on_device`` no heatmaps leave a GPU. Video models that
+    have neither a neck nor a memory and MMPose's image models have no state
+    and simply predict.
 
     The recurrence of a person is started
 
@@ -114,17 +144,21 @@ class StreamingPoseEstimator:
             nothing. Defaults to 0.5.
         max_gap (int): Frames that a person may be missing without losing
             the state. Defaults to 2.
+        compile (bool): Run the frames in which nobody is started as a
+            :class:`~rpstn_mmpose.models.utils.compiled_frame.CompiledFrame`.
+            For recurrent models. Defaults to ``False``.
 
     Raises:
-        ValueError: An option out of range, or a model that needs a window of
-            frames at once.
+        ValueError: An option out of range, a model that needs a window of
+            frames at once, or ``compile`` with a model without a state.
     """
 
     def __init__(self,
                  model: nn.Module,
                  reset_interval: Optional[int] = None,
                  collapse_ratio: Optional[float] = 0.5,
-                 max_gap: int = 2):
+                 max_gap: int = 2,
+                 compile: bool = False):
         name = self.__class__.__name__
         if reset_interval is not None and reset_interval < 0:
             raise ValueError(f'{name}: reset_interval must be at least 0 '
@@ -136,8 +170,7 @@ class StreamingPoseEstimator:
             raise ValueError(f'{name}: max_gap must be at least 0, but got '
                              f'{max_gap}')
         self.takes_clips = isinstance(model, VideoTopdownPoseEstimator)
-        self.recurrent = self.takes_clips and (
-            model.with_neck or model.memory is not None)
+        self.recurrent = is_recurrent(model)
         if (self.recurrent and type(model).forward_clip
                 is not VideoTopdownPoseEstimator.forward_clip):
             raise ValueError(
@@ -149,7 +182,12 @@ class StreamingPoseEstimator:
                 'a stream is read forwards only.',
                 logger='current',
                 level=logging.WARNING)
+        if compile and not self.recurrent:
+            raise ValueError(f'{name}: compile is for models that carry a '
+                             'state from frame to frame, and this '
+                             f'{type(model).__name__} has none; leave it out')
         self.model = model
+        self._compiled = CompiledFrame(model) if compile else None
         self.reset_interval = reset_interval or 0
         self.collapse_ratio = collapse_ratio
         self.max_gap = max_gap
@@ -159,7 +197,11 @@ class StreamingPoseEstimator:
         """Forget everybody; the next frame is the first of a video."""
         self._frame = 0
         self._people: Dict[int, _Person] = {}
+        self._drop_states()
+
+    def _drop_states(self) -> None:
         self._states = _StateRows()
+        self._prepared: Optional[_StateRows] = None
 
     @property
     def person_ids(self) -> List[int]:
@@ -180,12 +222,45 @@ class StreamingPoseEstimator:
             if self._frame - person.last_frame <= self.max_gap
         }
         if not self._people:
-            self._states = _StateRows()
+            self._drop_states()
 
     def skip_frame(self) -> None:
         """Pass a frame without people, or one that cannot be used."""
         self._frame += 1
         self._forget()
+
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Do now what the next frame needs of the last one alone.
+
+        For live video: called between a frame's poses and the next frame,
+        while the camera takes that, it makes the time from a frame to its
+        poses shorter. Nothing else changes. It may be left out, or called
+        more than once. Models that have nothing to prepare do nothing, and
+        so does ``compile``, which runs a frame as a whole.
+        """
+        if (not self.recurrent or self._compiled is not None
+                or self._prepared is not None):
+            return
+        # Those who are to be started need nothing of the last frame.
+        keys = [
+            key for key in self._states.batch_keys
+            if not self._must_start(key[0])
+        ]
+        if not keys:
+            return
+        states = self._states.get(keys)
+        prepared = self.model.prepare(states)
+        if prepared is not states:
+            self._prepared = _StateRows()
+            self._prepared.put(keys, prepared, ())
+
+    def _known(self, keys: List[tuple]) -> Any:
+        """States of some rows for ``step``, prepared ones if all are."""
+        rows = self._prepared
+        if rows is None or any(key not in rows for key in keys):
+            rows = self._states
+        return rows.get(keys)
 
     @torch.no_grad()
     def heatmaps(self,
@@ -231,6 +306,7 @@ class StreamingPoseEstimator:
                 for flip in (False, True)]
         self._states.put(keys, states,
                          [key for key in kept if key in self._states])
+        self._prepared = None
         if flip_indices is None:
             return heatmaps
         straight, mirrored = heatmaps.chunk(2)
@@ -244,28 +320,29 @@ class StreamingPoseEstimator:
     def _advance(self, inputs: Tensor, keys: List[tuple],
                  starts: List[bool]) -> Tuple[Tensor, Any]:
         """Run the network on all rows; their heatmaps and new states."""
+        if self._compiled is not None and not any(starts):
+            return self._compiled(inputs, self._states.get(keys))
         model = self.model
         feats = model.extract_feat(inputs[:, None])[:, 0]
         new = [row for row, start in enumerate(starts) if start]
         old = [row for row, start in enumerate(starts) if not start]
         known = None
         if old:
-            known = self._states.get([keys[row] for row in old])
+            known = self._known([keys[row] for row in old])
         parts = []
         if new:
-            rows = slice(None) if not old else new
-            initial = model.initial_heatmaps(inputs[rows][:, None])
+            initial = model.initial_heatmaps(_take(inputs, new)[:, None])
             if initial is not None:
                 initial = initial[:, 0]
-            parts.append(model.start(feats[rows], initial))
+            parts.append(model.start(_take(feats, new), initial))
         if old:
-            rows = slice(None) if not new else old
-            parts.append(model.step(feats[rows], known))
+            parts.append(model.step(_take(feats, old), known))
         heatmaps, state = parts[0]
         if len(parts) == 2:
-            order = torch.tensor(new + old).argsort().to(feats.device)
-            heatmaps = torch.cat([part[0] for part in parts])[order]
-            state = _map_states(lambda *pair: torch.cat(pair)[order],
+            rows = new + old
+            order = [rows.index(row) for row in range(len(rows))]
+            heatmaps = _take(torch.cat([part[0] for part in parts]), order)
+            state = _map_states(lambda *pair: _take(torch.cat(pair), order),
                                 *(part[1] for part in parts))
         return heatmaps, state
 

@@ -25,16 +25,18 @@ from mmpose.structures import (PoseDataSample, merge_data_samples,
 from torch import nn
 
 from ..datasets.metainfo import resolve_metainfo_file
+from ..models.utils.fast_inference import DTYPES, optimize_for_inference
 from ..recipes import config_path
 from ..visualization import VideoWriter, check_output_path
 from .crop_pipeline import frame_pipeline
 from .people_drawing import draw_people
 from .person_detector import PersonDetector, load_matching_weights
 from .prediction_writer import PredictionWriter, to_plain
-from .streaming import StreamingPoseEstimator
+from .streaming import StreamingPoseEstimator, is_recurrent
 from .tracking import BaseTracker
 from .video_io import Frame, FrameSource, InputType, open_source
 
+FAST = ('float32', *sorted(DTYPES))
 WHOLE_IMAGE = ('whole_image', 'whole-image')
 MAX_WARNINGS = 5
 
@@ -193,11 +195,18 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             :class:`~rpstn_mmpose.apis.StreamingPoseEstimator`.
         max_gap (int): See there.
         device (str, optional): Defaults to ``None``: cuda where there is one.
+        fast (str, optional): Put the pose model through
+            ``optimize_for_inference``, to compute in ``'float32'`` (the same
+            poses up to rounding), ``'bfloat16'`` or ``'float16'``. For
+            models of heatmaps. Defaults to ``None``: the model as it is.
+        compile (bool): Compile it too, with ``fast='float32'`` if that is
+            ``None``. The first frames take a minute or so, and so do those
+            with another number of people. Defaults to ``False``.
 
     Raises:
         FileNotFoundError: No such config or checkpoint.
         ValueError: A checkpoint of another model, a detector without people,
-            a tracker that does not go with the model.
+            a tracker that does not go with the model, an unknown ``fast``.
 
     Examples:
         >>> inferencer = VideoPoseInferencer(
@@ -231,7 +240,12 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                  collapse_ratio: Optional[float] = 0.5,
                  max_gap: int = 2,
                  device: Optional[str] = None,
-                 scope: str = 'mmpose') -> None:
+                 scope: str = 'mmpose',
+                 fast: Optional[str] = None,
+                 compile: bool = False) -> None:
+        if fast is not None and fast not in FAST:
+            raise ValueError(f'{self.__class__.__name__}: fast must be one '
+                             f'of {FAST} or None, but got {fast!r}')
         init_default_scope(scope)
         pose2d = _resolve_config(pose2d)
         self._where = getattr(pose2d, 'filename', pose2d) or 'the config'
@@ -251,11 +265,23 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         self.device = next(self.model.parameters()).device
         self.bbox_thr = bbox_thr
         self.nms_thr = nms_thr
+        # In a stream a GPU waits for the host, which a recording of the
+        # whole frame cures. A CPU does not: with compiled parts the starts
+        # are compiled too, and a frame can be prepared.
+        whole_frame = (
+            compile and self.device.type != 'cpu'
+            and is_recurrent(self.model))
+        if fast is not None or compile:
+            optimize_for_inference(
+                self.model,
+                dtype=fast if fast in DTYPES else None,
+                compile=compile and not whole_frame)
         self.estimator = StreamingPoseEstimator(
             self.model,
             reset_interval=self._reset_interval(reset_interval),
             collapse_ratio=collapse_ratio,
-            max_gap=max_gap)
+            max_gap=max_gap,
+            compile=whole_frame)
         self.tracker = self._init_tracker(tracker)
         self.smoothing = self._build(smoothing)
         self.bbox_smoothing = self._build(bbox_smoothing)
@@ -532,6 +558,11 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                                    if return_vis else []),
                     frame_id=frame.index,
                     damaged=bool(frame.damaged))
+                # The caller has the poses and wants the next frame, which a
+                # camera may still be taking; a GPU works while the host
+                # reads and crops it. On a CPU with a file it is neither gain
+                # nor loss: the same work as in the next frame.
+                self.estimator.prepare()
             run.cut_off = bool(getattr(source, 'cut_off', False))
         finally:
             frames.close()

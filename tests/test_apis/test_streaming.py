@@ -6,7 +6,10 @@ from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
 from rpstn_mmpose.apis import StreamingPoseEstimator
-from rpstn_mmpose.models import VideoTopdownPoseEstimator
+from rpstn_mmpose.apis.streaming import _StateRows, _take
+from rpstn_mmpose.models import ClipState, VideoTopdownPoseEstimator
+from rpstn_mmpose.models.pose_estimators.video_topdown import PreparedState
+from tests.test_models.test_compiled_frame import Recordings
 
 from .tiny import NUM_JOINTS, build, image_model, video_model
 
@@ -44,7 +47,7 @@ def center(person, frame):
     return (100. + 5 * person, 80. + 3 * frame)
 
 
-def stream(estimator, videos, present):
+def stream(estimator, videos, present, prepare=False):
     """Keypoints and scores by (person, frame)."""
     result = {}
     for frame in range(LENGTH):
@@ -60,6 +63,8 @@ def stream(estimator, videos, present):
             pred = out.pred_instances
             assert pred.keypoints.shape == (1, NUM_JOINTS, 2)
             result[p, frame] = (pred.keypoints[0], pred.keypoint_scores[0])
+        if prepare:
+            estimator.prepare()
     return result
 
 
@@ -280,6 +285,169 @@ def test_a_collapse_starts_the_next_frame_anew(monkeypatch, ratio, starts):
     assert [f for f, name in enumerate(calls) if name == 'start'] == starts
 
 
+@pytest.mark.parametrize('start', ['network', 'per_frame'])
+def test_decoding_on_the_device(monkeypatch, start):
+    """The same keypoints, without the head's decoding map by map."""
+    videos, present, _ = scene()
+
+    def results(**test_cfg):
+        model = build(
+            video_model(
+                test_cfg=dict(flip_test=True, **test_cfg), **STARTS[start]))
+        if test_cfg:
+            monkeypatch.setattr(model.head, 'decode', None)  # not called
+        return stream(StreamingPoseEstimator(model), videos, present)
+
+    expected = results()
+    assert_same(results(decode_on_device=True), expected)
+
+
+def test_rows_keep_their_memory_order():
+    batch = torch.rand(4, 8, 3, 5).to(memory_format=torch.channels_last)
+    assert _take(batch, [0, 1, 2, 3]) is batch
+    for rows in ([2], [3, 0], [1, 0, 2, 3]):
+        taken = _take(batch, rows)
+        assert torch.equal(taken, batch[rows])
+        assert taken.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_states_keep_their_memory_order():
+    """Of those in sight, in another order, and of those who were away."""
+    batch = ClipState(torch.rand(3, 8, 3, 5), torch.rand(3, 4, 3, 5))
+    ordered = [x.to(memory_format=torch.channels_last) for x in batch]
+    rows = _StateRows()
+    rows.put('abc', ClipState(*ordered), ())
+    rows.put('ca', ClipState(*(part[[2, 0]] for part in ordered)), 'b')
+    for keys in ('a', 'b', 'ac', 'bca'):
+        for part, whole in zip(rows.get(keys), batch):
+            assert torch.equal(part, whole[['abc'.index(k) for k in keys]])
+            assert part.is_contiguous(memory_format=torch.channels_last)
+
+
+def comings_and_goings():
+    """Videos, and the frames in which each person is seen: one all the time,
+    one who comes back soon, one who comes back late, one who goes."""
+    present = {
+        1: range(LENGTH),
+        2: [0, 1, 2, 4, 5, 8, 9, 10],
+        3: [1, 2, 3, 8, 9, 10],
+        4: [3, 4, 5],
+    }
+    return {p: crops(LENGTH, seed=p) for p in present}, present
+
+
+@pytest.mark.parametrize('flip', [False, True])
+@pytest.mark.parametrize('start', STARTS)
+def test_preparing_changes_nothing(monkeypatch, start, flip):
+    """With resets, and in double precision for a clear comparison. Twice:
+    the second video meets what the first one left."""
+    model = build(
+        video_model(test_cfg=dict(flip_test=flip), **STARTS[start]),
+        gain=4).double()
+    videos, present = comings_and_goings()
+    options = dict(reset_interval=4, collapse_ratio=None)
+    expected = stream(
+        StreamingPoseEstimator(model, **options), videos, present)
+    given = []
+    step = model.step
+
+    def spy(feats, state):
+        given.append(type(state))
+        return step(feats, state)
+
+    monkeypatch.setattr(model, 'step', spy)
+    estimator = StreamingPoseEstimator(model, **options)
+    for _ in range(2):
+        given.clear()
+        assert_same(stream(estimator, videos, present, True), expected)
+        estimator.reset()
+    # In frame 0 all are new; in 4 and 8 person 2 is back, of whom nothing is
+    # prepared.
+    assert given.count(PreparedState) == (8 if model.with_neck else 0)
+
+
+def frame_of(estimator, ids, seed=0):
+    return estimator.heatmaps(
+        crops(len(ids), seed=seed).div(255.), ids).clone()
+
+
+def test_what_is_prepared_is_dropped_with_the_states():
+    model = build(video_model(), gain=4)
+    estimator = StreamingPoseEstimator(model, max_gap=1)
+    estimator.prepare()  # of nobody
+    assert estimator._prepared is None
+    frame_of(estimator, [5, 6])
+    estimator.prepare()
+    assert len(estimator._prepared) == 2
+    frame_of(estimator, [5, 6], seed=1)
+    assert estimator._prepared is None
+    estimator.prepare()
+    estimator.reset()
+    assert estimator._prepared is None
+    first = frame_of(estimator, [5])
+    estimator.prepare()
+    # A frame without people keeps it, as it keeps the states; two do not.
+    estimator.skip_frame()
+    estimator.prepare()
+    assert len(estimator._prepared) == 1
+    estimator.skip_frame()
+    assert estimator._prepared is None
+    estimator.prepare()
+    assert estimator._prepared is None
+    torch.testing.assert_close(frame_of(estimator, [5]), first)
+
+
+def test_only_what_the_next_frame_needs_is_prepared(monkeypatch):
+    """Once, in the states' order, and of nobody who is to be started."""
+    model = build(video_model())
+    sizes = []
+    prepare = model.prepare
+
+    def spy(state):
+        sizes.append(len(state.feats))
+        return prepare(state)
+
+    monkeypatch.setattr(model, 'prepare', spy)
+    estimator = StreamingPoseEstimator(
+        model, reset_interval=2, collapse_ratio=None)
+    for ids, wanted in (([1], [1]), ([1, 2, 3], [2]), ([3, 1, 2], [1]),
+                        ([2], [1]), ([2], [])):
+        sizes.clear()
+        frame_of(estimator, ids)
+        estimator.prepare()
+        estimator.prepare()
+        assert sizes == wanted
+
+
+@pytest.mark.parametrize('flip', [False, True])
+@pytest.mark.parametrize('start', ['network', 'memory_alone'])
+def test_compiled_frames_give_the_same(start, flip):
+    """With recordings that write over what they gave before. The frames in
+    which somebody is started run as always."""
+    model = build(
+        video_model(test_cfg=dict(flip_test=flip), **STARTS[start]),
+        gain=4).double()
+    videos, present = comings_and_goings()
+    options = dict(reset_interval=4, collapse_ratio=None)
+    expected = stream(
+        StreamingPoseEstimator(model, **options), videos, present)
+    recordings = Recordings()
+    with recordings.installed():
+        estimator = StreamingPoseEstimator(model, compile=True, **options)
+        assert_same(stream(estimator, videos, present, True), expected)
+    assert estimator._prepared is None
+    # New are 1 and 2 in frame 0, 3 in 1, 4 in 3, and 3 again in 8. After
+    # four frames start 1 in 4 and 8, and 2 in 5.
+    assert recordings.replays == LENGTH - len({0, 1, 3, 4, 5, 8})
+
+
+@pytest.mark.parametrize('config', [
+    image_model(), video_model(**STARTS['per_frame'])])
+def test_there_is_nothing_to_compile_without_a_state(config):
+    with pytest.raises(ValueError, match='compile is for models that carry'):
+        StreamingPoseEstimator(build(config), compile=True)
+
+
 def test_image_models_predict_as_always():
     model = build(image_model(test_cfg=dict(flip_test=True)))
     estimator = StreamingPoseEstimator(model)
@@ -296,6 +464,7 @@ def test_image_models_predict_as_always():
         inputs=list(images), data_samples=[d['data_samples'] for d in data()])
     expected = model.test_step(batch)
     for ids in ([1, 2], [2, 1]):
+        estimator.prepare()
         for a, b in zip(estimator.predict(data(), ids), expected):
             np.testing.assert_array_equal(a.pred_instances.keypoints,
                                           b.pred_instances.keypoints)

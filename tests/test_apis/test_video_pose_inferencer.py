@@ -2,6 +2,7 @@
 import gc
 import json
 import tracemalloc
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -144,6 +145,95 @@ def test_image_models_and_trackers(tracker):
         assert isinstance(sample, PoseDataSample)
         assert sample.pred_instances.track_ids.tolist() == [0, 1]
         assert sample.pred_instances.keypoints.shape == (2, 13, 2)
+
+
+def keypoints_of(results):
+    return [[i['keypoints'] for i in r['predictions'][0]] for r in results]
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_a_frame_is_prepared_while_the_next_one_is_read(monkeypatch, batch):
+    """Nobody waits for it, and it changes nothing."""
+    inferencer = make(collapse_ratio=None)
+    events = []
+    prepare = inferencer.estimator.prepare
+
+    def spy():
+        events.append('prepare')
+        prepare()
+
+    def camera():
+        for index, frame in enumerate(FRAMES):
+            events.append(f'read {index}')
+            yield frame
+
+    # One who stays, and one who leaves and comes back.
+    boxes = [two_boxes(f)[:1 if f in (3, 6, 7) else 2] for f in range(11)]
+    options = dict(bboxes=boxes, batch_size=batch)
+    monkeypatch.setattr(inferencer.estimator, 'prepare', spy)
+    results = []
+    for result in inferencer(camera(), **options):
+        events.append(f'poses {result["frame_id"]}')
+        results.append(result)
+    expected = []
+    for begin in range(0, 11, batch):
+        chunk = range(begin, min(begin + batch, 11))
+        expected += [f'read {index}' for index in chunk]
+        for index in chunk:
+            expected += [f'poses {index}', 'prepare']
+    assert events == expected
+    at_once = list(inferencer(FRAMES, **options))
+    monkeypatch.setattr(inferencer.estimator, 'prepare', lambda: None)
+    plain = list(inferencer(FRAMES, **options))
+    for other in (results, at_once):
+        for a, b in zip(keypoints_of(other), keypoints_of(plain)):
+            np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize('config', [video_model(), image_model()])
+def test_fast_models(tmp_path, config):
+    """In float32 the same poses; in 16 bits nearly the same scores."""
+    torch.save(
+        dict(meta={}, state_dict=build(config).state_dict()),
+        tmp_path / 'a.pth')
+    found = {}
+    for fast in (None, 'float32', 'bfloat16'):
+        inferencer = VideoPoseInferencer(
+            pose_config(config),
+            str(tmp_path / 'a.pth'),
+            device='cpu',
+            fast=fast)
+        results = list(
+            inferencer(FRAMES, bboxes=[two_boxes(f) for f in range(11)]))
+        found[fast] = [
+            np.array([[i[name] for i in r['predictions'][0]]
+                      for r in results])
+            for name in ('keypoints', 'keypoint_scores')
+        ]
+        layer = inferencer.model.backbone.conv1
+        assert layer.weight.dtype == getattr(torch, fast or 'float32')
+        assert (layer.bias is not None) == (fast is not None)  # of the norm
+    for a, b in zip(found['float32'], found[None]):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+    scores, exact = found['bfloat16'][1], found[None][1]
+    assert 0 < abs(scores - exact).max() < 0.1 * abs(exact).max()
+
+
+@pytest.mark.parametrize('device, config, parts, frame', [
+    ('cpu', video_model(), True, False),
+    ('cpu', image_model(), True, False),
+    ('meta', video_model(), False, True),
+    ('meta', image_model(), True, False),
+])
+def test_what_is_compiled(device, config, parts, frame):
+    """A stream's whole frame where there may be CUDA graphs."""
+    with mock.patch('rpstn_mmpose.apis.video_pose_inferencer.'
+                    'optimize_for_inference') as optimize:
+        inferencer = VideoPoseInferencer(
+            pose_config(config), device=device, compile=True)
+    optimize.assert_called_once_with(
+        inferencer.model, dtype=None, compile=parts)
+    assert (inferencer.estimator._compiled is not None) == frame
 
 
 def test_smoothing_is_that_of_the_filter():
@@ -353,6 +443,7 @@ def test_weights(tmp_path):
     (dict(tracker=dict(type='MotionTracker', oks_weight=.5)),
      'needs to know who is who before; set oks_weight=0'),
     (dict(reset_interval='often'), "a number, None or 'clip', but got"),
+    (dict(fast='int8'), "fast must be one of .* or None, but got 'int8'"),
     (dict(det_model=detector_config(('dog', ))), 'has no person class'),
 ])
 def test_bad_options(options, message):

@@ -253,7 +253,7 @@ def test_frozen_weights_reach_inductor():
         seen.append(config.freezing)
         return x
 
-    with mock.patch('torch.compile', lambda f: f):
+    with mock.patch('torch.compile', lambda f, dynamic: f):
         call = _with_frozen_weights(function)
     assert call(3) == 3 and seen == [True]
     assert not config.freezing
@@ -324,3 +324,14 @@ def test_nothing_to_prepare_without_a_neck():
             head=dict(tiny_video_model()['head'], in_channels=64)))
     state = ClipState(torch.zeros(1, 64, 2, 2), torch.zeros(1, 3, 2, 2))
     assert model.prepare(state) is state
+
+
+def test_models_without_heatmaps():
+    """SimCC gives two tensors of one dimension each."""
+    head = dict(
+        type='SimCCHead', in_channels=64, out_channels=NUM_JOINTS,
+        input_size=(64, 64), in_featuremap_size=(2, 2),
+        decoder=dict(type='SimCCLabel', input_size=(64, 64)))
+    model = MODELS.build(dict(tiny_image_model(), head=head))
+    with pytest.raises(ValueError, match='SimCCHead gives no heatmaps'):
+        optimize_for_inference(model)

@@ -89,6 +89,32 @@ def test_video_poses_and_plot(folder, tmp_path, capsys):
     assert first == [frame[0]['bbox'] for frame in people[:3]]
 
 
+def test_a_faster_model_finds_the_same(folder, tmp_path, monkeypatch):
+    """--compile without inductor, which would take a minute."""
+    compiled = []
+
+    def compiler(function, **_):
+        compiled.append(function)
+        return function
+
+    monkeypatch.setattr(torch, 'compile', compiler)
+    options = {'plain': [], 'fast': ['--fast', 'float32'],
+               'compiled': ['--compile'], 'half': ['--fast', 'bfloat16']}
+    found = {}
+    for name, args in options.items():
+        assert run(folder, tmp_path / name, '--whole-frame', *args) == 0
+        assert bool(compiled) == (name == 'compiled')
+        compiled.clear()
+        found[name] = np.array([
+            r['instances'][0]['keypoint_scores']
+            for r in records(tmp_path / name / 'clip.json')
+        ])
+    for name in ('fast', 'compiled'):
+        np.testing.assert_allclose(
+            found[name], found['plain'], rtol=1e-4, atol=1e-4)
+    assert abs(found['half'] - found['plain']).max() > 1e-4
+
+
 def test_a_folder_with_a_damaged_frame(folder, tmp_path, capsys):
     frames = tmp_path / 'frames'
     frames.mkdir()

@@ -89,6 +89,17 @@ def parse_args(args=None):
         help='frames that the detector takes at once (default: 1)')
     parser.add_argument(
         '--device', help='default: cuda where there is one, else cpu')
+    parser.add_argument(
+        '--fast',
+        choices=('float32', 'bfloat16', 'float16'),
+        help='fuse and reorder the pose model, and compute in this precision '
+        '(default: the model as it is; float32: the same poses up to '
+        'rounding)')
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='compile the pose model too, with --fast float32 if not given; '
+        'its first frames take a minute or so: for cameras and long videos')
     args = parser.parse_args(args)
     if (args.video is None) == (args.input is None):
         parser.error('give the video either as VIDEO or as --input')
@@ -196,7 +207,9 @@ def run(args):
         smoothing=one_euro if args.smooth else None,
         bbox_smoothing=one_euro if args.smooth_boxes else None,
         reset_interval=args.reset_interval,
-        device=args.device)
+        device=args.device,
+        fast=args.fast,
+        compile=args.compile)
     results = inferencer(
         args.video,
         batch_size=args.batch_size,

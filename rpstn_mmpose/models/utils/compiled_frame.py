@@ -11,6 +11,21 @@ from ..pose_estimators.video_topdown import ClipState
 from .fast_inference import _with_frozen_weights
 
 
+def _in_order(maps: Tensor, order: torch.memory_format) -> Tensor:
+    """Maps with the very strides of a memory order.
+
+    ``Tensor.contiguous`` leaves those of dimensions of size 1 as they are,
+    and ``torch.compile`` compiles again for other ones.
+    """
+    _, channels, height, width = maps.shape
+    strides = (height * width, width, 1)
+    if order == torch.channels_last:
+        strides = (1, width * channels, channels)
+    if maps.stride() == (channels * height * width, *strides):
+        return maps
+    return maps.clone(memory_format=order)
+
+
 class CompiledFrame:
     """A stream's next frame, from crops to heatmaps, compiled as a whole.
 
@@ -88,7 +103,7 @@ class CompiledFrame:
         # with by then, and is: these are copies.
         torch.compiler.cudagraph_mark_step_begin()
         new = self._compiled(
-            inputs.contiguous(),
-            *(part.contiguous(memory_format=order) for part in state))
+            _in_order(inputs, torch.contiguous_format),
+            *(_in_order(part, order) for part in state))
         state = ClipState(*(part.clone(memory_format=order) for part in new))
         return state.heatmaps, state

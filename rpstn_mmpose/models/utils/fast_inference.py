@@ -48,7 +48,12 @@ def example_inputs(model: nn.Module) -> Tensor:
 
 def _heatmaps(model: nn.Module, inputs: Tensor) -> Tensor:
     with torch.no_grad():
-        return model(inputs, None, mode='tensor')
+        maps = model(inputs, None, mode='tensor')
+    if not isinstance(maps, Tensor):
+        raise ValueError(
+            f'{type(model).__name__} with a {type(model.head).__name__} gives '
+            'no heatmaps, and only models of heatmaps can be made fast')
+    return maps
 
 
 def conv_bn_pairs(
@@ -212,7 +217,7 @@ def _with_frozen_weights(function: Callable) -> Callable:
     2.13 takes no notice of it among the options of ``torch.compile``.
     """
     from torch._inductor import config
-    compiled = torch.compile(function)
+    compiled = torch.compile(function, dynamic=False)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         with config.patch(freezing=True):
@@ -226,8 +231,9 @@ def compile_parts(model: nn.Module,
     """Let ``torch.compile`` do the parts of an estimator, in place.
 
     They are compiled when they are first called, which takes a minute or two
-    for a ResNet-50, and again for other batch sizes: for streams and long
-    tests. On CPUs it needs a C++ compiler.
+    for a ResNet-50, and again for other batch sizes (torch gives up after
+    eight, and runs those uncompiled): for streams and long tests. On CPUs it
+    needs a C++ compiler.
 
     Args:
         model (nn.Module): In evaluation mode. On a CPU its weights must not
@@ -291,7 +297,8 @@ def optimize_for_inference(model: nn.Module,
 
     Raises:
         ValueError: If Winograd's algorithm is asked for in 16 bits, which
-            are too few for it, or an option is out of range.
+            are too few for it, the model does not give heatmaps, or an option
+            is out of range.
     """
     model.eval()
     if winograd is None:
