@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+from mmpose.registry import KEYPOINT_CODECS
 
 from rpstn_mmpose.datasets.transforms import GenerateClipTarget
 
@@ -81,6 +82,29 @@ def test_other_codecs():
     assert results['keypoint_x_labels'].shape == (2, 3, 64)
     assert results['keypoint_x_labels'][1, 0].argmax() == 40
     assert results['keypoint_y_labels'][0, 0].argmax() == 12
+
+
+@pytest.mark.parametrize('sigma', [1, 1.5, 2])
+def test_targets_are_those_of_the_codec(sigma):
+    """Frame by frame, with joints on, over and beyond every border."""
+    codec = dict(CODEC, sigma=sigma, heatmap_size=(16, 12))
+    encoder = KEYPOINT_CODECS.build(codec)
+    rng = np.random.RandomState(0)
+    keypoints = (rng.rand(40, 6, 2) * 130 - 33).astype(np.float32)
+    visible = (rng.rand(40, 6) > 0.2).astype(np.float32)
+    results = GenerateClipTarget(encoder=codec)(
+        dict(transformed_keypoints=keypoints, keypoints_visible=visible))
+    outside = 0
+    for row in range(40):
+        expected = encoder.encode(keypoints[row:row + 1],
+                                  visible[row:row + 1])
+        np.testing.assert_array_equal(results['heatmaps'][row],
+                                      expected['heatmaps'])
+        np.testing.assert_array_equal(results['keypoint_weights'][row],
+                                      expected['keypoint_weights'][0])
+        outside += (expected['keypoint_weights'][0] < visible[row]).sum()
+    assert outside > 10
+    assert results['heatmaps'].dtype == np.float32
 
 
 def test_bad_arguments():

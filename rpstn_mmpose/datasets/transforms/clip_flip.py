@@ -4,6 +4,8 @@ from __future__ import annotations
 from mmpose.datasets.transforms import RandomFlip
 from mmpose.registry import TRANSFORMS
 
+from .encoded_frame import flip_frame
+
 
 @TRANSFORMS.register_module()
 class ClipRandomFlip(RandomFlip):
@@ -22,7 +24,15 @@ class ClipRandomFlip(RandomFlip):
         Returns:
             dict: ``results`` with ``flip`` and ``flip_direction``.
         """
+        # An empty list of images: everything but the pixels.
+        frames, results['img'] = results['img'], []
         results = super().transform(results)
+        if results['flip']:
+            direction = results['flip_direction']
+            frames = [flip_frame(frame, direction) for frame in frames
+                      ] if isinstance(frames, list) else flip_frame(
+                          frames, direction)
+        results['img'] = frames
         # A diagonal flip is a rotation, which keeps left and right.
         if (results['flip_direction'] in ('horizontal', 'vertical')
                 and results.get('keypoints_labeled') is not None):

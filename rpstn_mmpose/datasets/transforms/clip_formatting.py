@@ -3,8 +3,38 @@ from __future__ import annotations
 
 from typing import Sequence
 
+import cv2
+import numpy as np
+import torch
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import TRANSFORMS
+
+from .encoded_frame import EncodedFrame
+
+
+def frames_to_tensor(frames: Sequence[np.ndarray]) -> torch.Tensor:
+    """Planes of T frames h x w x C: a tensor T x C x h x w.
+
+    MMPose's :func:`image_to_tensor`, each pixel moved once, by
+    :func:`cv2.split`.
+
+    Args:
+        frames: Arrays of one shape and dtype; grey ones may be h x w.
+
+    Raises:
+        ValueError: They differ.
+    """
+    first = frames[0]
+    for frame in frames[1:]:
+        if frame.shape != first.shape or frame.dtype != first.dtype:
+            raise ValueError(
+                f'the frames of a clip differ: {first.shape} {first.dtype} '
+                f'and {frame.shape} {frame.dtype}; crop all of them alike')
+    channels = 1 if first.ndim == 2 else first.shape[2]
+    planes = np.empty((len(frames), channels, *first.shape[:2]), first.dtype)
+    for frame, out in zip(frames, planes):
+        cv2.split(frame, list(out))
+    return torch.from_numpy(planes)
 
 
 @TRANSFORMS.register_module()
@@ -20,7 +50,8 @@ class PackClipInputs(PackPoseInputs):
 
     Raises:
         ValueError: ``img`` is not the list of frames that LoadClip makes, or
-            they were read in a reduced size and cropped as if they were not.
+            they were read in a reduced size and cropped as if they were not,
+            or they are still encoded.
     """
 
     META_KEYS = ('id', 'img_id', 'img_path', 'category_id', 'ori_shape',
@@ -54,4 +85,13 @@ class PackClipInputs(PackPoseInputs):
                 f'{self.__class__.__name__}: LoadClip read the frames smaller '
                 '(reduce_to); crop them with ReducedTopdownAffine, which '
                 'knows about it')
-        return super().transform(results)
+        if any(isinstance(frame, EncodedFrame) for frame in results['img']):
+            raise ValueError(
+                f'{self.__class__.__name__}: LoadClip left the frames encoded '
+                '(lazy); crop them with ReducedTopdownAffine or '
+                'TopdownStretch, which decode them')
+        # A pixel in place of the frames, which are packed here.
+        packed = super().transform(
+            dict(results, img=np.zeros((1, 1, 3), np.uint8)))
+        packed['inputs'] = frames_to_tensor(results['img'])
+        return packed

@@ -1,9 +1,52 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+from typing import Sequence, Tuple
+
 import numpy as np
+from mmpose.codecs import MSRAHeatmap
 from mmpose.datasets.transforms import GenerateTarget
 from mmpose.registry import TRANSFORMS
+
+
+def paste_gaussians(
+        keypoints: np.ndarray, wanted: np.ndarray, size: Sequence[int],
+        sigma: float) -> Tuple[np.ndarray, np.ndarray]:
+    """What MSRAHeatmap encodes, for all frames of a clip.
+
+    :func:`mmpose.codecs.utils.generate_gaussian_heatmaps` evaluates the same
+    Gaussian for every joint; here one is pasted.
+
+    Args:
+        keypoints: (T, K, 2), heatmap pixels.
+        wanted: (T, K); 0 makes an empty heatmap.
+        size: Width and height of a heatmap.
+        sigma: Of the Gaussian, heatmap pixels.
+
+    Returns:
+        tuple: Heatmaps (T, K, h, w) and weights (T, K), float32: ``wanted``,
+        0 where the Gaussian lies outside of the heatmap.
+    """
+    width, height = size
+    radius = sigma * 3
+    places = np.arange(0, 2 * radius + 1, 1, dtype=np.float32)
+    squares = (places - (2 * radius + 1) // 2)**2
+    gaussian = np.exp(-(squares + squares[:, None]) / (2 * sigma**2))
+    middle = (keypoints + 0.5).astype(np.int64)
+    first = (middle - radius).astype(np.int64)
+    last = (middle + radius + 1).astype(np.int64)
+    weights = wanted.astype(np.float32)
+    weights[(first >= (width, height)).any(axis=-1) |
+            (last < 0).any(axis=-1)] = 0
+    heatmaps = np.zeros((*wanted.shape, height, width), dtype=np.float32)
+    for t, k in np.argwhere(weights >= 0.5).tolist():
+        left, top = first[t, k].tolist()
+        right, bottom = last[t, k].tolist()
+        x1, y1 = max(left, 0), max(top, 0)
+        x2, y2 = min(right, width), min(bottom, height)
+        heatmaps[t, k, y1:y2, x1:x2] = gaussian[y1 - top:y2 - top,
+                                                x1 - left:x2 - left]
+    return heatmaps, weights
 
 
 @TRANSFORMS.register_module()
@@ -44,6 +87,9 @@ class GenerateClipTarget(GenerateTarget):
             encoder=encoder,
             use_dataset_keypoint_weights=use_dataset_keypoint_weights)
         self.occluded_weight = occluded_weight
+        self._pasted = (
+            type(self.encoder) is MSRAHeatmap and not self.encoder.unbiased
+            and not use_dataset_keypoint_weights)
 
     def _joint_weights(self, results: dict) -> np.ndarray:
         """(T, K) float32: 1 visible, ``occluded_weight`` occluded, else 0."""
@@ -76,17 +122,23 @@ class GenerateClipTarget(GenerateTarget):
 
         fields = dict(self.encoder.field_mapping_table)
         labels = dict(self.encoder.label_mapping_table)
-        frames = []
-        for row in range(len(keypoints)):
-            frames.append(super().transform(
-                dict(
-                    results,
-                    transformed_keypoints=keypoints[row:row + 1],
-                    keypoints_visible=encode[row:row + 1])))
-        for key in fields:
-            results[key] = np.stack([frame[key] for frame in frames])
-        for key in labels:
-            results[key] = np.concatenate([frame[key] for frame in frames])
+        if self._pasted:
+            results['heatmaps'], results['keypoint_weights'] = paste_gaussians(
+                keypoints / self.encoder.scale_factor, encode,
+                self.encoder.heatmap_size, self.encoder.sigma)
+        else:
+            frames = [
+                super(GenerateClipTarget, self).transform(
+                    dict(
+                        results,
+                        transformed_keypoints=keypoints[row:row + 1],
+                        keypoints_visible=encode[row:row + 1]))
+                for row in range(len(keypoints))
+            ]
+            for key in fields:
+                results[key] = np.stack([frame[key] for frame in frames])
+            for key in labels:
+                results[key] = np.concatenate([frame[key] for frame in frames])
         results['keypoint_weights'] = results['keypoint_weights'] * weights
         # PixelData holds three dimensions at most; heatmaps of a clip have
         # four and go where each row is a frame.

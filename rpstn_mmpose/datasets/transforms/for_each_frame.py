@@ -8,7 +8,10 @@ from typing import Union
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_random_params
+from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
+
+from .encoded_frame import EncodedFrame
 
 
 def _walk(transforms: Any) -> Iterator[BaseTransform]:
@@ -66,7 +69,8 @@ class ForEachFrame(BaseTransform):
     Raises:
         ValueError: ``share_random`` with a transform that mmcv marks as
             unable to repeat its draws; a key that differs between frames and
-            cannot be put together.
+            cannot be put together; frames that are still encoded, with
+            MMPose's TopdownAffine.
     """
 
     ROW_KEYS = ('bbox', 'bbox_score', 'bbox_center', 'bbox_scale',
@@ -147,6 +151,13 @@ class ForEachFrame(BaseTransform):
         Returns:
             dict | None: ``results``; None if a transform gave up a frame.
         """
+        if any(isinstance(frame, EncodedFrame) for frame in results['img']):
+            for transform in self.transforms:
+                if type(transform) is TopdownAffine:
+                    raise ValueError(
+                        f'{self.__class__.__name__}: TopdownAffine cannot '
+                        'crop what LoadClip left encoded (lazy); use '
+                        'ReducedTopdownAffine, which gives the same')
         context = shared_random_params if self.share_random else nullcontext
         frames = []
         with context(self.transforms):

@@ -2,17 +2,21 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Optional, Sequence, Tuple, Union
 
 import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmengine import fileio
 from mmpose.registry import TRANSFORMS
 from PIL import Image
 
+from ..file_access import read_bytes
 from .clip_checks import check_clip_boxes
+from .encoded_frame import EncodedFrame, Frame, jpeg_size
+from .region_decoder import BACKEND as REGION_BACKEND
+from .region_decoder import decode_region, load_library
 
 REDUCED_FLAGS = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -60,6 +64,8 @@ def is_cut_off(data: bytes) -> bool:
         data: Content of the file. Other formats are taken as whole.
     """
     if data.startswith(b'\xff\xd8'):
+        if data.endswith(b'\xff\xd9'):  # nearly all, and quickly seen
+            return False
         return data.rfind(b'\xff\xd9') <= data.rfind(b'\xff\xda')
     if data.startswith(b'\x89PNG'):
         return b'IEND' not in data[-64:]
@@ -82,11 +88,21 @@ class LoadClip(BaseTransform):
     original frame; :class:`ReducedTopdownAffine` takes the crops. A frame is
     never reduced so far that a crop has fewer pixels than the input.
 
+    With ``lazy``, JPEG frames stay encoded until they are cropped, by
+    :class:`ReducedTopdownAffine` or :class:`TopdownStretch`. A flip then
+    costs nothing, and with ``imdecode_backend='nvimgcodec'`` only what the
+    crop needs is decoded. The crops are those of frames read in full, pixel
+    by pixel. Frames of other formats, grey ones and those with EXIF data are
+    decoded at once.
+
     Args:
         to_float32 (bool): Convert to float32.
         color_type (str): See :func:`mmcv.imfrombytes`.
-        imdecode_backend (str): See :func:`mmcv.imfrombytes`.
-        backend_args (dict, optional): mmengine file backend.
+        imdecode_backend (str): See :func:`mmcv.imfrombytes`; or
+            ``'nvimgcodec'``, with ``lazy``.
+        backend_args (dict, optional): mmengine file backend. Defaults to
+            ``None``: the one of the address.
+        lazy (bool): Leave the decoding to the crop.
         reduce_to (tuple[int, int], optional): Width and height of the crops
             (the codec's ``input_size``). Defaults to ``None``: read frames
             in full.
@@ -96,8 +112,12 @@ class LoadClip(BaseTransform):
 
     Raises:
         ValueError: ``reduce_to`` with another backend than cv2 or another
-            color type than ``'color'``, or without boxes.
+            color type than ``'color'``, or without boxes; ``lazy`` with
+            ``reduce_to``, ``to_float32`` or another color type; nvimgcodec
+            without ``lazy``.
+        ImportError: ``'nvimgcodec'`` where it is not installed.
         FileNotFoundError: A frame that is not there.
+        OSError: A frame that cannot be read.
         ValueError: A frame that is cut off, cannot be decoded or differs in
             size from the clip's first; a box of no area.
     """
@@ -108,13 +128,26 @@ class LoadClip(BaseTransform):
                  imdecode_backend: str = 'cv2',
                  backend_args: Optional[dict] = None,
                  reduce_to: Optional[Tuple[int, int]] = None,
-                 min_crop_scale: float = 1.0):
+                 min_crop_scale: float = 1.0,
+                 lazy: bool = False):
         if reduce_to is not None and (imdecode_backend != 'cv2'
                                       or color_type != 'color'):
             raise ValueError(
                 f"{self.__class__.__name__}: reduce_to needs "
                 "imdecode_backend='cv2' and color_type='color', but got "
                 f'{imdecode_backend!r} and {color_type!r}')
+        if lazy and (reduce_to is not None or to_float32
+                     or color_type != 'color'):
+            raise ValueError(
+                f"{self.__class__.__name__}: lazy needs color_type='color', "
+                'without reduce_to and to_float32')
+        if imdecode_backend == REGION_BACKEND:
+            if not lazy:
+                raise ValueError(
+                    f'{self.__class__.__name__}: imdecode_backend='
+                    f'{imdecode_backend!r} needs lazy=True')
+            load_library()
+        self.lazy = lazy
         self.to_float32 = to_float32
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend
@@ -126,11 +159,13 @@ class LoadClip(BaseTransform):
     def _read(self, path: str) -> bytes:
         name = self.__class__.__name__
         try:
-            data = fileio.get(path, backend_args=self.backend_args)
-        except (FileNotFoundError, IsADirectoryError):
+            data = read_bytes(path, self.backend_args)
+        except FileNotFoundError:
             raise FileNotFoundError(
                 f'{name}: no frame {path}; check data_root, or extract the '
                 'video to frames again') from None
+        except OSError as error:
+            raise OSError(f'{name}: {error}') from error
         if not data or is_cut_off(data):
             raise ValueError(f'{name}: {path} is cut off ({len(data)} bytes '
                              'and no end-of-image marker); copy it again')
@@ -139,9 +174,11 @@ class LoadClip(BaseTransform):
     def _decode(self, data: bytes, path: str,
                 flag: Union[str, int]) -> np.ndarray:
         name = self.__class__.__name__
+        backend = self.imdecode_backend
+        if backend == REGION_BACKEND:  # whole frames are no concern of it
+            backend = 'cv2'
         try:
-            image = mmcv.imfrombytes(
-                data, flag=flag, backend=self.imdecode_backend)
+            image = mmcv.imfrombytes(data, flag=flag, backend=backend)
         except Exception as error:  # each backend raises kinds of its own
             raise ValueError(f'{name}: {path} cannot be decoded ({error}); '
                              'copy it again') from error
@@ -150,8 +187,24 @@ class LoadClip(BaseTransform):
                              'copy it again')
         return image
 
-    def _load(self, path: str) -> np.ndarray:
-        return self._decode(self._read(path), path, self.color_type)
+    def _decode_region(self, data: bytes, path: str,
+                       *region: int) -> np.ndarray:
+        image = decode_region(data, *region)
+        if image is None:
+            raise ValueError(f'{self.__class__.__name__}: {path} cannot be '
+                             'decoded as an image; copy it again')
+        return image
+
+    def _load(self, path: str) -> Frame:
+        data = self._read(path)
+        size = jpeg_size(data) if self.lazy else None
+        if size is None:
+            return self._decode(data, path, self.color_type)
+        parts = None
+        if self.imdecode_backend == REGION_BACKEND:
+            parts = partial(self._decode_region, data, path)
+        return EncodedFrame(
+            size, partial(self._decode, data, path, self.color_type), parts)
 
     def _load_reduced(self, paths: Sequence[str],
                       boxes: np.ndarray) -> Tuple[dict, int]:
@@ -203,7 +256,8 @@ class LoadClip(BaseTransform):
                 loaded, reduction = self._load_reduced(paths, results['bbox'])
             # Copies for repeated frames: a transform may work in place.
             frames = [
-                loaded[path].copy() if path in paths[:row] else loaded[path]
+                loaded[path].copy() if path in paths[:row]
+                and isinstance(loaded[path], np.ndarray) else loaded[path]
                 for row, path in enumerate(paths)
             ]
         shape = frames[0].shape[:2]
@@ -231,4 +285,4 @@ class LoadClip(BaseTransform):
                 f'imdecode_backend={self.imdecode_backend!r}, '
                 f'backend_args={self.backend_args}, '
                 f'reduce_to={self.reduce_to}, '
-                f'min_crop_scale={self.min_crop_scale})')
+                f'min_crop_scale={self.min_crop_scale}, lazy={self.lazy})')

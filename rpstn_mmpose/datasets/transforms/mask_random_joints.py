@@ -8,6 +8,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
+from .encoded_frame import decoded
+
 
 @TRANSFORMS.register_module()
 class MaskRandomJoints(BaseTransform):
@@ -147,7 +149,7 @@ class MaskRandomJoints(BaseTransform):
         single = not isinstance(results['img'], (list, tuple))
         images = [results['img']] if single else list(results['img'])
         for row in np.flatnonzero(places.any(axis=(1, 2))):
-            images[row] = images[row].copy()
+            images[row] = decoded(images[row]).copy()
             for x1, y1, x2, y2 in places[row][places[row].any(axis=1)]:
                 images[row][max(y1, 0):max(y2, 0),
                             max(x1, 0):max(x2, 0)] = self.color

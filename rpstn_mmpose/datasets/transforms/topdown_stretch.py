@@ -8,6 +8,8 @@ import numpy as np
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 
+from .encoded_frame import warp_frame
+
 
 @TRANSFORMS.register_module()
 class TopdownStretch(TopdownAffine):
@@ -68,8 +70,7 @@ class TopdownStretch(TopdownAffine):
                              f'{scale.tolist()}')
         rotation = results.get('bbox_rotation', [0.])[0]
         matrix = self.warp_matrix(center[0], scale[0], rotation)
-        results['img'] = cv2.warpAffine(
-            results['img'], matrix, self.input_size, flags=cv2.INTER_LINEAR)
+        results['img'] = warp_frame(results['img'], matrix, self.input_size)
         if results.get('keypoints') is not None:
             results['transformed_keypoints'] = cv2.transform(
                 results['keypoints'][..., :2],
