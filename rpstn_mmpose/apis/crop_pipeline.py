@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmpose.registry import TRANSFORMS
 
 from ..datasets.transforms import (ClipBBox, ForEachFrame, LoadClip,
-                                   PackClipInputs)
+                                   PackClipInputs, ReducedTopdownAffine)
 
 
 def _single_frame(step: dict, where: str) -> List[dict]:
@@ -44,6 +44,9 @@ def _single_frame(step: dict, where: str) -> List[dict]:
     if issubclass(kind, PackClipInputs):
         # Its default meta keys name what only clips have.
         return [dict(type='PackPoseInputs')]
+    if issubclass(kind, ReducedTopdownAffine):
+        # The same crop; the frame is there as a whole.
+        return [dict(step, type='TopdownAffine')]
     if kind.__module__.startswith('rpstn_mmpose.'):
         raise ValueError(f'{where}: {kind.__name__} of its test pipeline '
                          'needs a whole clip and cannot be run on one frame')
@@ -55,8 +58,9 @@ def frame_pipeline(config: Config) -> Compose:
 
     A clip pipeline becomes the image pipeline that gives each frame the same
     pixels: the transforms of ``ForEachFrame`` stand alone, ``LoadClip``,
-    ``ClipBBox`` and ``PackClipInputs`` become MMPose's ``LoadImage``,
-    ``GetBBoxCenterScale`` and ``PackPoseInputs``. The pipeline of an image
+    ``ClipBBox``, ``ReducedTopdownAffine`` and ``PackClipInputs`` become
+    MMPose's ``LoadImage``, ``GetBBoxCenterScale``, ``TopdownAffine`` and
+    ``PackPoseInputs``. The pipeline of an image
     config stays as it is.
 
     Args:

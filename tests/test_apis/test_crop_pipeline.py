@@ -31,9 +31,14 @@ def clip(num=3):
     dict(type='GetBBoxCenterScale', padding=1.5),
     dict(type='ClipBBox', padding=1.1)
 ])
-def test_same_pixels_as_the_clip_pipeline(crop):
+@pytest.mark.parametrize('whole_clips', [False, True])
+def test_same_pixels_as_the_clip_pipeline(crop, whole_clips):
+    """The crops taken frame by frame or, as a recipe may, at once."""
     config = pose_config()
     config.test_dataloader.dataset.pipeline[1] = crop
+    if whole_clips:
+        config.test_dataloader.dataset.pipeline[2] = dict(
+            type='ReducedTopdownAffine', input_size=(64, 64))
     frames, results = clip()
     expected = Compose(config.test_dataloader.dataset.pipeline)(results)
     single = frame_pipeline(config)

@@ -39,9 +39,9 @@ class FastInferenceHook(Hook):
             GPU, no heatmaps are copied to the host. Defaults to ``False``.
 
     Raises:
-        ValueError: For another dtype, or ``winograd`` in 16 bits; and at the start of a test, if
-            ``decode_on_device`` is set for an image model, or for a codec
-            that it does not know.
+        ValueError: For another dtype, or ``winograd`` in 16 bits; and at the
+            start of a test, if ``decode_on_device`` is set for an image
+            model, or for a codec that it does not know.
     """
 
     # After EMAHook has put its weights in; before CheckpointHook, which
