@@ -9,11 +9,13 @@ import yaml
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.structures import InstanceData, PixelData
-from mmpose.registry import MODELS, TRANSFORMS
+from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 from mmpose.utils import register_all_modules
 
 import rpstn_mmpose
+
+from .test_datasets.penn_files import write_penn
 
 register_all_modules()
 
@@ -255,6 +257,32 @@ def test_jhmdb_recipes_differ_in_the_split_alone(backbone, sub):
     assert config.model.backbone.depth == int(backbone[3:])
     assert config.train_dataloader.dataset.split == 'train'
     assert config.test_dataloader.dataset.split == 'test'
+
+
+def test_fast_recipe_gives_the_same_samples(tmp_path):
+    """Pixels, targets and augmentation of the recipe that it is made from."""
+    write_penn(tmp_path, lengths=(7, 5), train=(1, -1))
+    folder = ROOT / 'body_2d_keypoint/rpstn/penn_action'
+    plain, fast = (
+        Config.fromfile(folder / f'rpstn_{name}_1xb8-100e_penn-256x256.py')
+        for name in ('res50', 'res50-fast'))
+    assert plain.train_pipeline != fast.train_pipeline
+    for loader in ('train_dataloader', 'val_dataloader'):
+        samples = []
+        for config in (plain, fast):
+            options = dict(config[loader].dataset, data_root=str(tmp_path))
+            dataset = DATASETS.build(options)
+            np.random.seed(3)
+            samples.append([dataset[i] for i in range(len(dataset))])
+        assert len(samples[0]) == len(samples[1]) > 0
+        for expected, got in zip(*samples):
+            assert (got['inputs'] == expected['inputs']).all()
+            a, b = (item['data_samples'] for item in (got, expected))
+            np.testing.assert_array_equal(a.metainfo['input_center'],
+                                          b.metainfo['input_center'])
+            if loader == 'train_dataloader':
+                assert torch.equal(a.gt_instance_labels.heatmaps,
+                                   b.gt_instance_labels.heatmaps)
 
 
 def test_model_index_names_what_is_there():

@@ -24,6 +24,7 @@ import json
 import os
 import platform
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -134,6 +135,23 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     return args
 
 
+def matmul_speed(device: str, dtype, side: int) -> float:
+    """Operations a second of a large matrix product, in 10^9: about what no
+    direct convolution can exceed. The best of a few."""
+    import torch
+    a, b = (torch.randn(side, side, device=device).to(dtype)
+            for _ in range(2))
+    best = float('inf')
+    for _ in range(8):
+        start = time.perf_counter()
+        product = a @ b
+        if device.startswith('cuda'):
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+        del product
+    return 2 * side**3 / best / 1e9
+
+
 def machine(args: argparse.Namespace) -> Dict[str, Any]:
     """What the figures depend on."""
     import torch
@@ -158,6 +176,10 @@ def machine(args: argparse.Namespace) -> Dict[str, Any]:
         python=platform.python_version(),
         rpstn_mmpose=__version__,
         clock='CPU seconds' if args.cpu_time else 'wall clock')
+    side = 256 if args.quick else 2048
+    for name in ('float32', 'bfloat16'):
+        speed = matmul_speed(args.device, getattr(torch, name), side)
+        facts[f'matrix product, {name}'] = f'{speed:.0f} GFLOP/s'
     if args.device.startswith('cuda'):
         facts['gpu'] = torch.cuda.get_device_name()
     return facts

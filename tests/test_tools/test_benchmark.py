@@ -187,6 +187,14 @@ def test_profile_names_the_operations(tmp_path):
     assert 'ReducedTopdownAffine\n' in steps and '{warpAffine}' in steps
 
 
+def test_speed_of_a_matrix_product(monkeypatch):
+    """2 * 4^3 = 128 operations; the best of 3, 2, 5, ... seconds is 2."""
+    seconds = iter([0, 3, 10, 12] + [20, 25] * 6)
+    monkeypatch.setattr(benchmark.time, 'perf_counter', lambda: next(seconds))
+    speed = benchmark.matmul_speed('cpu', torch.float32, 4)
+    assert speed == pytest.approx(128 / 2 / 1e9)
+
+
 @pytest.mark.parametrize('argv, message', [
     (['speed'], 'no benchmark is called speed'),
     (['--repeats', '0'], '--repeats must be at least 1'),
