@@ -130,6 +130,8 @@ def test_which_convolutions(change, possible):
     (dict(output_padding=1), False),
     (dict(stride=1), False),
     (dict(groups=2), False),
+    (dict(in_channels=1024), True),
+    (dict(in_channels=1032), False),
 ])
 def test_which_deconvolutions(change, possible):
     options = dict(

@@ -26,6 +26,9 @@ INPUTS = 6  # of a tile, along each axis: OUTPUTS + 3 - 1
 MIN_TILES = 16
 MIN_DECONV_TILES = 64
 MIN_CHANNELS = 128
+# A deconvolution's transformed kernels, six times as large as its own, have
+# to come from memory for every batch.
+MAX_DECONV_CHANNELS = 1024
 # Bytes of the largest map in between. Larger ones leave the caches, and above
 # 32 MiB the C library hands out fresh pages for each.
 WORKSPACE = 16 * 2**20
@@ -254,7 +257,8 @@ def can_be_winograd(conv: nn.Module,
 
     Returns:
         bool: True for a dense float32 convolution of 3x3, stride 1 and equal
-        zero padding, or a dense deconvolution of 4x4, stride 2, padding 1.
+        zero padding, or a dense deconvolution of 4x4, stride 2, padding 1
+        and at most 1024 input channels.
     """
     if type(conv) not in KINDS:
         return False
@@ -263,7 +267,8 @@ def can_be_winograd(conv: nn.Module,
         and conv.padding_mode == 'zeros' and conv.weight.dtype == torch.float32
         and min(conv.in_channels, conv.out_channels) >= min_channels)
     if isinstance(conv, nn.ConvTranspose2d):
-        return (plain and conv.kernel_size == (4, 4) and conv.stride == (2, 2)
+        return (plain and conv.in_channels <= MAX_DECONV_CHANNELS
+                and conv.kernel_size == (4, 4) and conv.stride == (2, 2)
                 and conv.padding == (1, 1) and conv.output_padding == (0, 0))
     return (plain and conv.kernel_size == (3, 3) and conv.stride == (1, 1)
             and conv.padding in ((0, 0), (1, 1)))
