@@ -10,9 +10,9 @@ instead of 256.
 
 On GPUs torch's own libraries choose such algorithms. On CPUs oneDNN, which
 torch calls, multiplies directly. NNPACK, which torch holds as well but does
-not choose, has the algorithm for 3x3: of six layers of a ResNet-50 RPSTN, tried
-once with one frame, it was faster than this module for the two with 64 x 64
-maps, and slower, mostly than oneDNN too, for the others.
+not choose, has the algorithm for 3x3: of six layers of a ResNet-50 RPSTN,
+tried once with one frame, it was faster than this module for the two with
+64 x 64 maps and slower for the others, for two of these also than oneDNN.
 """
 from __future__ import annotations
 
