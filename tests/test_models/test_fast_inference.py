@@ -7,11 +7,11 @@ import torch
 from mmpose.registry import MODELS
 from torch import nn
 
-from rpstn_mmpose.models.utils.fast_inference import (_with_frozen_weights,
-                                                      conv_bn_pairs,
+from rpstn_mmpose.models.utils.fast_inference import (conv_bn_pairs,
                                                       example_inputs,
                                                       fuse_conv_bn,
-                                                      optimize_for_inference)
+                                                      optimize_for_inference,
+                                                      with_frozen_weights)
 from rpstn_mmpose.models.pose_estimators.video_topdown import (ClipState,
                                                                PreparedState)
 from rpstn_mmpose.models.utils.winograd import WinogradConv2d
@@ -254,7 +254,7 @@ def test_frozen_weights_reach_inductor():
         return x
 
     with mock.patch('torch.compile', lambda f, dynamic: f):
-        call = _with_frozen_weights(function)
+        call = with_frozen_weights(function)
     assert call(3) == 3 and seen == [True]
     assert not config.freezing
 

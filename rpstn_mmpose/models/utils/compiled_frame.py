@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..pose_estimators.video_topdown import ClipState
-from .fast_inference import _with_frozen_weights
+from .fast_inference import with_frozen_weights
 
 
 def _in_order(maps: Tensor, order: torch.memory_format) -> Tensor:
@@ -70,7 +70,7 @@ class CompiledFrame:
         self._plain = frame
         on_cpu = next(model.parameters()).device.type == 'cpu'
         if on_cpu and not options:
-            self._compiled = _with_frozen_weights(frame)
+            self._compiled = with_frozen_weights(frame)
         else:
             options = options or dict(mode='reduce-overhead', dynamic=False)
             self._compiled = torch.compile(frame, **options)

@@ -209,12 +209,19 @@ def use_half_precision(model: nn.Module, dtype: str = 'bfloat16') -> None:
             module.register_forward_pre_hook(_CastInputs(DTYPES[dtype]))
 
 
-def _with_frozen_weights(function: Callable) -> Callable:
+def with_frozen_weights(function: Callable) -> Callable:
     """Compile a function of constant weights.
 
     Inductor then puts the weights into the order that its convolutions want,
     and what follows a convolution into it. The setting is a global one: torch
     2.13 takes no notice of it among the options of ``torch.compile``.
+
+    Args:
+        function (Callable): Of modules whose weights do not change any more.
+
+    Returns:
+        Callable: The same function. It is compiled at its first call, and
+        again for inputs of other shapes.
     """
     from torch._inductor import config
     compiled = torch.compile(function, dynamic=False)
@@ -257,7 +264,7 @@ def compile_parts(model: nn.Module,
         for method in methods:
             plain = getattr(part, method)
             if options is None and on_cpu:
-                fast = _with_frozen_weights(plain)
+                fast = with_frozen_weights(plain)
             else:
                 fast = torch.compile(plain, **(options or {}))
             setattr(part, method, fast)
