@@ -20,6 +20,19 @@ from mmengine.fileio.backends import (BaseStorageBackend, backends,
 _SAFE = "%/:?&=+,;@!$'()*[]~"
 
 
+def is_hidden(path: str) -> bool:
+    """Whether a file, or a folder that it is in, begins with a dot.
+
+    A Mac leaves ``._NAME`` beside each file that it copies to a disk of
+    another system, with the same ending and no picture or label in it.
+
+    Args:
+        path: Relative to the folder that is listed.
+    """
+    return any(
+        part.startswith('.') for part in path.replace('\\', '/').split('/'))
+
+
 def join_address(folder: str, name: str) -> str:
     """A path or address below a folder.
 
@@ -112,8 +125,8 @@ def list_files(folder: str,
         recursive: Also of the folders below.
 
     Returns:
-        list[str] | None: Paths relative to the folder, sorted; None: there
-        is no such folder.
+        list[str] | None: Paths relative to the folder, sorted, without
+        hidden ones; None: there is no such folder.
 
     Raises:
         ValueError: The back-end cannot list folders.
@@ -128,6 +141,6 @@ def list_files(folder: str,
                          f'{backend.name} cannot do; {fix}')
     if is_missing_folder(folder, backend_args):
         return None
-    return sorted(
-        backend.list_dir_or_file(
-            folder, list_dir=False, suffix=suffix, recursive=recursive))
+    return sorted(path for path in backend.list_dir_or_file(
+        folder, list_dir=False, suffix=suffix, recursive=recursive)
+                  if not is_hidden(path))

@@ -4,10 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from rpstn_mmpose.datasets.posetrack_label import (PersonLabel,
-                                                   frame_number,
-                                                   parse_posetrack,
-                                                   person_pieces)
+from rpstn_mmpose.datasets.posetrack_fields import frame_number
+from rpstn_mmpose.datasets.posetrack_label import PersonLabel, parse_posetrack
+from rpstn_mmpose.datasets.posetrack_pieces import person_pieces
 from tests.test_datasets.posetrack_files import (JOINTS, content, image,
                                                  image_id, person)
 
@@ -144,7 +143,7 @@ GOOD = content([image(1, 0)], [person(1, 0, 0)])
     (content([image(1, 0)], [person(1, 0, 3, keypoints=[1., 2., 1.])]),
      'track 3 of image 10000010000 has 3 numbers for 17 keypoints'),
     (content([image(1, 0)], [person(1, 0, 3, bbox=['a', 1, 2, 3])]),
-     'track 3 of image 10000010000 holds something else than numbers'),
+     "'bbox' of track 3 of image 10000010000 must be a list of numbers"),
     (content([image(1, 0)], [person(1, 0, 0)], joints=JOINTS[:15]),
      r"do not include \['left_ankle', 'right_ankle'\]"),
     (content([

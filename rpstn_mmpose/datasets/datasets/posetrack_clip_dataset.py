@@ -12,8 +12,9 @@ from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from ..file_access import join_address, list_files, read_bytes
-from ..posetrack_label import (BOX_MARGIN, PoseTrackVideo, parse_posetrack,
-                               person_pieces, read_json)
+from ..label_fields import read_json
+from ..posetrack_label import BOX_MARGIN, PoseTrackVideo, parse_posetrack
+from ..posetrack_pieces import person_pieces
 from ..tracks import Track, TrackStore
 from .base_clip_dataset import BaseClipDataset
 
