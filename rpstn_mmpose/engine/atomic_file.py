@@ -7,11 +7,11 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Union
+from typing import Callable, List, Union
 
 from mmengine.fileio import LocalBackend, register_backend
 
-_LEFTOVER = re.compile(r'^\..+\.tmp-(\d+)$')
+_LEFTOVER = re.compile(r'\.(.+)\.tmp-([0-9]+)')
 
 
 def write_atomically(data: bytes, path: Union[str, Path]) -> None:
@@ -46,13 +46,15 @@ def write_atomically(data: bytes, path: Union[str, Path]) -> None:
             'what stood there before is unchanged') from error
 
 
-def remove_leftovers(folder: Union[str, Path]) -> list:
+def remove_leftovers(folder: Union[str, Path],
+                     owns: Callable[[str], bool]) -> List[Path]:
     """Remove what killed runs left half written.
 
     A file of a process that still runs on this machine is left alone.
 
     Args:
         folder: Local folder, may be missing.
+        owns: Whether a file of this name would be the caller's.
 
     Returns:
         list[Path]: The files removed.
@@ -60,10 +62,14 @@ def remove_leftovers(folder: Union[str, Path]) -> list:
     removed = []
     folder = Path(folder)
     for path in sorted(folder.glob('.*')) if folder.is_dir() else []:
-        match = _LEFTOVER.match(path.name)
+        match = _LEFTOVER.fullmatch(path.name)
+        if not match or not owns(match[1]):
+            continue
+        if path.is_symlink() or not path.is_file():
+            continue
         # A restarted container often gets the number of the killed one.
-        if match and (int(match[1]) == os.getpid()
-                      or not _is_running(int(match[1]))):
+        number = int(match[2])
+        if number == os.getpid() or not _is_running(number):
             _remove_quietly(path)
             removed.append(path)
     return removed

@@ -95,16 +95,75 @@ def test_folders_that_cannot_be_synced_are_fine(tmp_path, monkeypatch):
     assert (tmp_path / 'a').read_bytes() == b'x'
 
 
+def test_content_is_complete_when_it_is_synced(tmp_path, monkeypatch):
+    sizes, real = [], os.fsync
+
+    def fsync(handle):
+        if not os.path.isdir(f'/proc/self/fd/{handle}'):
+            sizes.append(os.fstat(handle).st_size)
+        real(handle)
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    # Below and above the size of Python's buffers.
+    for size in (1, 5000, 2**20 + 1):
+        write_atomically(bytes(size), tmp_path / 'a')
+    assert sizes == [1, 5000, 2**20 + 1]
+
+
+def leftover(folder, name, pid):
+    path = folder / f'.{name}.tmp-{pid}'
+    path.write_text('half')
+    return path
+
+
 def test_leftovers(tmp_path):
     ended = subprocess.Popen([sys.executable, '-c', ''])
     ended.wait()
-    gone = tmp_path / f'.epoch_1.pth.tmp-{ended.pid}'
-    own = tmp_path / f'.epoch_2.pth.tmp-{os.getpid()}'
-    running = tmp_path / f'.epoch_3.pth.tmp-{os.getppid()}'
-    other = tmp_path / '.notes.tmp-x'
+    gone = leftover(tmp_path, 'epoch_1.pth', ended.pid)
+    own = leftover(tmp_path, 'epoch_2.pth', os.getpid())
+    running = leftover(tmp_path, 'epoch_3.pth', os.getppid())
+    foreign = leftover(tmp_path, 'thesis.txt', ended.pid)
+    other = tmp_path / '.epoch_1.pth.tmp-x'
+    folder = tmp_path / f'.epoch_4.pth.tmp-{ended.pid}'
+    link = tmp_path / f'.epoch_5.pth.tmp-{ended.pid}'
     checkpoint = tmp_path / 'epoch_1.pth'
-    for path in (gone, own, running, other, checkpoint):
+    kept = [running, foreign, other, folder, link, checkpoint]
+    folder.mkdir()
+    for path in (other, checkpoint):
         path.write_text('')
-    assert remove_leftovers(tmp_path) == [gone, own]
-    assert sorted(tmp_path.iterdir()) == sorted([running, other, checkpoint])
-    assert remove_leftovers(tmp_path / 'missing') == []
+    link.symlink_to(checkpoint)
+    asked = []
+
+    def owns(name):
+        asked.append(name)
+        return name.startswith('epoch_')
+
+    assert remove_leftovers(tmp_path, owns) == [gone, own]
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    # Without the dot in front and the number behind.
+    assert {'epoch_1.pth', 'thesis.txt'} < set(asked)
+    assert remove_leftovers(tmp_path / 'missing', owns) == []
+
+
+@pytest.mark.parametrize('error, stays', [
+    (PermissionError(errno.EPERM, 'Operation not permitted'), True),
+    (OverflowError('signed integer is greater than maximum'), True),
+    (ProcessLookupError(errno.ESRCH, 'No such process'), False),
+    (None, True),
+])
+def test_leftover_of_a_process_that_may_run(error, stays, tmp_path,
+                                            monkeypatch):
+    # Another user's process cannot be signalled, and is there.
+    path = leftover(tmp_path, 'epoch_1.pth', 12345)
+    signals = []
+
+    def kill(pid, number):
+        signals.append((pid, number))
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(os, 'kill', kill)
+    removed = remove_leftovers(tmp_path, lambda name: True)
+    assert removed == ([] if stays else [path])
+    assert path.exists() == stays
+    assert signals == [(12345, 0)]  # 0 ends nothing
