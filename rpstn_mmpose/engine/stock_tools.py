@@ -11,14 +11,18 @@ import importlib.util
 import os
 import sys
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
+from typing import Optional
 
 import mmpose
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import CheckpointLoader
 
+from .resume_source import (NamedCheckpoint, checkpoint_to_resume,
+                            last_checkpoint)
 from .safe_checkpoint import CheckpointError
 
 DDP = 'MMDistributedDataParallel'
@@ -63,7 +67,12 @@ def run_stock_tool(name: str) -> int:
         merge_args = tool.merge_args
 
         def merge_and_check(cfg: Config, args) -> Config:
+            start = cfg.get('load_from')
             cfg = merge_args(cfg, args)
+            if name == 'train':
+                settle_resume(cfg, args, start)
+            else:
+                cfg.resume = False  # would need the training's data
             check_config(cfg)
             if name == 'train':
                 check_distributed(cfg)
@@ -78,6 +87,43 @@ def run_stock_tool(name: str) -> int:
               file=sys.stderr)
         return 1
     return 0
+
+
+def settle_resume(cfg: Config, args: Namespace, start: Optional[str]) -> None:
+    """Tell start weights from the checkpoint that ``--resume`` names.
+
+    MMPose's script writes both to ``load_from``. ``--resume CHECKPOINT``
+    holds as it is. ``--resume`` alone, or ``resume=True`` of the config, goes
+    on from the work dir's last checkpoint; as long as there is none, the
+    training starts from the weights of ``load_from``, which the script would
+    forget or resume from.
+
+    Args:
+        cfg: Merged with ``args``.
+        args: Options of MMPose's script.
+        start: ``load_from`` of the config file.
+
+    Raises:
+        CheckpointError: ``last_checkpoint`` names no existing file.
+    """
+    if not cfg.get('resume'):
+        return
+    if args.resume not in (None, 'auto'):
+        cfg.load_from = NamedCheckpoint(args.resume)
+        return
+    if args.resume is None or 'load_from' in (args.cfg_options or {}):
+        start = cfg.get('load_from')
+    cfg.load_from = checkpoint_to_resume(start, cfg.work_dir, _say)
+    if cfg.load_from is not None and last_checkpoint(cfg.work_dir) is None:
+        _say(f'{cfg.work_dir} has no checkpoint yet: the training starts from '
+             f'the weights of {start}. To go on from that one, name it: '
+             f'--resume {start}')
+        cfg.resume = False
+
+
+def _say(line: str) -> None:
+    if os.environ.get('RANK', '0') == '0':
+        print(f'tools/train.py: {line}', file=sys.stderr)
 
 
 def check_config(cfg: Config) -> None:

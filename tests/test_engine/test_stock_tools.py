@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import save_checkpoint
 
-from rpstn_mmpose.engine import stock_tools
+from rpstn_mmpose.engine import load_weights, stock_tools
 from rpstn_mmpose.engine.stock_tools import (add_checkpoint_guard,
                                              load_stock_tool)
 
@@ -85,6 +85,119 @@ def test_train_resume_and_test(config, run):
                     work_dir, '--out', config.parent / 'metrics.json')
     assert status == 0
     assert (config.parent / 'metrics.json').read_text() == '{"acc": 0.25}'
+
+
+def epochs_in(path) -> int:
+    return load_weights(str(path))['meta']['epoch']
+
+
+def weights_in(path) -> dict:
+    return load_weights(str(path))['state_dict']
+
+
+@pytest.fixture()
+def start(config, run):
+    """Checkpoint of a finished training of three epochs, as start weights."""
+    work_dir = config.parent / 'start'
+    status, _ = run('train', config, '--work-dir', work_dir, '--cfg-options',
+                    'train_cfg.max_epochs=3')
+    assert status == 0
+    return work_dir / 'epoch_3.pth'
+
+
+FROZEN = 'optim_wrapper.optimizer.lr=0'
+
+
+def same(ours, theirs) -> bool:
+    return all(
+        torch.equal(value, theirs[name]) for name, value in ours.items()
+        if 'norm' not in name)
+
+
+@pytest.mark.parametrize('place', ['option', 'config', 'config with resume'])
+def test_resume_of_a_training_from_given_weights(place, config, run, start):
+    work_dir = config.parent / 'work'
+    options, resume = ['--cfg-options'], ['--resume']
+    if place == 'option':
+        options.append(f'load_from={start}')
+    else:
+        config.write_text(f'{CONFIG}\nload_from = {str(start)!r}\n')
+    if place == 'config with resume':
+        config.write_text(config.read_text() + 'resume = True\n')
+        resume = []
+    # The first call: start weights, but neither their epoch nor optimizer.
+    # With --resume at once MMPose's script would forget them.
+    status, line = run('train', config, '--work-dir', work_dir, *resume,
+                       *options, 'train_cfg.max_epochs=2', FROZEN)
+    assert status == 0
+    assert 'no checkpoint yet' in line and f'--resume {start}' in line
+    second = work_dir / 'epoch_2.pth'
+    loaded = load_weights(str(second))
+    assert (loaded['meta']['epoch'], loaded['meta']['iter']) == (2, 8)
+    assert same(loaded['state_dict'], weights_in(start))
+    before = second.read_bytes()
+    # The second call, with those weights gone: its own last checkpoint.
+    start.unlink()
+    status, _ = run('train', config, '--work-dir', work_dir, *resume,
+                    *options, 'train_cfg.max_epochs=3')
+    assert status == 0
+    assert second.read_bytes() == before
+    loaded = load_weights(str(work_dir / 'epoch_3.pth'))
+    assert (loaded['meta']['epoch'], loaded['meta']['iter']) == (3, 12)
+
+
+@pytest.mark.parametrize('given', [[], ['load_from=other.pth']])
+def test_resume_from_a_named_checkpoint(given, config, run, start):
+    # MMPose's script lets an option load_from replace what --resume names.
+    save_checkpoint(dict(state_dict=ToyModel().state_dict()),
+                    str(config.parent / 'other.pth'))
+    work_dir = config.parent / 'work'
+    assert run('train', config, '--work-dir', work_dir)[0] == 0
+    status, _ = run('train', config, '--work-dir', work_dir, '--resume', start,
+                    '--cfg-options', 'train_cfg.max_epochs=4', *given)
+    assert status == 0
+    # From START's third epoch, not from the work dir's first.
+    assert load_weights(str(work_dir / 'epoch_4.pth'))['meta']['iter'] == 16
+    assert not (work_dir / 'epoch_2.pth').exists()
+    # What mmengine writes down is a config as any.
+    dumped = Config.fromfile(work_dir / config.name)
+    assert dumped.resume and dumped.load_from == str(start)
+
+
+def test_resume_at_a_stale_last_checkpoint(config, run, start):
+    work_dir = config.parent / 'work'
+    work_dir.mkdir()
+    (work_dir / 'last_checkpoint').write_text('gone.pth')
+    status, line = run('train', config, '--work-dir', work_dir, '--resume',
+                       '--cfg-options', f'load_from={start}')
+    assert status == 1
+    assert line.startswith('tools/train.py: CheckpointError: ')
+    assert 'last_checkpoint names gone.pth, which does not exist' in line
+
+
+def test_start_weights_without_resume_stay_start_weights(config, run, start):
+    work_dir = config.parent / 'work'
+    for _ in range(2):
+        status, line = run('train', config, '--work-dir', work_dir,
+                           '--cfg-options', f'load_from={start}', FROZEN)
+        assert status == 0 and 'tools/train.py' not in line
+        assert epochs_in(work_dir / 'epoch_1.pth') == 1
+        assert same(weights_in(work_dir / 'epoch_1.pth'), weights_in(start))
+
+
+def test_options_may_take_load_from_back(config, run, start):
+    config.write_text(f'{CONFIG}\nload_from = {str(start)!r}\n')
+    status, line = run('train', config, '--work-dir', config.parent / 'work',
+                       '--resume', '--cfg-options', 'load_from=None', FROZEN)
+    assert status == 0 and 'no checkpoint yet' not in line
+    assert not same(weights_in(config.parent / 'work/epoch_1.pth'),
+                    weights_in(start))
+
+
+def test_a_test_resumes_nothing(config, run, start):
+    config.write_text(f'{CONFIG}\nresume = True\n')
+    assert run('test', config, start, '--work-dir', 'work')[0] == 0
+    assert not Path('work').joinpath('last_checkpoint').exists()
 
 
 def test_missing_config(run):
