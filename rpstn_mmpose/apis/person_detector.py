@@ -15,6 +15,8 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from mmpose.evaluation.functional import nms
 from torch import nn
 
+from ..engine.checkpoint_contents import check_kinds
+
 PERSON_NAMES = ('person', 'people', 'pedestrian', 'human')
 
 
@@ -35,6 +37,7 @@ def load_matching_weights(model: nn.Module, weights: Union[str, dict],
 
     Raises:
         FileNotFoundError: No such file.
+        CheckpointError: It cannot be read, or holds other kinds of numbers.
         ValueError: Entries are missing or differ in shape.
     """
     name = 'the checkpoint'
@@ -48,6 +51,7 @@ def load_matching_weights(model: nn.Module, weights: Union[str, dict],
         key[7:] if key.startswith('module.') else key: value
         for key, value in state.items()
     }
+    check_kinds(model, state, name)
     own = model.state_dict()
     missing = [
         key for key, value in own.items()

@@ -6,26 +6,36 @@ mmengine reads every checkpoint (``--resume``, ``load_from``, ``init_cfg``,
 the globals ``torch.load`` and ``load_url`` of that module. Neither asks for
 weights-only reading; on torch >= 2.6 the first does by default, and then
 refuses mmengine's own checkpoints.
+
+A file is read three times: without its numbers
+(:mod:`~rpstn_mmpose.engine.checkpoint_rehearsal`), by torch, and then what
+came out is looked through
+(:mod:`~rpstn_mmpose.engine.checkpoint_contents`).
 """
 from __future__ import annotations
 
 import os
-import re
 import sys
-import tarfile
-import zipfile
 from typing import Any, Dict, Optional
 from urllib.parse import urlparse
 
 import torch
 from mmengine.runner import checkpoint as _mmengine_checkpoint
+from torch import nn
 
 from ..version import parse_version
+from . import restricted_unpickler
+from .checkpoint_contents import (check_contents, check_kinds,
+                                  drop_config_texts)
+from .checkpoint_error import CheckpointError
+from .checkpoint_rehearsal import rehearse
 from .safe_globals import safe_globals
 
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot or must not be loaded; one line."""
+__all__ = [
+    'CheckpointError', 'enable_safe_loading', 'load_weights',
+    'load_weights_from_url'
+]
+_load_state_dict = _mmengine_checkpoint.load_state_dict
 
 
 def _torch_extends_weights_only() -> bool:
@@ -47,6 +57,15 @@ class _SafeTorch:
         return load_weights(f, map_location)
 
 
+def _load_checked_state_dict(module: nn.Module,
+                             state_dict: Dict[str, Any],
+                             strict: bool = False,
+                             logger: Any = None) -> None:
+    """mmengine's ``load_state_dict`` for numbers of the model's kind."""
+    check_kinds(module, state_dict, 'The checkpoint')
+    _load_state_dict(module, state_dict, strict, logger)
+
+
 def enable_safe_loading() -> None:
     """Make mmengine read checkpoints as data, and its own ones at all."""
     if _torch_extends_weights_only():
@@ -54,10 +73,18 @@ def enable_safe_loading() -> None:
             [(item, name) for name, item in safe_globals().items()])
     _mmengine_checkpoint.torch = _SafeTorch()
     _mmengine_checkpoint.load_url = load_weights_from_url
+    # What init_cfg, runners and inferencers load with. Backbones of MMPose
+    # that load by themselves have the original; for them there are the names
+    # that the reader knows.
+    _mmengine_checkpoint.load_state_dict = _load_checked_state_dict
 
 
 def load_weights(file: Any, map_location: Any = None) -> Dict[str, Any]:
     """Read a checkpoint as data.
+
+    The texts of configs that mmengine keeps in it are left out, because
+    mmengine would run them: see
+    :func:`~rpstn_mmpose.engine.checkpoint_contents.drop_config_texts`.
 
     Args:
         file: Path or binary stream.
@@ -67,67 +94,37 @@ def load_weights(file: Any, map_location: Any = None) -> Dict[str, Any]:
         dict: State dict, or mmengine's checkpoint that has one.
 
     Raises:
-        CheckpointError: The file is incomplete, not a checkpoint, or asks
-            for code to be run (nothing of it is).
+        CheckpointError: The file is incomplete, damaged or not a checkpoint,
+            asks for code to be run (nothing of it is), or holds what cannot
+            be right, such as weights that are NaN.
         OSError: The file cannot be opened.
     """
-    name = str(getattr(file, 'name', file))
     if isinstance(file, (str, os.PathLike)):
-        open(file, 'rb').close()  # not there, no permission: say so
+        name = os.fspath(file)
+    else:
+        name = str(getattr(file, 'name', 'the stream'))
+    rehearse(file, name)
     try:
-        _refuse_other_archives(file)
         if _torch_extends_weights_only():
             loaded = torch.load(
                 file, map_location=map_location, weights_only=True)
         else:
-            loaded = _load_restricted(file, map_location)
-    except MemoryError:
-        raise
+            loaded = torch.load(
+                file,
+                map_location=map_location,
+                pickle_module=restricted_unpickler)
     except Exception as error:
         if 'cuda' in str(error).lower():
             raise  # the device, not the file
-        raise CheckpointError(_explain(name, str(error))) from None
+        reason = str(error).split('\n')[0][:200] or type(error).__name__
+        raise CheckpointError(f'{name} cannot be loaded: {reason}') from None
     if not isinstance(loaded, dict):
         raise CheckpointError(
             f'{name} holds a {type(loaded).__name__}, not a checkpoint: a '
             'dict of tensors, or one with the key "state_dict", is needed.')
+    drop_config_texts(loaded)
+    check_contents(loaded, name)
     return loaded
-
-
-def _refuse_other_archives(file: Any) -> None:
-    # torch hands these two kinds to other readers.
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            if any(item.endswith('constants.pkl')
-                   for item in archive.namelist()):
-                raise CheckpointError('it is a TorchScript archive')
-    elif isinstance(file, (str, os.PathLike)) and tarfile.is_tarfile(file):
-        raise CheckpointError('it is a tar archive')
-    if hasattr(file, 'seek'):
-        file.seek(0)
-
-
-def _load_restricted(file: Any, map_location: Any) -> Any:
-    """Read with torch < 2.6."""
-    from . import restricted_unpickler
-    return torch.load(
-        file, map_location=map_location, pickle_module=restricted_unpickler)
-
-
-def _explain(name: str, reason: str) -> str:
-    refused = re.search(r'GLOBAL (.+?)(?: was not| whose|\. |$)', reason,
-                        re.MULTILINE)
-    if refused:
-        return (
-            f'{name} was refused: it asks for {refused[1]}, which no MMPose '
-            'checkpoint needs; nothing in it was run. If you trust where it '
-            'comes from, save its state dict alone with torch.save there.')
-    detail = re.search(r'WeightsUnpickler error: (.*)', reason)
-    reason = (detail[1] if detail else reason).strip()
-    first = re.split(r'\n|\. ', reason)[0][:120]
-    return (f'{name} cannot be read as a checkpoint: it is cut short or is '
-            f'not one ({first or "the file ends early"}). Copy or download '
-            'it again, or take the one before it.')
 
 
 def load_weights_from_url(url: str,

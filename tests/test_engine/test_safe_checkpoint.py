@@ -1,4 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import io
 import os
 import pickle
 from collections import OrderedDict
@@ -6,27 +7,25 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from mmdet.apis import DetInferencer
+from mmengine.config import Config, ConfigDict
+from mmengine.hooks import CheckpointHook
+from mmengine.infer import BaseInferencer
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader, load_checkpoint
+from mmpose.apis.inferencers import Pose2DInferencer
 from torch import nn
 
+from rpstn_mmpose.apis import VideoPoseInferencer
 from rpstn_mmpose.engine import (CheckpointError, load_weights,
                                  safe_checkpoint)
 from rpstn_mmpose.engine.safe_globals import (OneCycleName,
+                                              RestoredHistory,
                                               restricted_getattr)
 
-from .toy import toy_runner
-
-
-class Call:
-    """Pickles as the call of a function."""
-
-    def __init__(self, function, *args) -> None:
-        self.call = (function, args)
-
-    def __reduce__(self):
-        return self.call
+from .pickles import Call
+from .toy import ToyModel, toy_runner
 
 
 @pytest.fixture(params=['weights_only', 'restricted_unpickler'])
@@ -92,31 +91,6 @@ def test_the_hostile_content_would_run_otherwise(tmp_path):
     data = pickle.dumps(hostile_contents(target)['system'])
     pickle.loads(data)
     assert target.exists()
-
-
-@pytest.mark.parametrize('pickled', [
-    # BUILD on a class: would replace its methods.
-    b'\x80\x02cmmengine.logging.history_buffer\nHistoryBuffer\n'
-    b'N}X\x03\x00\x00\x00minK\x01s\x86b.',
-    # INST: a call in one opcode.
-    b'(Vecho\nios\nsystem\n.',
-    # OBJ: likewise, of a class that is allowed by name.
-    b'(cmmengine.logging.history_buffer\nHistoryBuffer\no.',
-    # SETITEM on an object that is not a dict.
-    b'\x80\x02cmmengine.logging.history_buffer\nHistoryBuffer\n'
-    b'X\x03\x00\x00\x00minK\x01s.',
-])
-def test_crafted_opcodes_are_refused(pickled, reader, tmp_path):
-    # The format before torch 1.6: four pickles, the third of them free.
-    path = tmp_path / 'crafted.pth'
-    head = (torch.serialization.MAGIC_NUMBER,
-            torch.serialization.PROTOCOL_VERSION, {})
-    path.write_bytes(b''.join(pickle.dumps(item, 2) for item in head) +
-                     pickled + pickle.dumps([], 2))
-    before = dict(vars(HistoryBuffer))
-    with pytest.raises(CheckpointError, match='crafted.pth'):
-        load_weights(str(path))
-    assert dict(vars(HistoryBuffer)) == before
 
 
 def test_own_checkpoint_is_read(trained, reader):
@@ -189,10 +163,6 @@ def test_other_files(reader, tmp_path):
     text.write_text('hello world\n')
     with pytest.raises(CheckpointError, match='text.pth cannot be read'):
         load_weights(text)
-    script = tmp_path / 'script.pth'
-    torch.jit.script(nn.Linear(2, 2)).save(str(script))
-    with pytest.raises(CheckpointError, match='TorchScript'):
-        load_weights(script)
     listed = tmp_path / 'list.pth'
     torch.save([torch.ones(1)], listed)
     with pytest.raises(CheckpointError, match='holds a list'):
@@ -254,17 +224,18 @@ def test_cuda_errors_are_not_the_files_fault(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name', ['min', 'max', 'mean', 'current'])
 def test_getattr_hands_out_the_statistics(name):
-    found = restricted_getattr(HistoryBuffer, name)
+    found = restricted_getattr(RestoredHistory, name)
     buffer = HistoryBuffer([4., 1., 3.], [1, 1, 2])
     # mean: 8 over 4 counts; current: the last one.
     assert found(buffer) == dict(min=1, max=4, mean=2, current=3)[name]
 
 
 @pytest.mark.parametrize('owner, name', [
-    (HistoryBuffer, '__globals__'),
-    (HistoryBuffer, 'register_statistics'),
-    (HistoryBuffer, 'min.__globals__'),
-    (HistoryBuffer, ['min']),
+    (RestoredHistory, '__globals__'),
+    (RestoredHistory, 'register_statistics'),
+    (RestoredHistory, 'min.__globals__'),
+    (RestoredHistory, ['min']),
+    (HistoryBuffer, 'min'),
     (OneCycleName, 'min'),
     (HistoryBuffer(), 'min'),
     (os, 'system'),
@@ -273,3 +244,136 @@ def test_getattr_hands_out_the_statistics(name):
 def test_getattr_hands_out_nothing_else(owner, name):
     with pytest.raises(pickle.UnpicklingError):
         restricted_getattr(owner, name)
+
+
+# Texts of configs -----------------------------------------------------------
+def config_text(target):
+    """A config that makes ``target`` when it is run, as configs are."""
+    return (f'gpu_ids = [__import__("pathlib").Path({str(target)!r}).touch()]'
+            '\nmodel = dict(type="ToyModel")\n')
+
+
+@pytest.fixture()
+def with_texts(trained, tmp_path):
+    """A checkpoint with such a text wherever mmengine looks for one."""
+    checkpoint = torch.load(trained, weights_only=False)
+    text = config_text(tmp_path / 'ran')
+    checkpoint['meta'].update(config=text, cfg=text)
+    checkpoint['message_hub']['runtime_info']['cfg'] = text
+    path = tmp_path / 'texts.pth'
+    torch.save(checkpoint, path)
+    return path
+
+
+def test_the_text_is_run_by_a_config(tmp_path):
+    # Guards the tests below.
+    Config.fromstring(config_text(tmp_path / 'ran'), '.py')
+    assert (tmp_path / 'ran').exists()
+
+
+def test_texts_of_configs_are_left_out(with_texts, trained, reader):
+    for path in (with_texts, trained):
+        loaded = load_weights(path)
+        assert not {'config', 'cfg'} & set(loaded['meta'])
+        assert 'cfg' not in loaded['message_hub']['runtime_info']
+        assert 'cfg' not in loaded['message_hub']['resumed_keys']
+        assert loaded['meta']['epoch'] == 2
+        assert 'seed' in loaded['message_hub']['runtime_info']
+
+
+def start_training(folder, path, **changes):
+    runner = toy_runner(folder / 'run', epochs=3, load_from=path, **changes)
+    runner.train()
+    return runner
+
+
+class WeightsOnly(BaseInferencer):
+    """An inferencer that has its config from the checkpoint."""
+
+    def _init_pipeline(self, cfg):
+        return None
+
+    _init_visualizer = _init_pipeline
+
+    def visualize(self, *args, **kwargs):
+        """Abstract in the parent."""
+
+    postprocess = visualize
+
+
+ROUTES = {
+    'resume': lambda folder, path: start_training(folder, path, resume=True),
+    'automatic resume': lambda folder, path: start_training(
+        folder, None, resume=True),
+    'load_from': start_training,
+    'test': lambda folder, path: toy_runner(
+        folder / 'run', values=[.1], load_from=path).val(),
+    'load_checkpoint': lambda folder, path: load_checkpoint(ToyModel(), path),
+    'init_cfg': lambda folder, path: BaseModule(
+        dict(type='Pretrained', checkpoint=path, prefix='first.')
+    ).init_weights(),
+    'inferencer with a config': lambda folder, path: WeightsOnly(
+        ConfigDict(model=dict(type='ToyModel')), path, scope='mmpose'),
+    'published': lambda folder, path: CheckpointHook(
+        published_keys=['meta', 'state_dict', 'message_hub'])._publish_model(
+            None, path),
+}
+
+
+@pytest.mark.parametrize('route', list(ROUTES))
+def test_nothing_is_run_by_any_route(route, with_texts, tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/last_checkpoint').write_text(str(with_texts))
+    result = ROUTES[route](tmp_path, str(with_texts))
+    assert not (tmp_path / 'ran').exists()
+    if 'resume' in route:
+        # Two epochs before, one here; the old one's text is not passed on.
+        assert result.epoch == 3 and result.iter == 12
+        saved = torch.load(tmp_path / 'run/epoch_3.pth', weights_only=False)
+        assert 'ran' not in saved['meta']['cfg']
+        assert 'ran' not in saved['message_hub']['runtime_info']['cfg']
+
+
+@pytest.mark.parametrize('kind', [
+    WeightsOnly, DetInferencer, Pose2DInferencer, VideoPoseInferencer
+])
+def test_inferencers_do_not_take_the_config_of_a_checkpoint(
+        kind, with_texts, tmp_path):
+    with pytest.raises(ValueError, match='Cannot find the config'):
+        kind(None, str(with_texts))
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_histories_bring_no_methods(trained, tmp_path):
+    """Not for their own use, and not for those of all others."""
+    checkpoint = torch.load(trained, weights_only=False)
+    methods = dict(HistoryBuffer._statistics_methods)
+    buffer = checkpoint['message_hub']['log_scalars']['train/loss']
+    vars(buffer)['_statistics_methods'] = dict(
+        methods, mean=HistoryBuffer.max)
+    path = tmp_path / 'methods.pth'
+    torch.save(checkpoint, path)
+    found = load_weights(path)['message_hub']['log_scalars']['train/loss']
+    assert found.mean() < found.statistics('max')
+    assert found.statistics('mean') == found.mean()
+    assert HistoryBuffer._statistics_methods == methods
+
+
+def test_empty_arrays_are_read(reader, tmp_path):
+    # MMPose's metainfo of a data set without a skeleton.
+    path = tmp_path / 'empty.pth'
+    torch.save(dict(meta=dict(dataset_meta=dict(
+        skeleton_link_colors=np.array([], np.uint8)))), path)
+    meta = load_weights(path)['meta']['dataset_meta']
+    assert meta['skeleton_link_colors'].shape == (0, )
+
+
+def test_a_path_is_named_in_full(tmp_path, reader):
+    path = tmp_path / 'bad.pth'
+    path.write_bytes(b'x')
+    for given in (path, str(path)):
+        with pytest.raises(CheckpointError) as caught:
+            load_weights(given)
+        assert str(caught.value).startswith(f'{path} cannot be read')
+    with pytest.raises(CheckpointError, match='^the stream cannot be read'):
+        load_weights(io.BytesIO(b'x'))

@@ -24,16 +24,12 @@ def build_model(bench: Bench, **train_cfg):
     model = MODELS.build(model_cfg)
     model.init_weights()
     if bench.args.checkpoint:
-        from rpstn_mmpose.engine import CheckpointError, load_weights
+        from rpstn_mmpose.engine import load_weights
         from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
             check_checkpoint_matches)
-        try:
-            check_checkpoint_matches(
-                model,
-                load_weights(bench.args.checkpoint, map_location='cpu'),
-                bench.args.checkpoint)
-        except CheckpointError as error:
-            raise ValueError(str(error)) from error
+        check_checkpoint_matches(
+            model, load_weights(bench.args.checkpoint, map_location='cpu'),
+            bench.args.checkpoint)
     else:
         settle(model, random_clips(model, 2, CLIP_LENGTH))
     return model.eval().to(bench.args.device)

@@ -9,7 +9,6 @@ from typing import List, NoReturn, Optional
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
-from rpstn_mmpose.engine.safe_checkpoint import CheckpointError
 from rpstn_mmpose.models.utils.checkpoint_files import (check_new_file,
                                                         read_checkpoint,
                                                         write_checkpoint)
@@ -84,7 +83,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     try:
         convert(args)
-    except (ValueError, OSError, CheckpointError) as error:
+    except (ValueError, OSError) as error:
         # OSError.__str__ would put its number first.
         reason = getattr(error, 'strerror', None) or error
         sys.exit('mpii_sbl_to_rpstn.py: error: '

@@ -11,6 +11,8 @@ from mmengine.runner import BaseLoop, find_latest_checkpoint
 from mmpose.registry import HOOKS
 from torch import nn
 
+from ..checkpoint_contents import check_kinds
+from ..resume_state import check_resume_state
 from ..safe_checkpoint import CheckpointError
 
 
@@ -35,12 +37,11 @@ def check_checkpoint_matches(model: nn.Module,
         float: The share that it fills.
 
     Raises:
-        CheckpointError: It fills less, or has another shape for one.
+        CheckpointError: It fills less, or has another shape or kind of
+            number for one.
     """
-    state = checkpoint.get('state_dict', checkpoint)
-    state = OrderedDict(
-        (re.sub(r'^module\.', '', name), value)
-        for name, value in state.items())
+    state = _weights(checkpoint)
+    check_kinds(model, state, filename)
     who = type(model).__name__
     try:
         missing = model.load_state_dict(state, strict=False).missing_keys
@@ -65,6 +66,12 @@ def check_checkpoint_matches(model: nn.Module,
     return share
 
 
+def _weights(checkpoint: Dict[str, Any]) -> Dict[str, Any]:
+    state = checkpoint.get('state_dict', checkpoint)
+    return OrderedDict((re.sub(r'^module\.', '', name), value)
+                       for name, value in state.items())
+
+
 def _counts(name: str) -> bool:
     return not name.endswith('num_batches_tracked')
 
@@ -84,7 +91,9 @@ class CheckpointGuardHook(Hook):
 
     mmengine loads whatever names match and only logs the rest, so a test of
     a wrong file would score random weights. Starting a training from partly
-    matching weights (``load_from`` without ``resume``) stays allowed.
+    matching weights (``load_from`` without ``resume``) stays allowed, as long
+    as those that match are numbers of the model's kind. To resume, the state
+    of optimizer and schedulers has to fit the config's, too.
 
     Args:
         min_matched: See :func:`check_checkpoint_matches`.
@@ -107,14 +116,16 @@ class CheckpointGuardHook(Hook):
                               checkpoint: Dict[str, Any]) -> None:
         """Check what mmengine is about to load."""
         training = isinstance(runner._train_loop, BaseLoop)
-        if training and not runner._resume:
-            return
+        filename = _loaded_file(runner) or 'The checkpoint'
         model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        if training and not runner._resume:
+            check_kinds(model, _weights(checkpoint), filename)
+            return
         check_checkpoint_matches(
-            model.module if is_model_wrapper(model) else model,
-            checkpoint,
-            filename=_loaded_file(runner) or 'The checkpoint',
-            min_matched=self.min_matched)
+            model, checkpoint, filename, min_matched=self.min_matched)
+        if training:
+            check_resume_state(runner, checkpoint, filename)
 
 
 def _loaded_file(runner) -> Optional[str]:
