@@ -33,6 +33,19 @@ def require_real_data(name: str) -> Path:
     return path
 
 
+def require_case(name: str) -> Path:
+    """Folder of an input that once failed; skips the test where it is absent.
+
+    Args:
+        name: Of a folder in ``cases``, beside :func:`real_data_dir`.
+    """
+    path = real_data_dir().parent / 'cases' / name
+    if not path.exists():
+        pytest.skip(f'needs the case {name}, which is not in '
+                    f'{real_data_dir().parent.name}/cases')
+    return path
+
+
 def extract_penn_labels(folder: Path) -> Path:
     """Unpack Penn Action's 2,326 real label files.
 

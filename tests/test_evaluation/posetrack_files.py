@@ -10,6 +10,10 @@ JOINTS = [
     'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee',
     'right_knee', 'left_ankle', 'right_ankle'
 ]
+# An ignore region of a whole picture.
+IGNORED = dict(
+    ignore_regions_x=[[-9, 9000, 9000, -9]],
+    ignore_regions_y=[[-9, -9, 9000, 9000]])
 EVALUATED = [POSETRACK_FILE_NAMES.get(j, j) for j in POSETRACK_JOINTS]
 
 

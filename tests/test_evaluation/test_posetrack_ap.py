@@ -9,7 +9,8 @@ from rpstn_mmpose.evaluation import (POSETRACK_JOINTS, load_posetrack_dir,
                                      posetrack_ap, posetrack_columns,
                                      posetrack_table)
 from tests.real_data import require_real_data
-from tests.test_evaluation.posetrack_files import EVALUATED, pair, person
+from tests.test_evaluation.posetrack_files import (EVALUATED, IGNORED, pair,
+                                                   person)
 
 
 def totals(*args, **kwargs):
@@ -74,9 +75,38 @@ def test_average_precision_by_hand():
 
 
 def test_precision_is_made_monotonic():
-    # Wrong, right: precision 0, 1/2 at recall 0, 1.
-    pred = [person(1, x=500, score=.9), person(1, score=.8)]
-    assert totals([person(1)], pred) == [50, 50, 100]
+    # Wrong, right, right: precision 0, 1/2, 2/3 at recall 0, 1/2, 1. As it
+    # is, it would be 7/12.
+    pred = [
+        person(1, x=500, score=.9),
+        person(1, score=.8),
+        person(2, score=.7)
+    ]
+    third = 100 / 3
+    assert totals([person(1), person(2)], pred,
+                  num=2) == [2 * third, 2 * third, 100]
+    # The best one behind, not the next: right, 3 wrong, right, right.
+    pred = [person(1, score=.9), person(2, score=.5), person(3, score=.4)]
+    pred += [person(i, x=500, score=.8, track=1) for i in (1, 2, 3)]
+    assert totals([person(i) for i in (1, 2, 3)], pred, num=3) == [
+        pytest.approx(third * (1 + 1 / 2 + 1 / 2)), 50, 100
+    ]
+
+
+def test_of_equal_scores_the_later_one_ranks_first():
+    truth = [person(1), person(2)]
+    for score in (.5, 0., None):
+        right, wrong = person(1, score=1.), person(2, x=500, score=1.)
+        for pred in (right, wrong):
+            pred['scores'] = [] if score is None else [score] * 17
+        # Wrong, right: precision 0, 1/2 at recall 0, 1/2.
+        assert totals(truth, [right, wrong], num=2) == [25, 50, 50]
+        # By image, not by place in the file.
+        assert totals(truth, [wrong, right], num=2) == [25, 50, 50]
+    # In one image by place in the file.
+    pred = [person(1, score=.5), person(1, x=500, score=.5)]
+    assert totals(truth[:1], pred) == [50, 50, 100]
+    assert totals(truth[:1], pred[::-1]) == [100, 50, 100]
 
 
 def test_people_in_another_order():
@@ -183,16 +213,33 @@ def test_frames_without_predictions_are_misses():
                   num=2) == [50, 100, 50]
 
 
-@pytest.mark.parametrize('head', [None, [], [10, 10, 0, 0]])
-def test_people_without_a_head_box_are_not_found(head):
-    truth = person(1)
-    truth['bbox_head'] = head
+def test_people_with_an_empty_head_box_are_not_found():
+    truth = dict(person(1), bbox_head=[10, 10, 0, 0])
     assert totals([truth, person(2)],
                   [person(1, score=.5),
                    person(2, score=.9)],
                   num=2) == [50, 50, 50]
-    del truth['bbox_head']
-    assert totals([truth], [person(1, score=.5)]) == [0] * 3
+    # Not empty: 80 pixels high, so that the head's size is 48.
+    truth['bbox_head'] = [10, 10, 0, 80]
+    assert totals([truth], [person(1, x=124, score=.5)]) == [100] * 3
+    assert totals([truth], [person(1, x=125, score=.5)]) == [0] * 3
+
+
+@pytest.mark.parametrize('head', [None, [], 'left out'])
+def test_people_without_a_head_box_are_one_line(head):
+    truth = dict(person(1), bbox_head=head)
+    if head == 'left out':
+        del truth['bbox_head']
+    for pred in ([person(1, score=1.)], []):
+        with pytest.raises(ValueError, match="^gt/a.json: a person of image "
+                           "1 has no 'bbox_head'"):
+            posetrack_ap(*pair([truth], pred))
+    # Of whom nothing is compared it is not asked.
+    pred = [person(1, score=1.), person(2, score=1.)]
+    truth = [truth, person(2)]
+    assert totals(truth, pred, num=2, _1=IGNORED) == [100] * 3
+    truth[0]['keypoints'] = [0] * 51
+    assert totals(truth, pred, num=2) == [100, 50, 100]
 
 
 def test_joints_that_are_annotated_nowhere():
@@ -210,6 +257,12 @@ def test_joints_that_are_annotated_nowhere():
     ]
     assert np.isnan(columns.pop('Ankl'))
     np.testing.assert_allclose(list(columns.values()), 100)
+    # Nor predicted: 0, which counts in the total.
+    result = posetrack_ap(
+        *pair([person(1, joints=legs)], [person(1, joints=legs, score=1.)]))
+    for values in result.values():
+        assert values['left_ankle'] == 0
+        assert values['total'] == pytest.approx(1300 / 15)
 
 
 def test_columns_are_means_of_their_joints():
@@ -219,11 +272,14 @@ def test_columns_are_means_of_their_joints():
     assert posetrack_columns(dict(values, total=7.)) == dict(
         Head=13., Shou=8.5, Elb=8.5, Wri=8.5, Hip=2.5, Knee=2.5, Ankl=2.5,
         Total=7.)
+    # The official table has none where one of the joints has none.
+    values.update(left_hip=np.nan, total=7.)
+    assert np.isnan(posetrack_columns(values)['Hip'])
 
 
 def test_table():
     values = dict.fromkeys(POSETRACK_JOINTS, 100.)
-    values.update(left_hip=50., left_knee=np.nan, right_knee=np.nan, total=9)
+    values.update(left_hip=50., left_knee=np.nan, total=9)
     assert posetrack_table(dict(AP=values)).splitlines() == [
         '     Head   Shou    Elb    Wri   Hip  Knee   Ankl  Total',
         'AP  100.0  100.0  100.0  100.0  75.0     -  100.0    9.0'

@@ -121,8 +121,8 @@ def test_frames_without_predictions_are_misses(gt_dir):
     sample = posetrack_clip(guesses((1, 2, 5)), track_id=3)
     result = run(PoseTrackClipMetric(gt_dir), [sample])
     assert columns(result) == [pytest.approx(50)] * 8
-    # Tracking: frames 1 to 3.
-    assert result['PoseTrack/mota'] == pytest.approx(200 / 3)
+    # Tracking: frames 1 to 3, of which the last is a miss and a false joint.
+    assert result['PoseTrack/mota'] == pytest.approx(100 / 3)
 
 
 def test_sequences_without_predictions_are_misses(tmp_path):
@@ -138,6 +138,90 @@ def test_sequences_without_predictions_are_misses(tmp_path):
         images=[dict(id=7)],
         annotations=[],
         categories=contents['b.json']['categories'])
+
+
+def written_people(gt_dir, folder, samples, **kwargs):
+    run(PoseTrackClipMetric(gt_dir, str(folder), **kwargs), samples)
+    return load_posetrack_dir(folder)['a.json']['annotations']
+
+
+def test_ids_of_the_written_people(gt_dir, tmp_path):
+    samples = [
+        posetrack_clip(guesses((4, 1)), 0, track_id=7),
+        posetrack_clip(guesses((2, 1)), 1, track_id=3),
+        posetrack_clip(guesses((1, 3), x=900), 2, track_id=0),
+    ]
+    people = written_people(gt_dir, tmp_path, samples)
+    # By image, then in order of the samples.
+    assert [(p['id'], p['image_id'], p['track_id'], p['category_id'])
+            for p in people] == [(0, 1, 7, 1), (1, 1, 3, 1), (2, 1, 0, 1),
+                                 (3, 2, 3, 1), (4, 3, 0, 1), (5, 4, 7, 1)]
+
+
+def test_boxes_of_the_written_people(gt_dir, tmp_path):
+    """X, y, width and height, of the model's boxes or of the given ones."""
+    sample = posetrack_clip(guesses((1, 2)), track_id=0)
+    sample.gt_instances.bboxes = np.array([[10., 20, 40, 80], [1, 2, 4, 8]])
+    people = written_people(gt_dir, tmp_path, [sample])
+    assert [p['bbox'] for p in people] == [[10, 20, 30, 60], [1, 2, 3, 6]]
+    sample.pred_instances.bboxes = np.array([[5., 6, 8, 10], [3, 3, 7, 9]])
+    people = written_people(gt_dir, tmp_path, [sample])
+    assert [p['bbox'] for p in people] == [[5, 6, 3, 4], [3, 3, 4, 6]]
+    # Neither: the extent of the joints, which reach from (100, 100) down to
+    # the ankles at 1700; joints that are left out at (0, 0) count.
+    del sample.pred_instances.bboxes, sample.gt_instances.bboxes
+    sample.pred_instances.keypoints[..., 0] += np.arange(17)
+    people = written_people(gt_dir, tmp_path, [sample])
+    ears = sample.pred_instances.keypoints[0, 3:5]
+    assert ears.tolist() == [[3, 0], [4, 0]]
+    assert people[0]['bbox'] == [3, 0, 113, 1700]
+
+
+def test_scores_of_the_written_people(gt_dir, tmp_path):
+    """The box's times the mean of the joints', wherever a box score is."""
+    sample = posetrack_clip(guesses((1, 2)), track_id=0)
+    sample.pred_instances.keypoint_scores = np.array(
+        [[.5] * 16 + [.33], np.arange(17) / 17])
+    # (8 + 0.33) / 17 and (0 + ... + 16) / 17 / 17.
+    means = np.array([8.33 / 17, 136 / 289])
+    for part, scores in ((None, [1, 1]), ('gt_instances', [.25, .5]),
+                         ('pred_instances', [.75, .1])):
+        if part:
+            sample.get(part).bbox_scores = np.array(scores)
+        people = written_people(gt_dir, tmp_path, [sample])
+        np.testing.assert_allclose([p['score'] for p in people],
+                                   means * scores)
+        assert people[0]['scores'][15:] == [.5, .33]
+    # Joints below the threshold are left out, but not of the mean.
+    people = written_people(gt_dir, tmp_path, [sample], keypoint_thr=.4)
+    np.testing.assert_allclose([p['score'] for p in people],
+                               means * [.75, .1])
+    assert people[0]['scores'][15:] == [.5, 0]
+
+
+def test_an_image_that_is_listed_twice_is_written_once(gt_dir, tmp_path):
+    content = load_posetrack_dir(gt_dir)['a.json']
+    content['images'].insert(1, dict(content['images'][0]))
+    gt = write(tmp_path / 'twice', {'a.json': content})
+    sample = posetrack_clip(guesses((1, 2)), track_id=0)
+    people = written_people(gt, tmp_path / 'out', [sample])
+    assert [p['image_id'] for p in people] == [1, 2]
+    images = load_posetrack_dir(tmp_path / 'out')['a.json']['images']
+    assert [image['id'] for image in images] == [1, 1, 2, 3, 4, 5]
+    # Frames 1, 1 and 2 of 1, 1, 2, 3 and 4.
+    assert columns(run(PoseTrackClipMetric(gt), [sample])) == [
+        pytest.approx(60)] * 8
+
+
+def test_a_track_twice_in_an_image_is_refused(gt_dir, tmp_path):
+    samples = [
+        posetrack_clip(guesses((1, 2)), i, track_id=3) for i in range(2)
+    ]
+    with pytest.raises(ValueError, match='a.json: track_id 3 is there twice '
+                       r'in image 1 \(.*000001.jpg'):
+        run(PoseTrackClipMetric(gt_dir, str(tmp_path)), samples)
+    # What was predicted is not lost.
+    assert len(load_posetrack_dir(tmp_path)['a.json']['annotations']) == 4
 
 
 def duplicates(track_ids):
@@ -300,8 +384,8 @@ def evaluate(gt_dir):
     """Three clips, so that two ranks need one clip of padding.
 
     Wanted frames 1 and 2 are right, 3 is wrong, 4 right: 3 of 4, all of
-    the same score. The wrong one lies behind two right ones, in order of the
-    samples: precision 1, 1, 2/3, 3/4 at recall 1/4, 1/2, 1/2, 3/4.
+    the same score, so that the last ranks first: precision 1, 1/2, 2/3, 3/4
+    at recall 1/4, 1/4, 1/2, 3/4.
     """
     clips = [
         posetrack_clip(guesses((1, 2)), 0, track_id=0),
@@ -331,7 +415,7 @@ def _rank(rank, folder, gt_dir, queue):
     reason='needs forked processes and the gloo backend')
 def test_score_does_not_depend_on_the_number_of_ranks(tmp_path, gt_dir):
     expected = evaluate(gt_dir)
-    assert columns(expected) == [pytest.approx(50 + 25 * 3 / 4)] * 8
+    assert columns(expected) == [pytest.approx(25 + 50 * 3 / 4)] * 8
     # Frames 1 to 3: one missed, one false.
     assert expected['PoseTrack/mota'] == pytest.approx(100 / 3)
 

@@ -7,7 +7,8 @@ import pytest
 from rpstn_mmpose.evaluation import posetrack_mot
 from rpstn_mmpose.evaluation.functional.posetrack_mot import JointTrackCounts
 from tests.real_data import require_real_data
-from tests.test_evaluation.posetrack_files import EVALUATED, pair, person
+from tests.test_evaluation.posetrack_files import (EVALUATED, IGNORED, pair,
+                                                   person)
 
 NAN = float('nan')
 
@@ -46,7 +47,40 @@ def test_official_program():
 def test_perfect_and_empty():
     truth = frames((1, 2, 3), (0, 1))
     assert totals(truth, frames((1, 2, 3), (7, 5), 1.), 3) == [100] * 4
-    assert totals(truth, [], 3) == [0, NAN, 0, 0]
+    # Two frames count, each as one missed and one false joint.
+    assert totals(truth, [], 3) == [-100, 0, 0, 0]
+
+
+def test_a_frame_with_nobody_on_one_side_is_one_miss_and_one_false_joint():
+    """Of every joint, whoever and whatever is on the other side."""
+    few = ['nose']
+    truth = [
+        person(i, x=100 + 400 * n, track=n, joints=few if n else EVALUATED)
+        for i in (1, 2, 3) for n in range(3)
+    ]
+    pred = [dict(p, scores=[1.] * 17) for p in truth]
+    result = posetrack_mot(*pair(truth, pred[:3] + pred[6:], num=3))
+    # Nose: 3 of 4 found, 1 missed, 1 false. Others: 1 of 2, 1 and 1.
+    for key, nose, others in (('mota', 50, 0), ('motp', 100, 100),
+                              ('pre', 75, 50), ('rec', 75, 50)):
+        values = result[key]
+        assert values.pop('nose') == pytest.approx(nose)
+        assert values.pop('total') == pytest.approx((nose + 14 * others) / 15)
+        assert list(values.values()) == [pytest.approx(others)] * 14
+    # The same where the truth is ignored as a whole.
+    result = posetrack_mot(*pair(truth, pred, num=3, _2=IGNORED))
+    assert result['mota']['nose'] == pytest.approx(50)
+    assert result['pre']['neck'] == pytest.approx(50)
+    # People without a joint are people: the joints are missed one by one.
+    empty = person(2, joints=(), score=1.)
+    result = posetrack_mot(*pair(truth, pred[:3] + [empty] + pred[6:], num=3))
+    assert result['mota']['nose'] == result['mota']['neck'] == 50
+    assert result['pre']['nose'] == 100
+    # But not beside an ignore region.
+    corner = dict(ignore_regions_x=[[0, 1, 1]], ignore_regions_y=[[0, 0, 1]])
+    result = posetrack_mot(
+        *pair(truth, pred[:3] + [empty] + pred[6:], num=3, _2=corner))
+    assert result['pre']['nose'] == 75
 
 
 def test_the_last_evaluated_frame_of_each_sequence_does_not_count():
@@ -54,8 +88,8 @@ def test_the_last_evaluated_frame_of_each_sequence_does_not_count():
     truth = frames((1, 2, 3))
     pred = frames((1, 2), score=1.) + frames((3, 4), (8, 9), 1.)
     assert totals(truth, pred, 4) == [100] * 4
-    # Two true joints a class; one is missed, nothing is false.
-    assert totals(truth, frames((1, 3, 4), score=1.), 4) == [50, 100, 100, 50]
+    # Two true joints a class; one is missed, and one false for nobody.
+    assert totals(truth, frames((1, 3, 4), score=1.), 4) == [0, 100, 50, 50]
     assert totals(frames((1, )), frames((1, ), score=1.)) == [NAN] * 4
 
 
@@ -88,9 +122,16 @@ def test_joints_that_are_annotated_nowhere():
     joints = [j for j in EVALUATED if 'ankle' not in j]
     truth = [person(i, joints=joints) for i in (1, 2)]
     result = posetrack_mot(*pair(truth, frames((1, 2), score=1.), num=2))
-    for values in result.values():
-        assert np.isnan(values['left_ankle'])
-        assert values['total'] == pytest.approx(100)
+    for key, missing, total in (('mota', NAN, 100), ('motp', 0, 1300 / 15),
+                                ('pre', 0, 1300 / 15), ('rec', NAN, 100)):
+        assert result[key]['left_ankle'] == pytest.approx(missing, nan_ok=True)
+        assert result[key]['total'] == pytest.approx(total)
+    # Neither annotated nor predicted: no precision, but a MOTP of 0.
+    pred = [person(i, joints=joints, score=1.) for i in (1, 2)]
+    result = posetrack_mot(*pair(truth, pred, num=2))
+    assert np.isnan(result['pre']['left_ankle'])
+    assert result['pre']['total'] == pytest.approx(100)
+    assert result['motp']['total'] == pytest.approx(1300 / 15)
 
 
 @pytest.mark.parametrize('side', ['true', 'predicted'])
@@ -146,11 +187,30 @@ def test_switching_back_is_a_switch():
     assert (joint.matches, joint.switches) == (3, 2)
 
 
-def test_one_number_for_two_people():
-    # Nonsense, but it happens: each takes one of them.
-    joint = counts(([0, 0], [5, 5], [[.1, NAN], [NAN, .1]]),
-                   ([0, 0], [5, 5], [[.1, NAN], [NAN, .1]]))
-    assert (joint.matches, joint.switches) == (4, 0)
+def test_one_number_for_two_true_people():
+    # It happens; the second is another match of the first. 5 goes on in the
+    # second frame, and 6 is a switch again.
+    joint = counts(([0, 0], [5, 6], [[.1, NAN], [NAN, .1]]),
+                   ([0, 0], [6, 5], [[.1, NAN], [NAN, .1]]))
+    assert (joint.matches, joint.switches) == (4, 2)
+
+
+@pytest.mark.parametrize('updates, further', [
+    # Another track that nobody has had: once more.
+    ([([0], [5], [[.1]]), ([0], [6], [[.2]])], .2),
+    # A track that somebody else had last, and an own one before: once more.
+    ([([0, 1], [5, 6], [[.1, NAN], [NAN, .1]]),
+      ([0, 1], [6], [[.2, NAN]])], .2),
+    # For the first track of a person it is twice more.
+    ([([0], [5], [[.1]]), ([1], [5], [[.2]])], .4),
+    # Who goes on with a track does not take it back: it is still person 1's.
+    ([([0], [5], [[.1]]), ([1], [5], [[.2]]), ([0], [5], [[.3]]),
+      ([1], [6], [[.1]]), ([1], [5], [[.3]])], .4 + .1),
+    # Back to an own track that nobody else had: not the .3.
+    ([([0], [5], [[.1]]), ([0], [6], [[.2]]), ([0], [5], [[.3]])], .2),
+])
+def test_distances_that_count_for_further_events(updates, further):
+    assert counts(*updates).handovers == pytest.approx(further)
 
 
 def test_scores_by_hand():
@@ -158,5 +218,8 @@ def test_scores_by_hand():
     joint = counts(([0], [5], [[.1]]),
                    ([0, 1], [6, 7, 8], [[.2, NAN], [NAN, NAN], [NAN, NAN]]))
     assert joint.scores() == (pytest.approx(1 - 4 / 3),
-                              pytest.approx(1 - .6 / 2), 2 / 4, 2 / 3)
-    assert np.isnan(counts(([], [5], np.zeros((1, 0)))).scores()).all()
+                              pytest.approx(1 - .8 / 2), 2 / 4, 2 / 3)
+    assert counts(([], [5], np.zeros((1, 0)))).scores() == (
+        pytest.approx(NAN, nan_ok=True), 0, 0, pytest.approx(
+            NAN, nan_ok=True))
+    assert np.isnan(JointTrackCounts().scores()).all()

@@ -30,14 +30,15 @@ def test_tables_and_file(folders, tmp_path, capsys):
         'Head', 'Shou', 'Elb', 'Wri', 'Hip', 'Knee', 'Ankl', 'Total'
     ]
     assert lines[2].split() == [
-        'AP', '66.7', '-', '-', '-', '-', '66.7', '-', '66.7'
+        'AP', '-', '-', '-', '-', '-', '66.7', '-', '66.7'
     ]
     assert [line.split()[:1] for line in lines[3:]] == [
         ['Precision'], ['Recall'], [], ['Tracking,'], ['Head'], ['MOTA'],
         ['MOTP'], ['Precision'], ['Recall']
     ]
-    # Frame 3 is the last: one of two is found.
-    assert lines[8].split()[1] == lines[8].split()[-1] == '50.0'
+    # Frame 3 is the last: one of two is found, and one false for nobody. Of
+    # other joints frame 1's are false, too: 1 - 3 / 1.
+    assert lines[8].split()[6:] == ['0.0', '-200.0', '-160.0']
 
     def reject(name):
         raise ValueError(name)
@@ -45,7 +46,29 @@ def test_tables_and_file(folders, tmp_path, capsys):
     result = json.loads(out.read_text(), parse_constant=reject)
     assert result['poses']['ap']['nose'] == pytest.approx(200 / 3)
     assert result['poses']['ap']['left_hip'] is None
-    assert result['tracking']['mota']['nose'] == 50
+    assert result['tracking']['mota']['nose'] == 0
+
+
+def test_no_figure_where_one_is_refused(tmp_path, capsys):
+    """A track twice in a frame: one line, and nothing that looks whole."""
+    truth, pred = pair([person(1)], [person(1, score=1.)] * 2)
+    folders = write(tmp_path / 'gt', truth), write(tmp_path / 'pred', pred)
+    out = tmp_path / 'result.json'
+    with pytest.raises(SystemExit, match='pred/a.json: track_id 0 is there '
+                       'twice in image 1 .*; give each'):
+        posetrack_eval.main([*folders, '--out', str(out)])
+    assert capsys.readouterr().out == '' and not out.exists()
+    posetrack_eval.main([*folders, '--no-tracking'])
+    assert 'MOTA' not in capsys.readouterr().out
+
+
+def test_truth_without_head_boxes_is_one_line(tmp_path):
+    truth, pred = pair([person(1)], [person(1, score=1.)])
+    del truth['a.json']['annotations'][0]['bbox_head']
+    with pytest.raises(SystemExit, match="gt/a.json: a person of image 1 has "
+                       "no 'bbox_head'"):
+        posetrack_eval.main([
+            write(tmp_path / 'gt', truth), write(tmp_path / 'pred', pred)])
 
 
 def test_writes_the_official_figures(tmp_path, capsys):

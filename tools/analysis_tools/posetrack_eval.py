@@ -34,6 +34,8 @@ def run(args):
     out = check_output_path(args.out, ('.json', )) if args.out else None
     ap = posetrack_ap(args.gt_dir, args.pred_dir)
     results = dict(poses=ap)
+    if not args.no_tracking:
+        mot = results['tracking'] = posetrack_mot(args.gt_dir, args.pred_dir)
     print('Poses, per cent:')
     print(
         posetrack_table({
@@ -42,8 +44,6 @@ def run(args):
             'Recall': ap['rec']
         }))
     if not args.no_tracking:
-        mot = posetrack_mot(args.gt_dir, args.pred_dir)
-        results['tracking'] = mot
         print('\nTracking, per cent:')
         print(
             posetrack_table({

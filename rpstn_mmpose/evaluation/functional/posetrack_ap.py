@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Tuple
 import numpy as np
 
 from .posetrack_io import (POSETRACK_JOINTS, FramePair, PoseTrackSource,
-                           posetrack_pairs)
+                           posetrack_sequences)
 
 # Columns of PoseTrack's tables, each the mean of its joints.
 POSETRACK_GROUPS: Dict[str, Tuple[str, ...]] = {
@@ -37,20 +37,27 @@ def posetrack_ap(gt_dir: PoseTrackSource,
     predicted joint is right if it fits; joints are ranked by their own
     scores, a person's score plays no part, and the AP is the area under the
     precision made monotonic, summed at every step of recall. Precision and
-    recall are those of all predictions. See :func:`posetrack_pairs` for
+    recall are those of all predictions. See :func:`posetrack_sequences` for
     frames and joints that do not count.
 
-    A person without a head box, or with an empty one, cannot be found; its
-    joints count as missed. A joint that is annotated nowhere has no AP and
-    no recall (NaN), and a total is the mean of the joints that have a value.
-    The precision of a joint that is never predicted is 0.
+    Of equal scores the later one ranks first, in order of files, images and
+    annotations. (That is where the official program's call,
+    ``argsort()[::-1]``, puts them among up to 16 joints; among more, numpy
+    leaves the order of equal values open, and it is asked here in the same
+    way.)
+
+    A person with an empty head box cannot be found; its joints count as
+    missed. A joint that is never predicted has 0 everywhere, also if it is
+    annotated nowhere. One that is annotated nowhere, but predicted, has no
+    AP and no recall (NaN) and precision 0. A total is the mean of the joints
+    that have a value.
 
     Args:
         gt_dir: Folder with the truth, one PoseTrack18 file a sequence, or
             what is in the files by file name.
         pred_dir: Predictions in the same way, by the same file names. The
             scores are ``scores`` of an annotation; without them all joints
-            share the lowest.
+            share one, -9999.
         thr: Distance in units of the head's size.
 
     Returns:
@@ -60,10 +67,10 @@ def posetrack_ap(gt_dir: PoseTrackSource,
     Raises:
         FileNotFoundError: A folder or a sequence is missing.
         ValueError: A file that cannot be read; see
-            :func:`posetrack_pairs`.
+            :func:`posetrack_sequences`.
     """
     frames = [
-        pair for sequence in posetrack_pairs(gt_dir, pred_dir).values()
+        pair for _, sequence in posetrack_sequences(gt_dir, pred_dir)
         for pair in sequence
     ]
     ranked = [_ranked(pair, thr) for pair in frames]
@@ -91,11 +98,12 @@ def head_distances(pair: FramePair) -> np.ndarray:
 
     Returns:
         np.ndarray: (P, G, J) float64 in units of the true head's size; NaN
-        where either joint or the head's size is missing.
+        where a joint is missing or the head's box is empty.
     """
     truth, pred = pair
-    delta = pred.keypoints[:, None] - truth.keypoints[None]
-    distance = np.hypot(delta[..., 0], delta[..., 1])
+    with np.errstate(over='ignore'):  # farther away than any threshold
+        delta = pred.keypoints[:, None] - truth.keypoints[None]
+        distance = np.sqrt(delta[..., 0]**2 + delta[..., 1]**2)
     size = np.where(truth.head_sizes > 0, truth.head_sizes, np.nan)
     there = pred.present[:, None] & truth.present[None]
     return np.where(there, distance / size[None, :, None], np.nan)
@@ -109,7 +117,7 @@ def _ranked(pair: FramePair, thr: float) -> np.ndarray:
         return right
     # A comparison with NaN is False.
     fits = head_distances(pair) <= thr
-    part = fits.sum(axis=2) / truth.present.sum(axis=1)
+    part = fits.sum(axis=2) / np.maximum(truth.present.sum(axis=1), 1)
     choice = part.argmax(axis=1)
     wooing = np.zeros_like(part)
     rows = np.arange(len(part))
@@ -124,8 +132,8 @@ def _average_precision(scores: np.ndarray, right: np.ndarray,
                        number: int) -> Tuple[float, float, float]:
     """AP, precision and recall (0 to 1) of n joints, ``number`` are true."""
     if not len(scores):
-        return (0., 0., 0.) if number else (np.nan, np.nan, np.nan)
-    order = np.argsort(-scores, kind='stable')
+        return 0., 0., 0.
+    order = np.argsort(scores)[::-1]
     hits = np.cumsum(right[order])
     precision = hits / np.arange(1, len(hits) + 1)
     if not number:
@@ -152,10 +160,10 @@ def posetrack_columns(values: Mapping[str, float]) -> Dict[str, float]:
 
     Returns:
         dict[str, float]: ``Head`` ... ``Ankl`` (``POSETRACK_GROUPS``), mean
-        over a column's joints that have a value, and ``Total``.
+        over a column's joints, NaN if one of them is, and ``Total``.
     """
     columns = {
-        column: known_mean([values[joint] for joint in joints])
+        column: float(np.mean([values[joint] for joint in joints]))
         for column, joints in POSETRACK_GROUPS.items()
     }
     columns['Total'] = values['total']

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from .posetrack_ap import PCKH_THR, head_distances, known_mean
 from .posetrack_io import (POSETRACK_JOINTS, FramePair, PoseTrackSource,
-                           posetrack_pairs)
+                           posetrack_sequences)
 
 
 class JointTrackCounts:
@@ -21,7 +21,17 @@ class JointTrackCounts:
     sum of distances. A match with another prediction than the last is a
     switch (Bernardin and Stiefelhagen, 2008).
 
+    For its MOTP the official program sums the distances of all events that
+    py-motmetrics (1.2 to 1.4) lists, and a distance can be that of several:
+    of a pair that could be matched, of a match, and, where a match does not
+    go on with the person's last track,
+
+    - of one more if it is a switch to a track that nobody has had so far;
+    - of one more if the track was last given to another person;
+    - of one more if that is so and the person has had no track so far.
+
     Attributes:
+        frames (int): Frames seen.
         objects (int): True joints.
         predictions (int): Predicted joints.
         matches (int): Matched ones, switches included.
@@ -29,16 +39,30 @@ class JointTrackCounts:
         distance (float): Sum over the matches.
         candidates (float): Sum of the distances of all pairs near enough to
             be matched, over all frames.
+        handovers (float): Sum over the further events of matches.
     """
 
     def __init__(self):
-        self.objects = self.predictions = self.matches = self.switches = 0
-        self.distance = self.candidates = 0.
-        self._last: Dict[int, int] = {}
+        self.frames = self.objects = self.predictions = 0
+        self.matches = self.switches = 0
+        self.distance = self.candidates = self.handovers = 0.
+        self.start_sequence()
 
     def start_sequence(self) -> None:
         """Forget who was matched with whom; the counts go on."""
-        self._last = {}
+        # Track that a person was matched with last, and person that a track
+        # was last given to, which going on with it does not change.
+        self._track_of: Dict[int, int] = {}
+        self._owner_of: Dict[int, int] = {}
+
+    def update_empty(self) -> None:
+        """Count a frame in which there is nobody on one side.
+
+        Whoever was on the other, it is one missed and one false joint.
+        """
+        self.frames += 1
+        self.objects += 1
+        self.predictions += 1
 
     def update(self, truth_ids: List[int], pred_ids: List[int],
                distances: np.ndarray) -> None:
@@ -46,49 +70,67 @@ class JointTrackCounts:
 
         Args:
             truth_ids: G track ids.
-            pred_ids: P track ids.
+            pred_ids: P track ids, all different.
             distances: (P, G) float64; NaN where a pair cannot be matched.
         """
+        self.frames += 1
         self.objects += len(truth_ids)
         self.predictions += len(pred_ids)
-        self.candidates += float(np.nansum(distances))
-        free = np.isfinite(distances)
-        for j, track in enumerate(truth_ids):
-            for i in np.flatnonzero(free[:, j]):
-                if self._last.get(track) == pred_ids[i]:
-                    self._match(distances[i, j])
-                    free[i], free[:, j] = False, False
-                    break
+        # The person is the row, as it is in py-motmetrics: of two ways to
+        # match at the same cost it decides.
+        costs = distances.T.copy()
+        free = np.isfinite(costs)
+        self.candidates += float(costs[free].sum())
+        rows = {track: i for i, track in enumerate(pred_ids)}
+        for j, person in enumerate(truth_ids):
+            i = rows.get(self._track_of.get(person))
+            if i is not None and free[j, i]:
+                self.matches += 1
+                self.distance += float(costs[j, i])
+                free[j], free[:, i] = False, False
         if not free.any():
             return
         # Dearer than all that can be matched together.
-        costs = np.where(free, distances, 1 + distances[free].sum())
-        for i, j in zip(*linear_sum_assignment(costs)):
-            if free[i, j]:
-                before = self._last.get(truth_ids[j], pred_ids[i])
-                self.switches += int(before != pred_ids[i])
-                self._last[truth_ids[j]] = pred_ids[i]
-                self._match(distances[i, j])
+        costs[~free] = 2 * min(costs.shape) * (costs[free].max() + 1) + 1
+        for j, i in zip(*linear_sum_assignment(costs)):
+            if free[j, i]:
+                self._match(truth_ids[j], pred_ids[i], float(costs[j, i]))
 
-    def _match(self, distance: float) -> None:
+    def _match(self, person: int, track: int, distance: float) -> None:
+        """A match that does not go on from an earlier one."""
+        switch = self._track_of.get(person, track) != track
+        taken = self._owner_of.get(track, person) != person
+        events = ((switch and track not in self._owner_of) + taken +
+                  (taken and person not in self._track_of))
         self.matches += 1
-        self.distance += float(distance)
+        self.switches += int(switch)
+        self.distance += distance
+        self.handovers += events * distance
+        self._track_of[person] = track
+        self._owner_of[track] = person
 
     def scores(self) -> Tuple[float, float, float, float]:
         """MOTA, MOTP, precision and recall, 1 is perfect.
 
-        NaN without a true joint; MOTP also without a match.
+        MOTP is 0 without a match, MOTA and recall are NaN without a true
+        joint, and precision is without a predicted one; all are without a
+        frame.
         """
-        if not self.objects:
+        if not self.frames:
             return (np.nan, ) * 4
-        misses = self.objects - self.matches
-        false = self.predictions - self.matches
-        motp = np.nan
+        mota = precision = recall = np.nan
+        if self.objects:
+            misses = self.objects - self.matches
+            false = self.predictions - self.matches
+            mota = 1 - (misses + false + self.switches) / self.objects
+            recall = self.matches / self.objects
+        if self.predictions:
+            precision = self.matches / self.predictions
+        motp = 0.
         if self.matches:
-            motp = 1 - (self.distance + self.candidates) / self.matches
-        return (1 - (misses + false + self.switches) / self.objects, motp,
-                self.matches / max(self.predictions, 1),
-                self.matches / self.objects)
+            events = self.candidates + self.distance + self.handovers
+            motp = 1 - events / self.matches
+        return mota, motp, precision, recall
 
 
 def posetrack_mot(gt_dir: PoseTrackSource,
@@ -100,24 +142,27 @@ def posetrack_mot(gt_dir: PoseTrackSource,
     can be matched within ``thr`` times the true head's size; see
     :class:`JointTrackCounts`. Counts are added up over the sequences before
     the scores are made of them. Frames and joints that do not count are
-    those of :func:`posetrack_pairs`. Two more of the official program's
+    those of :func:`posetrack_sequences`. More of the official program's
     rules, without which its figures are not met:
 
     - The last evaluated frame of each sequence is left out, so a sequence of
       one frame has no say.
-    - MOTP is 100 (1 - (D + C) / n) for n matches of summed distance D, where
-      C sums the distances of all pairs that could have been matched: every
-      matched pair is counted twice. The distances are in head sizes, so 100
-      is perfect and, where nobody else is near, the usual MOTP is
-      (100 + this) / 2.
+    - A frame without predicted people, or one whose true people are all in
+      ignore regions, is one missed and one false joint of each kind, whoever
+      was there.
+    - MOTP is 100 (1 - D / n) for n matches. D, in head sizes, sums more
+      distances than those of the matches, so that 100 is perfect, but where
+      nobody else is near the usual MOTP is (100 + this) / 2.
+    - Without a match MOTP is 0.
 
-    In a frame without predictions all joints are missed. A joint that is
-    annotated nowhere has no scores (NaN), and a total is the mean of the
-    joints that have a value.
+    A joint that is annotated nowhere has no MOTA and no recall (NaN), one
+    that is not predicted either has no precision, and a total is the mean of
+    the joints that have a value.
 
     Args:
         gt_dir: See :func:`posetrack_ap`.
-        pred_dir: See :func:`posetrack_ap`; all people have a ``track_id``.
+        pred_dir: See :func:`posetrack_ap`; all people have a ``track_id``,
+            which differ within an image.
         thr: Distance in units of the head's size.
 
     Returns:
@@ -126,11 +171,11 @@ def posetrack_mot(gt_dir: PoseTrackSource,
 
     Raises:
         FileNotFoundError: A folder or a sequence is missing.
-        ValueError: A file that cannot be read, or a person without
-            ``track_id``.
+        ValueError: A file that cannot be read, a person without ``track_id``
+            or two predicted ones of an image with the same.
     """
     counts = [JointTrackCounts() for _ in POSETRACK_JOINTS]
-    for name, sequence in posetrack_pairs(gt_dir, pred_dir).items():
+    for name, sequence in posetrack_sequences(gt_dir, pred_dir, tracked=True):
         _check_tracks(name, sequence)
         for joint in counts:
             joint.start_sequence()
@@ -158,6 +203,10 @@ def _check_tracks(name: str, sequence: List[FramePair]) -> None:
 
 def _count_frame(counts: List[JointTrackCounts], pair: FramePair,
                  thr: float) -> None:
+    if not pair[0].track_ids or not pair[1].track_ids:
+        for joint in counts:
+            joint.update_empty()
+        return
     distances = head_distances(pair)
     # A comparison with NaN is False.
     distances = np.where(distances <= thr, distances, np.nan)

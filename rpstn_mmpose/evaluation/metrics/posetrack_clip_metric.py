@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmpose.evaluation.functional import oks_nms
 from mmpose.registry import METRICS
 
+from ...datasets.label_fields import whole_number
 from ...engine.atomic_file import write_atomically
 from ...structures import wanted_frames
 from ..functional import (POSETRACK_FILE_NAMES, POSETRACK_JOINTS,
@@ -118,12 +119,13 @@ class PoseTrackClipMetric(BaseMetric):
                 for key, value in image.items() if key not in _TRUTH_ONLY
             } for image in content['images']]
             for image in images:
-                if image['id'] in self._file_of:
+                number = whole_number(image['id'], "'id' of an image", where)
+                image['id'] = number
+                if self._file_of.setdefault(number, file) != file:
                     raise ValueError(
-                        f'{self.name}: image {image["id"]} is in {where} and '
-                        f'in {self._file_of[image["id"]]}; gt_dir must hold '
-                        'each sequence once')
-                self._file_of[image['id']] = file
+                        f'{self.name}: image {number} is in {where} and in '
+                        f'{self._file_of[number]}; gt_dir must hold each '
+                        'sequence once')
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError(
                 f'{where}: not in PoseTrack18 format ({error!r}); it needs '
@@ -276,8 +278,9 @@ class PoseTrackClipMetric(BaseMetric):
             for joint in sequence['joints']
         ]
         annotations: List[dict] = []
-        for image in sequence['images']:
-            people = self._without_duplicates(by_image.get(image['id'], []))
+        # Once each, also of images that are listed twice.
+        for number in dict.fromkeys(i['id'] for i in sequence['images']):
+            people = self._without_duplicates(by_image.get(number, []))
             unused = 1 + max([pose.track_id for pose in people], default=-1)
             for pose in people:
                 track = pose.track_id
@@ -290,7 +293,7 @@ class PoseTrackClipMetric(BaseMetric):
                 annotations.append(
                     dict(
                         id=len(annotations),
-                        image_id=image['id'],
+                        image_id=number,
                         track_id=track,
                         category_id=1,
                         bbox=[x1, y1, x2 - x1, y2 - y1],
