@@ -2,13 +2,13 @@
 """Read the label files of one video of JHMDB and mend what is irregular."""
 from __future__ import annotations
 
-import io
 from collections import Counter
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
-from scipy.io import loadmat
 
+from .label_fields import is_place
+from .mat_file import read_arrays
 from .penn_action_label import mend_boxes
 
 NUM_JOINTS = 15
@@ -30,32 +30,15 @@ class JHMDBLabel(NamedTuple):
             their frame's box.
         visible: (n, 15) bool: labelled and inside the picture.
         labeled: (n, 15) bool.
+        size: Width and height of the picture, pixels.
         repairs: Number of repairs by kind.
     """
     bbox: np.ndarray
     keypoints: np.ndarray
     visible: np.ndarray
     labeled: np.ndarray
+    size: Tuple[int, int]
     repairs: Counter
-
-
-def _load(data: bytes, path: str, variable: str, what: str) -> np.ndarray:
-    try:
-        mat = loadmat(io.BytesIO(data), variable_names=[variable])
-    except Exception as error:  # scipy raises a dozen kinds on cut files
-        reason = ' '.join(str(error).split())
-        raise ValueError(
-            f'{path}: not a readable MATLAB v5 file ({reason}); download or '
-            'write it again') from error
-    if variable not in mat:
-        raise ValueError(f'{path}: {what} of JHMDB needs the variable '
-                         f'{variable!r}, which this file lacks (or it is cut '
-                         'off); download or write it again')
-    array = mat[variable]
-    if array.dtype.kind not in 'buif':
-        raise ValueError(f'{path}: {variable} must hold real numbers, but '
-                         f'holds {array.dtype}; download or write it again')
-    return array
 
 
 def parse_joint_positions(data: bytes, path: str) -> np.ndarray:
@@ -71,7 +54,8 @@ def parse_joint_positions(data: bytes, path: str) -> np.ndarray:
     Raises:
         ValueError: The file is unreadable, or is not of that form.
     """
-    positions = _load(data, path, 'pos_img', 'a joint_positions file')
+    positions = read_arrays(data, path, 'a joint_positions file of JHMDB',
+                            ['pos_img'])['pos_img']
     if positions.ndim == 2:  # MATLAB drops the axis of a single frame
         positions = positions[..., None]
     if (positions.ndim != 3 or positions.shape[:2] != (2, NUM_JOINTS)
@@ -97,7 +81,8 @@ def parse_puppet_mask(data: bytes, path: str) -> np.ndarray:
     Raises:
         ValueError: The file is unreadable, or is not of that form.
     """
-    mask = _load(data, path, 'part_mask', 'a puppet_mask file')
+    mask = read_arrays(data, path, 'a puppet_mask file of JHMDB',
+                       ['part_mask'])['part_mask']
     if mask.ndim == 2:  # MATLAB drops the axis of a single frame
         mask = mask[..., None]
     if mask.ndim != 3 or min(mask.shape[:2]) < 2:
@@ -178,7 +163,8 @@ def make_jhmdb_label(positions: np.ndarray,
     :func:`joint_boxes`); else the nearest frame's; else the whole picture.
 
     Args:
-        positions: (n, 15, 2), 0-based pixels, may hold NaN.
+        positions: (n, 15, 2), 0-based pixels, may hold NaN and numbers that
+            are no places (see :func:`is_place`).
         size: Width and height of the picture.
         masks: (n, height, width) bool. None: boxes from the joints alone.
 
@@ -187,7 +173,7 @@ def make_jhmdb_label(positions: np.ndarray,
     """
     width, height = size
     repairs: Counter = Counter()
-    labeled = np.isfinite(positions).all(axis=-1)
+    labeled = is_place(positions).all(axis=-1)
     positions = np.where(labeled[..., None], positions, 0)
     inside = ((positions >= 0) &
               (positions <= [width - 1, height - 1])).all(axis=-1)
@@ -215,4 +201,5 @@ def make_jhmdb_label(positions: np.ndarray,
         keypoints=keypoints.astype(np.float32),
         visible=visible,
         labeled=labeled,
+        size=(width, height),
         repairs=+repairs)

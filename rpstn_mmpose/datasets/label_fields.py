@@ -14,6 +14,8 @@ import numpy as np
 # Pixels: JPEG's longest side, and no label lies farther from a picture's
 # corner. What does is no place: torn bytes and overflows end there.
 PLACE_LIMIT = 65535
+# What numbers are kept in ends here.
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 _FIX = 'download or write the file again'
 _SHORT = reprlib.Repr()
@@ -140,7 +142,7 @@ def picture_size(image: dict, what: str,
     size = tuple(
         whole_number(image[side], f'{side!r} of {what}', path)
         for side in ('width', 'height'))
-    if not 1 <= min(size) <= max(size) <= PLACE_LIMIT:
+    if not 2 <= min(size) <= max(size) <= PLACE_LIMIT:
         raise ValueError(f'{path}: {what} cannot be {size[0]}x{size[1]} '
                          f'pixels; {_FIX}')
     return size

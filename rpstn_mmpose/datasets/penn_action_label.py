@@ -2,12 +2,13 @@
 """Read one label file of Penn Action and mend what is irregular in it."""
 from __future__ import annotations
 
-import io
 from collections import Counter
 from typing import NamedTuple, Tuple
 
 import numpy as np
-from scipy.io import loadmat
+
+from .label_fields import PLACE_LIMIT, is_place, shown
+from .mat_file import read_arrays
 
 NUM_JOINTS = 13
 
@@ -25,12 +26,15 @@ BOX_MARGIN = 0.2
 class PennLabel(NamedTuple):
     """A video's label; 0-based pixels, everything finite.
 
+    Numbers beyond ``PLACE_LIMIT`` count as not finite.
+
     Attributes:
         bbox: (n, 4) float32, x1 y1 x2 y2, inside the picture.
         keypoints: (n, 13, 2) float32; unlabelled joints sit at the centre
             of their frame's box.
         visible: (n, 13) bool.
         labeled: (n, 13) bool.
+        size: Width and height of the picture, pixels.
         train: The label's own split flag.
         repairs: Number of repairs by kind.
     """
@@ -38,6 +42,7 @@ class PennLabel(NamedTuple):
     keypoints: np.ndarray
     visible: np.ndarray
     labeled: np.ndarray
+    size: Tuple[int, int]
     train: bool
     repairs: Counter
 
@@ -59,21 +64,6 @@ def is_placeholder(x: np.ndarray, y: np.ndarray,
     return ~visible & (np.abs(x - y) < 1e-6) & corner
 
 
-def _load(data: bytes, path: str) -> dict:
-    try:
-        mat = loadmat(io.BytesIO(data))
-    except Exception as error:  # scipy raises a dozen kinds on cut files
-        raise ValueError(
-            f'{path}: not a readable MATLAB v5 label file ({error}); '
-            'download or write it again') from error
-    needed = {'x', 'y', 'visibility', 'bbox', 'train', 'dimensions'}
-    missing = sorted(needed - set(mat))
-    if missing:
-        raise ValueError(f'{path}: a Penn Action label needs {missing}, '
-                         'which this file lacks')
-    return mat
-
-
 def _check_shapes(mat: dict, path: str) -> Tuple[int, int, int]:
     """Return (n, height, width)."""
     shapes = {key: mat[key].shape for key in ('x', 'y', 'visibility')}
@@ -85,16 +75,23 @@ def _check_shapes(mat: dict, path: str) -> Tuple[int, int, int]:
     if mat['bbox'].size and mat['bbox'].shape[1:] != (4, ):
         raise ValueError(f'{path}: bbox must be n x 4 (x1 y1 x2 y2), but got '
                          f'{mat["bbox"].shape}')
-    size = mat['dimensions'].astype(np.int64).ravel()
-    if len(size) < 2 or size[:2].min() < 2:
+    size = mat['dimensions'].ravel()[:3].tolist()
+    if len(size) < 2 or not all(
+            2 <= side <= PLACE_LIMIT and side == int(side)
+            for side in size[:2]):
         raise ValueError(f'{path}: dimensions must be height, width, frames, '
-                         f'but got {size.tolist()}')
-    if 'nframes' in mat and int(mat['nframes'].item()) != num:
-        raise ValueError(f'{path}: nframes is {mat["nframes"].item()}, but '
-                         f'x, y and visibility have {num} rows')
+                         f'but got {size}')
+    # Two more statements of one fact, where they are made.
+    nframes = mat.get('nframes', np.array(num)).ravel().tolist()
+    for key, value in (('nframes', nframes), ('dimensions', size[2:]
+                                              or [num])):
+        if value != [num]:
+            raise ValueError(
+                f'{path}: {key} says {shown(value)} frames, but x, y and '
+                f'visibility have {num} rows; download or write it again')
     if mat['train'].size != 1 or mat['train'].item() not in (1, -1):
         raise ValueError(f'{path}: train must be 1 or -1, but got '
-                         f'{mat["train"].tolist()}')
+                         f'{mat["train"].ravel()[:3].tolist()}')
     return num, int(size[0]), int(size[1])
 
 
@@ -149,16 +146,17 @@ def mend_boxes(boxes: np.ndarray, keypoints: np.ndarray, labeled: np.ndarray,
 def _fit_boxes(raw: np.ndarray, num: int, width: int, height: int,
                repairs: Counter) -> np.ndarray:
     """Bring raw boxes to n rows; count what is irregular about them."""
-    given = len(raw)
+    given = len(raw) if raw.size else 0
     boxes = np.full((num, 4), np.nan)
-    if given:
+    if raw.size:
         boxes[:given] = raw[:num].astype(np.float64) - 1
     repairs['boxes missing'] += max(0, num - given)
     repairs['boxes beyond the last frame'] += max(0, given - num)
 
     boxes_given = boxes[:given]
-    finite = np.isfinite(boxes_given).all(axis=1)
+    finite = is_place(boxes_given).all(axis=1)
     repairs['boxes not finite'] += int((~finite).sum())
+    boxes_given[~finite] = np.nan
     boxes_given = boxes_given[finite]
     sides = boxes_given[:, 2:] - boxes_given[:, :2]
     empty = (sides <= 0).any(axis=1)
@@ -184,22 +182,31 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
         PennLabel: One row per frame; no frame is left out.
 
     Raises:
-        ValueError: The file is unreadable, or lacks a variable, or its
-            arrays (other than ``bbox``) do not fit together.
+        ValueError: The file is unreadable, lacks a variable or holds
+            something else than numbers in one, or its arrays (other than
+            ``bbox``) do not fit together.
     """
-    mat = _load(data, path)
+    mat = read_arrays(
+        data,
+        path,
+        'a Penn Action label',
+        needed=('x', 'y', 'visibility', 'bbox', 'train', 'dimensions'),
+        optional=('nframes', ))
     num, height, width = _check_shapes(mat, path)
     repairs: Counter = Counter()
 
     # To float before the 1 is taken off: some files hold uint8, whose zeros
     # would turn into 255.
-    x, y = (mat[key].astype(np.float64) for key in ('x', 'y'))
+    points = np.stack(
+        [mat[key].astype(np.float64) for key in ('x', 'y')], axis=-1)
     visible = mat['visibility'] > 0
-    finite = np.isfinite(x) & np.isfinite(y)
+    finite = is_place(points).all(axis=-1)
+    points[~finite] = np.nan
+    x, y = points[..., 0], points[..., 1]
     placeholder = is_placeholder(x, y, visible)
     labeled = finite & ~placeholder
     visible = visible & finite
-    keypoints = np.stack([x, y], axis=-1) - 1
+    keypoints = points - 1
 
     repairs['placeholder joints'] += int(placeholder.sum())
     repairs['NaN joints'] += int((~finite).sum())
@@ -218,5 +225,6 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
         keypoints=keypoints.astype(np.float32),
         visible=visible,
         labeled=labeled,
+        size=(width, height),
         train=int(mat['train'].item()) == 1,
         repairs=+repairs)

@@ -176,17 +176,22 @@ def _sequences(images: list, path: str,
                video_id: Optional[str]) -> Dict[str, Dict[int, ListedImage]]:
     """The images by sequence and number."""
     sequences: Dict[str, Dict[int, ListedImage]] = {}
+    folders: Dict[str, str] = {}
     ids = set()
-    folders = set()
     for entry in images:
         image = _listed(entry, path)
         folder = osp.dirname(image.file_name)
-        folders.add(folder)
         name = video_id or osp.basename(folder)
         if not name:
             raise ValueError(f'{path}: the image {shown(image.file_name)} is '
                              'in no folder, which would be called after its '
                              'sequence; write the file again')
+        if folders.setdefault(name, folder) != folder:
+            raise ValueError(
+                f'{path}: the images of {name} are in the folders '
+                f'{folders[name]} and {folder}, but a sequence has one; '
+                'write the file again (one of several sequences is given '
+                'with ann_file)')
         frames = sequences.setdefault(name, {})
         if image.frame in frames:
             raise ValueError(f'{path}: two images are frame {image.frame} of '
@@ -196,11 +201,6 @@ def _sequences(images: list, path: str,
                              'give each of them one of its own')
         ids.add(image.id)
         frames[image.frame] = image
-    if video_id and len(folders) > 1:
-        several = ' and '.join(map(shown, sorted(folders)[:2]))
-        raise ValueError(f'{path}: its images are in the folders {several}, '
-                         'but a file is one sequence; give a file of several '
-                         'with ann_file')
     return sequences
 
 

@@ -28,6 +28,8 @@ class Track:
             pieces of a person who was away for a while share it.
         image_ids: (n,) int, the data set's own numbers of the frames.
         bbox_score: (n,), a detector's. None: 1.
+        frame_sizes: (n, 2), width and height of the frames as the label
+            tells them, pixels; 0, 0 where it does not. None: nowhere.
     """
     video_id: str
     frame_ids: Sequence[int]
@@ -40,6 +42,7 @@ class Track:
     track_id: Optional[int] = None
     image_ids: Optional[Sequence[int]] = None
     bbox_score: Optional[np.ndarray] = None
+    frame_sizes: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
         return len(self.frame_ids)
@@ -63,7 +66,9 @@ class TrackStore:
 
     _ARRAYS = ('frame_ids', 'bbox', 'keypoints', 'keypoints_visible',
                'keypoints_labeled')
-    _OPTIONAL = ('track_id', 'image_ids', 'bbox_score')
+    _OPTIONAL = ('track_id', 'image_ids', 'bbox_score', 'frame_sizes')
+    _DTYPES = dict(
+        frame_ids=np.int64, image_ids=np.int64, frame_sizes=np.int32)
 
     def __init__(self, tracks: Sequence[Track]):
         optional = self._given(tracks)
@@ -81,7 +86,7 @@ class TrackStore:
         self._begin = np.cumsum([0] + [len(t) for t in tracks])
         self._data: Dict[str, np.ndarray] = {}
         for name in per_frame:
-            dtype = np.int64 if name.endswith('_ids') else np.float32
+            dtype = self._DTYPES.get(name, np.float32)
             self._data[name] = np.concatenate(
                 [np.asarray(getattr(t, name), dtype=dtype) for t in tracks])
         if 'track_id' in optional:
@@ -121,8 +126,8 @@ class TrackStore:
         Args:
             name: ``'frame_ids'``, ``'bbox'``, ``'keypoints'``,
                 ``'keypoints_visible'`` or ``'keypoints_labeled'``; and
-                ``'image_ids'`` or ``'bbox_score'`` where the tracks have
-                them.
+                ``'image_ids'``, ``'bbox_score'`` or ``'frame_sizes'`` where
+                the tracks have them.
         """
         return self._data[name]
 
@@ -137,8 +142,8 @@ class TrackStore:
             dict: ``video_id``, ``frame_ids`` and ``img_paths`` (lists of T),
             ``bbox`` T x 4, ``keypoints`` T x K x 2, ``keypoints_visible``
             and ``keypoints_labeled`` T x K; and where the tracks have them
-            ``track_id`` (int), ``image_ids`` (list of T ints) and
-            ``bbox_score`` T.
+            ``track_id`` (int), ``image_ids`` (list of T ints),
+            ``bbox_score`` T and ``frame_sizes`` T x 2.
         """
         index = self._begin[track] + np.asarray(rows, dtype=np.int64)
         clip = {name: self._data[name][index] for name in self._ARRAYS[1:]}
@@ -154,6 +159,7 @@ class TrackStore:
             clip['track_id'] = int(self._data['track_id'][track])
         if 'image_ids' in self._data:
             clip['image_ids'] = self._data['image_ids'][index].tolist()
-        if 'bbox_score' in self._data:
-            clip['bbox_score'] = self._data['bbox_score'][index]
+        for name in ('bbox_score', 'frame_sizes'):
+            if name in self._data:
+                clip[name] = self._data[name][index]
         return clip

@@ -128,11 +128,11 @@ def _no_size(content):
 @pytest.mark.parametrize('change, message', [
     (_two, 'image 1 has several annotations'),
     (_shape, 'must have 45 keypoint numbers'),
-    (_nested, 'and a box of 4'),
+    (_nested, "'bbox' of the annotation of image 1 must be a list of num"),
     (_name, "'00001.png' must be VIDEO/NUMBER.png"),
     (_same_frame, 'run/a has two images of the same frame'),
     (_none, 'no image is annotated'),
-    (_no_size, "not MMPose's JHMDB annotations .KeyError: 'width'"),
+    (_no_size, "the image run/a/00001.png has no 'width' or no 'height'"),
 ])
 def test_bad_annotations_name_the_file(tmp_path, change, message):
     image = images('run/a', [1])
@@ -156,7 +156,7 @@ def test_other_json(tmp_path, content):
 def test_binary_file(tmp_path):
     path = tmp_path / 'Sub1_test.json'
     path.write_bytes(b'\x89PNG\xff\xfe')
-    with pytest.raises(ValueError, match='not a readable JSON') as error:
+    with pytest.raises(ValueError, match='not a whole JSON') as error:
         load(tmp_path)
     assert str(error.value).startswith(f'{path}: ')
 

@@ -153,12 +153,12 @@ def _set(key, value):
 
 
 @pytest.mark.parametrize('change, message', [
-    (_drop('visibility'), r"needs \['visibility'\]"),
+    (_drop('visibility'), "needs the variable 'visibility'"),
     (_set('x', np.ones((4, 15))), r'must all be n x 13'),
     (_set('y', np.ones((3, 13))), r"'y': \(3, 13\)"),
     (_set('x', np.ones((0, 13))), r'must all be n x 13'),
     (_set('bbox', np.ones((4, 5))), 'bbox must be n x 4'),
-    (_set('nframes', np.array([[9]])), 'nframes is 9, but .* 4 rows'),
+    (_set('nframes', np.array([[9]])), 'nframes says .9. frames, .* 4 rows'),
     (_set('train', np.array([[0]])), 'train must be 1 or -1'),
     (_set('dimensions', np.array([[72]])), 'dimensions must be height'),
 ])

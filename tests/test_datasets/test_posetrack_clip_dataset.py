@@ -72,13 +72,30 @@ def test_every_labelled_pose_is_wanted_once(crowd, kwargs, max_gap):
 @pytest.mark.parametrize('kwargs', WINDOWS, ids=str)
 def test_training_clips_hold_labelled_poses_alone(crowd, kwargs):
     dataset = posetrack(crowd, **kwargs)
-    assert set(wanted_poses(dataset)) == set(labelled_poses(crowd)) or (
-        # a stride or interval that the user chose may leave frames out
-        kwargs.get('frame_interval') or kwargs.get('clip_stride'))
+    # none of these strides is longer than a clip, which would leave some out
+    assert set(wanted_poses(dataset)) == set(labelled_poses(crowd))
     for info in clips(dataset):
         assert info['frame_mask'].any()
         labeled = info['keypoints_labeled'].any(axis=1)
         assert labeled[info['frame_mask']].all()
+
+
+@pytest.mark.parametrize('kwargs, frames', [
+    # 12 frames; the last clip ends with the last of them
+    (dict(clip_length=2, clip_stride=5), [[0, 1], [5, 6], [10, 11]]),
+    (dict(clip_length=2, clip_stride=7), [[0, 1], [7, 8], [10, 11]]),
+    (dict(clip_length=2, frame_interval=2, clip_stride=5),
+     [[0, 2], [5, 7], [9, 11]]),
+    (dict(clip_offsets=(0, 1), clip_stride=5), [[0], [5], [10]]),
+], ids=str)
+def test_a_stride_longer_than_a_clip_leaves_out_what_is_between(
+        tmp_path, kwargs, frames):
+    write_posetrack(tmp_path, 1, 12, people={0: range(12)})
+    infos = clips(posetrack(tmp_path, **kwargs))
+    assert [
+        np.array(info['frame_ids'])[info['frame_mask']].tolist()
+        for info in infos
+    ] == frames
 
 
 def test_sample_follows_the_contract(tmp_path):

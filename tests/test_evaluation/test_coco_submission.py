@@ -276,7 +276,7 @@ def make_dataset(folder, **kwargs):
 @pytest.mark.parametrize('content, message', [
     ('{}', 'must be a list of detections, but is a dict'),
     ('[{"image_id": 7}]', 'detection 0: must have image_id, category_id'),
-    ('[', 'is not a JSON file'),
+    ('[', 'not a whole JSON file'),
 ])
 def test_a_file_that_is_not_of_detections(content, message, sample):
     (sample / 'data/detections.json').write_text(content)

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Callable, List, Optional, Sequence, Tuple, Union
+from collections import Counter
+from typing import (Any, Callable, List, Mapping, Optional, Sequence, Tuple,
+                    Union)
 
 import numpy as np
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.datasets.transforms import PackPoseInputs
 
@@ -13,6 +15,7 @@ from ..clip_sampling import clip_windows, offset_windows
 from ..file_access import join_address
 from ..metainfo import resolve_metainfo_file
 from ..tracks import Track, TrackStore
+from ..transforms.clip_checks import check_frame_sizes
 
 
 class BaseClipDataset(BaseCocoStyleDataset):
@@ -98,6 +101,7 @@ class BaseClipDataset(BaseCocoStyleDataset):
         self.clip_offsets = clip_offsets
         self.backend_args = backend_args
         self.tracks: Optional[TrackStore] = None
+        self.repairs: Counter = Counter()
 
         # Bad options are reported before minutes are spent on reading files.
         self._windows(num_frames=1, test_mode=test_mode)
@@ -218,7 +222,8 @@ class BaseClipDataset(BaseCocoStyleDataset):
             0 or 1), ``frame_mask`` T (bool), ``category_id``,
             ``instance_mapping_table``, and the metainfo that MMPose adds.
             Where the data set has them, ``track_id`` (int, of a person in a
-            video) and ``image_ids`` (list of T ints, row 0's is ``img_id``).
+            video), ``image_ids`` (list of T ints, row 0's is ``img_id``) and
+            ``frame_sizes`` (T x 2, width and height that the label tells).
         """
         info = super().get_data_info(idx)
         info.update(self.tracks.clip(info.pop('track'), info.pop('rows')))
@@ -234,3 +239,36 @@ class BaseClipDataset(BaseCocoStyleDataset):
             PackPoseInputs.instance_mapping_table,
             keypoints_labeled='keypoints_labeled')
         return info
+
+    def prepare_data(self, idx: int) -> Any:
+        """A clip through the pipeline.
+
+        Frames are compared with the size that the label tells, whichever
+        transform loads them (LoadClip does so itself, before they are used).
+        """
+        info = self.get_data_info(idx)
+        info['dataset'] = self  # as MMPose does for its mixing transforms
+        packed = self.pipeline(info)
+        if info.get('ori_shape') is not None:
+            check_frame_sizes(
+                info.get('frame_sizes'), info['ori_shape'], info['img_paths'],
+                f'video {info["video_id"]}', self.__class__.__name__)
+        return packed
+
+    def log_repairs(self, summary: str, remedies: Mapping[str, str]) -> None:
+        """Log what was read, and what was irregular in it.
+
+        Args:
+            summary: The first line.
+            remedies: What was done about each kind in ``self.repairs``.
+        """
+        lines = [f'{self.__class__.__name__} {summary}']
+        found = [kind for kind in remedies if self.repairs[kind]]
+        if found:
+            lines[0] += '; irregular labels:'
+            width = max(map(len, found))
+            lines += [
+                f'  {kind:<{width}}  {self.repairs[kind]:>7}  '
+                f'{remedies[kind]}' for kind in found
+            ]
+        print_log('\n'.join(lines), 'current')

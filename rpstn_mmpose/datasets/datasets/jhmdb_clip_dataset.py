@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Dict, List, Optional, Tuple
 
 import mmcv
+import numpy as np
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
@@ -27,6 +27,7 @@ _REMEDY = {
     'empty masks': 'boxes from joints',
     'masks under one pixel': 'boxes from joints',
     'frames without box of their own': "the nearest frame's box",
+    'videos with more frames than labels': 'the first ones are taken',
 }
 _FLAGS = {'1': 'train', '2': 'test'}
 
@@ -115,7 +116,7 @@ class JHMDBClipDataset(BaseClipDataset):
                 'joint_positions/ and Rename_Images/ of JHMDB')
         # None: a bar on a terminal only, nothing in a log file.
         hidden = None if is_main_process() else True
-        self.repairs: Counter = Counter()
+        self.repairs.clear()
         self._box_sources: Counter = Counter()
         tracks = []
         for action, video in tqdm(
@@ -167,7 +168,7 @@ class JHMDBClipDataset(BaseClipDataset):
     def _read_split(self, path: str) -> Dict[str, str]:
         """``'train'`` or ``'test'`` by video."""
         try:
-            text = read_bytes(path, self.backend_args).decode()
+            text = read_bytes(path, self.backend_args).decode('utf-8-sig')
         except UnicodeDecodeError as error:
             raise ValueError(f'{path}: not a text file ({error}); download '
                              'it again') from error
@@ -234,18 +235,26 @@ class JHMDBClipDataset(BaseClipDataset):
                 f'{name}: neither a puppet mask nor {path} tells the size of '
                 "the video's pictures; extract the data set's frames"
             ) from None
-        image = mmcv.imfrombytes(data) if data else None
+        try:
+            image = mmcv.imfrombytes(data) if data else None
+        except Exception:  # OpenCV's, of a header that asks for too much
+            image = None
         if image is None:
             raise ValueError(f'{name}: {path} cannot be decoded as an image; '
                              'copy it again')
         return image.shape[1], image.shape[0]
 
     def _track(self, action: str, video: str, label: JHMDBLabel) -> Track:
-        frame_ids = range(1, len(label.bbox) + 1)
+        num = len(label.bbox)
+        *paths, beyond = (
+            self._frame_path(action, video, i) for i in range(1, num + 2))
+        if osp.exists(beyond):  # on a disk; elsewhere nothing is looked for
+            self.repairs['videos with more frames than labels'] += 1
         return Track(
             video_id=f'{action}/{video}',
-            frame_ids=frame_ids,
-            img_paths=[self._frame_path(action, video, i) for i in frame_ids],
+            frame_ids=range(1, num + 1),
+            img_paths=paths,
+            frame_sizes=np.tile(label.size, (num, 1)),
             bbox=label.bbox,
             keypoints=label.keypoints,
             keypoints_visible=label.visible,
@@ -256,16 +265,6 @@ class JHMDBClipDataset(BaseClipDataset):
             f'{self.split} of split {self.sub}')
         sources = ' and '.join(f'{count} from {source}' for source, count in
                                sorted(self._box_sources.items()))
-        lines = [
-            f'{self.__class__.__name__} {split}: {len(tracks)} videos, '
-            f'{sum(map(len, tracks))} frames, boxes: {sources or "none"}'
-        ]
-        found = [kind for kind in _REMEDY if self.repairs[kind]]
-        if found:
-            lines[0] += '; irregular labels:'
-            width = max(map(len, found))
-            lines += [
-                f'  {kind:<{width}}  {self.repairs[kind]:>7}  '
-                f'{_REMEDY[kind]}' for kind in found
-            ]
-        print_log('\n'.join(lines), 'current')
+        self.log_repairs(
+            f'{split}: {len(tracks)} videos, {sum(map(len, tracks))} frames, '
+            f'boxes: {sources or "none"}', _REMEDY)

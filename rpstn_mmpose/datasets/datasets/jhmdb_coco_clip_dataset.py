@@ -1,26 +1,36 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-import json
 import os.path as osp
+import re
 from collections import defaultdict
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from mmpose.registry import DATASETS
 
 from ..file_access import join_address, read_bytes
 from ..jhmdb_label import NUM_JOINTS
+from ..label_fields import (field, file_name_of, is_place, list_field, numbers,
+                            object_list, picture_size, read_json, whole_number)
 from ..penn_action_label import mend_boxes
 from ..tracks import Track
 from .base_clip_dataset import BaseClipDataset
 from .jhmdb_clip_dataset import JHMDBClipDataset
 
 
-def _are_numbers(values: Any, count: int) -> bool:
-    """Whether ``values`` are a plain list of so many numbers."""
-    return len(values) == count and all(
-        isinstance(value, (int, float)) for value in values)
+# What was done about each irregularity of the annotations.
+_REMEDY = {
+    'NaN joints': 'unlabelled',
+    'boxes not finite': 'made from joints or neighbours',
+}
+
+
+class _Image(NamedTuple):
+    """An image of the file; its size is width and height in pixels."""
+    id: int
+    file_name: str
+    size: Tuple[int, int]
 
 
 @DATASETS.register_module()
@@ -32,7 +42,9 @@ class JHMDBCocoClipDataset(BaseClipDataset):
     ``file_name`` has the same folder make a video, the number in the file's
     name is the frame. Boxes and keypoints come out as they do there: 1-based
     coordinates become 0-based, boxes end at the picture's border, and every
-    joint with a flag above 0 is visible.
+    joint with a flag above 0 is visible. Joints and boxes that are not
+    finite, or far outside of any picture, are counted in ``repairs`` and
+    logged.
 
     An image without annotation stays in its video, but no prediction of it
     is wanted.
@@ -63,102 +75,122 @@ class JHMDBCocoClipDataset(BaseClipDataset):
         Returns:
             list[Track]: In order of the videos' names.
         """
-        content = self._load_json()
-        try:
-            annotations = self._by_image(content)
-            videos: Dict[str, list] = defaultdict(list)
-            for image in content['images']:
-                folder, frame = self._video_and_frame(image['file_name'])
-                videos[folder].append((frame, image))
-            tracks = [
-                self._track(video, videos[video], annotations)
-                for video in sorted(videos)
-            ]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"{self._ann_path}: not MMPose's JHMDB annotations "
-                f'({type(error).__name__}: {error}); download the file again'
-            ) from error
+        path = self._ann_path
+        content = read_json(self._read_file(), path)
+        if not isinstance(content, dict) or not isinstance(
+                content.get('images'), list):
+            raise ValueError(f"{path}: not MMPose's JHMDB annotations, which "
+                             "have a list 'images'; download the file again")
+        self.repairs.clear()
+        annotations = self._by_image(content)
+        videos: Dict[str, Dict[int, _Image]] = defaultdict(dict)
+        ids = set()
+        for entry in content['images']:
+            video, frame, image = self._image(entry)
+            if frame in videos[video]:
+                raise ValueError(f'{path}: {video} has two images of the '
+                                 'same frame; delete one of them')
+            if image.id in ids:
+                raise ValueError(f'{path}: two images have the id {image.id}; '
+                                 'give each of them one of its own')
+            videos[video][frame] = image
+            ids.add(image.id)
+        tracks = [
+            self._track(video, videos[video], annotations)
+            for video in sorted(videos)
+        ]
         tracks = [track for track in tracks if track.annotated.any()]
         if not tracks:
-            raise ValueError(f'{self._ann_path}: no image is annotated; use '
-                             'another ann_file')
+            raise ValueError(f'{path}: no image is annotated; use another '
+                             'ann_file')
+        self.log_repairs(
+            f'{path}: {len(tracks)} videos, {sum(map(len, tracks))} frames',
+            _REMEDY)
         return tracks
 
-    def _load_json(self) -> dict:
+    def _read_file(self) -> bytes:
         try:
-            data = read_bytes(self._ann_path, self.backend_args)
+            return read_bytes(self._ann_path, self.backend_args)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{self.__class__.__name__}: no file {self._ann_path!r}; '
                 'check data_root and ann_file') from None
-        try:
-            return json.loads(data)
-        except ValueError as error:  # no UTF-8, or no JSON
-            raise ValueError(f'{self._ann_path}: not a readable JSON file '
-                             f'({error}); download it again') from error
 
-    def _by_image(self, content: dict) -> Dict[Any, dict]:
-        """The annotation of each image id."""
-        found: Dict[Any, dict] = {}
-        for annotation in content['annotations']:
-            image = annotation['image_id']
+    def _by_image(self, content: dict) -> Dict[int, Tuple[np.ndarray, ...]]:
+        """Keypoints (15, 3) and box (4,) by image id, as in the file."""
+        path = self._ann_path
+        found: Dict[int, Tuple[np.ndarray, ...]] = {}
+        for annotation in object_list(content, 'annotations', path):
+            image = whole_number(
+                field(annotation, 'image_id', 'an annotation', path),
+                "'image_id' of an annotation", path)
             if image in found:
                 raise ValueError(
-                    f'{self._ann_path}: image {image} has several '
-                    'annotations, but a frame of JHMDB has one person; keep '
-                    'one of them')
-            if not (_are_numbers(annotation['keypoints'], 3 * NUM_JOINTS)
-                    and _are_numbers(annotation['bbox'], 4)):
+                    f'{path}: image {image} has several annotations, but a '
+                    'frame of JHMDB has one person; keep one of them')
+            what = f'the annotation of image {image}'
+            keypoints, box = (
+                numbers(
+                    list_field(annotation, key, what, path),
+                    f'{key!r} of {what}', path)
+                for key in ('keypoints', 'bbox'))
+            if len(keypoints) != 3 * NUM_JOINTS or len(box) != 4:
                 raise ValueError(
-                    f'{self._ann_path}: the annotation of image {image} must '
-                    f'have {3 * NUM_JOINTS} keypoint numbers (x, y, flag) '
-                    'and a box of 4; download the file again')
-            found[image] = annotation
+                    f'{path}: {what} must have {3 * NUM_JOINTS} keypoint '
+                    'numbers (x, y, flag) and a box of 4; download the file '
+                    'again')
+            found[image] = keypoints.reshape(NUM_JOINTS, 3), box
         return found
 
-    def _video_and_frame(self, file_name: str) -> tuple:
+    def _image(self, entry: Any) -> Tuple[str, int, _Image]:
+        """Its video, its frame, and the rest."""
+        path = self._ann_path
+        file_name = file_name_of(entry, path)
         folder, base = osp.split(file_name)
         stem = osp.splitext(base)[0]
-        if not folder or not stem.isdigit():
+        if not folder or not re.fullmatch('[0-9]{1,15}', stem):
             raise ValueError(
-                f'{self._ann_path}: the file_name {file_name!r} must be '
+                f'{path}: the file_name {file_name!r} must be '
                 'VIDEO/NUMBER.png; download the file again')
-        return folder, int(stem)
+        what = f'the image {file_name}'
+        number = whole_number(
+            field(entry, 'id', what, path), f"'id' of {what}", path)
+        size = picture_size(entry, what, path)
+        if size is None:
+            raise ValueError(f"{path}: {what} has no 'width' or no 'height'; "
+                             'download the file again')
+        return folder, int(stem), _Image(number, file_name, size)
 
-    def _track(self, video: str, frames: list,
-               annotations: Dict[Any, dict]) -> Track:
-        frames = sorted(frames, key=lambda pair: pair[0])
-        numbers = [number for number, _ in frames]
-        images = [image for _, image in frames]
-        if len(set(numbers)) != len(numbers):
-            raise ValueError(f'{self._ann_path}: {video} has two images of '
-                             'the same frame; delete one of them')
-        width, height = (max(image[side] for image in images)
-                         for side in ('width', 'height'))
+    def _track(self, video: str, images: Dict[int, _Image],
+               annotations: Dict[int, Tuple[np.ndarray, ...]]) -> Track:
+        frames = sorted(images)
+        rows = [images[frame] for frame in frames]
+        sizes = np.array([image.size for image in rows])
         boxes = np.full((len(frames), 4), np.nan)
         joints = np.zeros((len(frames), NUM_JOINTS, 3))
         annotated = np.zeros(len(frames), dtype=bool)
-        for row, image in enumerate(images):
-            annotation = annotations.get(image['id'])
-            if annotation is None:
-                continue
-            annotated[row] = True
-            x, y, w, h = annotation['bbox']
-            boxes[row] = x - 1, y - 1, x - 1 + w, y - 1 + h
-            joints[row] = np.reshape(annotation['keypoints'], (-1, 3))
-            joints[row, :, :2] -= 1
-        keypoints = joints[..., :2]
-        labeled = (joints[..., 2] > 0) & np.isfinite(keypoints).all(axis=-1)
-        boxes = mend_boxes(boxes, keypoints, labeled, width, height)
+        for row, image in enumerate(rows):
+            if image.id in annotations:
+                joints[row], (x, y, w, h) = annotations[image.id]
+                boxes[row] = x - 1, y - 1, x - 1 + w, y - 1 + h
+                annotated[row] = True
+        good = is_place(boxes).all(axis=1)
+        self.repairs['boxes not finite'] += int((annotated & ~good).sum())
+        boxes[~good] = np.nan
+        finite = is_place(joints).all(axis=-1)
+        self.repairs['NaN joints'] += int((~finite).sum())
+        labeled = (joints[..., 2] > 0) & finite
+        keypoints = np.where(finite[..., None], joints[..., :2] - 1, 0)
+        boxes = mend_boxes(boxes, keypoints, labeled, *sizes.max(axis=0))
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         return Track(
             video_id=video,
-            frame_ids=numbers,
+            frame_ids=frames,
             img_paths=[
-                osp.join(self.data_prefix['img'], image['file_name'])
-                for image in images
+                osp.join(self.data_prefix['img'], image.file_name)
+                for image in rows
             ],
+            frame_sizes=sizes,
             bbox=boxes,
             keypoints=np.where(labeled[..., None], keypoints,
                                centre[:, None]),

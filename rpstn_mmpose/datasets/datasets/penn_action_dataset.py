@@ -2,16 +2,15 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections import Counter
 from typing import List
 
+import numpy as np
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from ..file_access import list_files, read_bytes
-from ..penn_action_label import parse_penn_label
+from ..penn_action_label import PennLabel, parse_penn_label
 from ..tracks import Track
 from .base_clip_dataset import BaseClipDataset
 
@@ -27,6 +26,7 @@ _REMEDY = {
     'NaN joints': 'unlabelled',
     'visible joints outside the picture': 'kept',
     'frames without visible joint': 'kept',
+    'videos with more frames than labels': 'the first ones are taken',
 }
 
 
@@ -77,7 +77,7 @@ class PennActionDataset(BaseClipDataset):
                 'and labels/ of Penn Action')
         # None: a bar on a terminal only, nothing in a log file.
         hidden = None if is_main_process() else True
-        self.repairs: Counter = Counter()
+        self.repairs.clear()
         tracks = []
         for file in tqdm(files, desc=f'{name} labels', disable=hidden):
             path = osp.join(folder, file)
@@ -90,32 +90,24 @@ class PennActionDataset(BaseClipDataset):
         if not files:
             raise ValueError(f'{name}: no .mat file in {folder!r}; put the '
                              "data set's labels there")
-        self._log(tracks)
+        self.log_repairs(
+            f'{self.split}: {len(tracks)} videos, {sum(map(len, tracks))} '
+            'frames', _REMEDY)
         return tracks
 
-    def _track(self, video: str, label) -> Track:
-        frame_ids = range(1, len(label.bbox) + 1)
+    def _track(self, video: str, label: PennLabel) -> Track:
+        num = len(label.bbox)
         frames = osp.join(self.data_prefix['img'], video)
+        *paths, beyond = (
+            osp.join(frames, f'{i:06d}.jpg') for i in range(1, num + 2))
+        if osp.exists(beyond):  # on a disk; elsewhere nothing is looked for
+            self.repairs['videos with more frames than labels'] += 1
         return Track(
             video_id=video,
-            frame_ids=frame_ids,
-            img_paths=[osp.join(frames, f'{i:06d}.jpg') for i in frame_ids],
+            frame_ids=range(1, num + 1),
+            img_paths=paths,
+            frame_sizes=np.tile(label.size, (num, 1)),
             bbox=label.bbox,
             keypoints=label.keypoints,
             keypoints_visible=label.visible,
             keypoints_labeled=label.labeled)
-
-    def _log(self, tracks: List[Track]) -> None:
-        lines = [
-            f'{self.__class__.__name__} {self.split}: {len(tracks)} videos, '
-            f'{sum(map(len, tracks))} frames'
-        ]
-        found = [kind for kind in _REMEDY if self.repairs[kind]]
-        if found:
-            lines[0] += '; irregular labels:'
-            width = max(map(len, found))
-            lines += [
-                f'  {kind:<{width}}  {self.repairs[kind]:>7}  '
-                f'{_REMEDY[kind]}' for kind in found
-            ]
-        print_log('\n'.join(lines), 'current')

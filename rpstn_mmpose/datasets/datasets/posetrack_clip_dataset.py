@@ -2,17 +2,16 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections import Counter
 from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from ..file_access import join_address, list_files, read_bytes
-from ..label_fields import read_json
+from ..label_fields import (MAX_FLOAT32, is_place, numbers, read_json,
+                            shown)
 from ..posetrack_label import BOX_MARGIN, PoseTrackVideo, parse_posetrack
 from ..posetrack_pieces import person_pieces
 from ..tracks import Track, TrackStore
@@ -153,7 +152,6 @@ class PoseTrackClipDataset(BaseClipDataset):
         self.first_frame = first_frame
         self.detections: Optional[np.ndarray] = None
         self.ignore_regions: Dict[int, List[np.ndarray]] = {}
-        self.repairs: Counter = Counter()
         super().__init__(
             data_root=data_root, split=split, test_mode=test_mode, **kwargs)
 
@@ -175,11 +173,27 @@ class PoseTrackClipDataset(BaseClipDataset):
                 video_id=sequence,
                 box_margin=self.box_margin,
                 frame_pattern=self.frame_pattern,
-                first_frame=self.first_frame)
+                first_frame=self.first_frame,
+                reach=max(self.max_gap, *map(abs, self._offsets())))
+        owners: Dict[int, str] = {}
         for video in videos:
             self.repairs.update(video.repairs)
             self.ignore_regions.update(video.ignore_regions)
+            for number in video.image_ids:
+                if number != -1 and owners.setdefault(
+                        number, video.video_id) != video.video_id:
+                    raise ValueError(
+                        f'{self.__class__.__name__}: images of '
+                        f'{owners[number]} and of {video.video_id} have the '
+                        f'id {number}; give each of them one of its own')
         return videos
+
+    def _offsets(self) -> List[int]:
+        """Of a clip's frames from its own one, which may be the last."""
+        if self.clip_offsets is not None:
+            return list(self.clip_offsets)
+        steps = np.arange(1 - self.clip_length, 1)
+        return (steps * self.frame_interval).tolist()
 
     def _read_annotations(self, path: str) -> bytes:
         try:
@@ -234,8 +248,9 @@ class PoseTrackClipDataset(BaseClipDataset):
                 people += bool(made)
                 self.repairs['people without labelled joints'] += not made
         wanted = sum(int(track.annotated.sum()) for track in tracks)
-        self._log(f'{len(videos)} sequences, {people} people in '
-                  f'{len(tracks)} tracks, {wanted} labelled poses')
+        self.log_repairs(
+            f'{self.split}: {len(videos)} sequences, {people} people in '
+            f'{len(tracks)} tracks, {wanted} labelled poses', _REMEDY)
         if not tracks:
             raise ValueError(
                 f'{self.__class__.__name__}: nobody has labelled joints in '
@@ -268,6 +283,7 @@ class PoseTrackClipDataset(BaseClipDataset):
             video_id=video.video_id,
             frame_ids=[video.frame_ids[row] for row in rows],
             image_ids=[video.image_ids[row] for row in rows],
+            frame_sizes=video.sizes[rows],
             img_paths=[osp.join(folder, video.file_names[r]) for r in rows])
 
     def load_data_list(self) -> List[dict]:
@@ -292,11 +308,7 @@ class PoseTrackClipDataset(BaseClipDataset):
             for video in videos
         ])
         self._metainfo['CLASSES'] = [dict(id=1, name='person')]
-        offsets = self.clip_offsets
-        if offsets is None:
-            steps = np.arange(1 - self.clip_length, 1)
-            offsets = (steps * self.frame_interval).tolist()
-        offsets = np.asarray(offsets)
+        offsets = np.asarray(self._offsets())
         boxes, places = self._load_detections(videos)
         self.detections = boxes
         return [
@@ -333,15 +345,18 @@ class PoseTrackClipDataset(BaseClipDataset):
             try:
                 image = detection.get('image_id',
                                       detection.get('image_name'))
-                x, y, width, height = map(float, detection['bbox'][:4])
+                if isinstance(image, str):  # Windows writes backslashes
+                    image = image.replace('\\', '/')
+                place = places.get(image)
+                x, y, width, height = numbers(detection['bbox'], '', path)[:4]
                 score = float(detection['score'])
                 category = detection.get('category_id', 1)
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, TypeError, ValueError,
+                    OverflowError):
                 raise ValueError(
                     f'{path}: a detection must have image_id, bbox (x, y, '
-                    f'width, height) and score, but got {detection!r:.120}'
+                    f'width, height) and score, but got {shown(detection)}'
                 ) from None
-            place = places.get(image)
             box = [x, y, x + width, y + height, score]
             if category != 1:
                 self.repairs['detections of other classes'] += 1
@@ -351,13 +366,15 @@ class PoseTrackClipDataset(BaseClipDataset):
                 self.repairs['detections of unlabelled frames'] += 1
             elif score < self.bbox_score_thr:
                 self.repairs['detections below the threshold'] += 1
-            elif not np.isfinite(box).all() or width <= 0 or height <= 0:
+            elif not is_place(box[:4]).all() or width <= 0 or height <= 0 or (
+                    not abs(score) <= MAX_FLOAT32):
                 self.repairs['detections without area'] += 1
             else:
                 boxes.append(box)
                 where.append(place)
-        self._log(f'{len(videos)} sequences, {len(boxes)} of {len(found)} '
-                  'detections')
+        self.log_repairs(
+            f'{self.split}: {len(videos)} sequences, {len(boxes)} of '
+            f'{len(found)} detections', _REMEDY)
         if not boxes:
             raise ValueError(
                 f'{name}: no detection of {path} is of a labelled frame of '
@@ -374,15 +391,3 @@ class PoseTrackClipDataset(BaseClipDataset):
             info['bbox_score'] = np.full(
                 num, self.detections[number, 4], dtype=np.float32)
         return info
-
-    def _log(self, summary: str) -> None:
-        lines = [f'{self.__class__.__name__} {self.split}: {summary}']
-        found = [kind for kind in _REMEDY if self.repairs[kind]]
-        if found:
-            lines[0] += '; irregular:'
-            width = max(map(len, found))
-            lines += [
-                f'  {kind:<{width}}  {self.repairs[kind]:>7}  '
-                f'{_REMEDY[kind]}' for kind in found
-            ]
-        print_log('\n'.join(lines), 'current')

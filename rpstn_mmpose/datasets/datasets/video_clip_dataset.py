@@ -9,6 +9,7 @@ from typing import (Any, Dict, FrozenSet, List, Mapping, Optional, Sequence,
 import numpy as np
 from mmpose.registry import DATASETS
 
+from ..label_fields import is_place
 from ..tracks import Track
 from .base_clip_dataset import BaseClipDataset
 
@@ -128,7 +129,7 @@ class VideoClipDataset(BaseClipDataset):
         """Box (4,), keypoints (K, 2), visible (K,), labelled (K,)."""
         try:
             box = np.asarray(person['bbox'], np.float64).reshape(-1)[:4]
-            good = (len(box) == 4 and np.isfinite(box).all()
+            good = (len(box) == 4 and is_place(box).all()
                     and (box[2:] > box[:2]).all())
         except (KeyError, TypeError, ValueError):
             good = False
@@ -155,7 +156,7 @@ class VideoClipDataset(BaseClipDataset):
         if not good:
             raise ValueError(f'{where}: keypoints must be {total} pairs of '
                              'numbers, and as many flags')
-        labeled = flags[1] & np.isfinite(points).all(axis=1)
+        labeled = flags[1] & is_place(points).all(axis=1)
         points = np.where(labeled[:, None], points, (box[:2] + box[2:]) / 2)
         return (box, points[columns], (flags[0] & labeled)[columns],
                 labeled[columns])
@@ -169,6 +170,7 @@ class VideoClipDataset(BaseClipDataset):
             video_id=self.video.video_id(track_id),
             frame_ids=frames,
             img_paths=[self.video.img_paths[frame] for frame in frames],
+            frame_sizes=np.tile(self.video.size, (len(frames), 1)),
             bbox=boxes,
             keypoints=points,
             keypoints_visible=visible,

@@ -1,6 +1,8 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+from typing import Optional, Sequence, Tuple
+
 import numpy as np
 
 
@@ -28,3 +30,34 @@ def check_clip_boxes(results: dict, owner: str) -> None:
         f'{owner}: the box {boxes[row].tolist()} of video '
         f'{results.get("video_id", "?")}, frame {frame}, must be finite with '
         'x1 < x2 and y1 < y2; mend it in the data set')
+
+
+def check_frame_sizes(sizes: Optional[np.ndarray], shape: Tuple[int, int],
+                      paths: Optional[Sequence[str]], video: str,
+                      owner: str) -> None:
+    """Refuse frames of another size than the one that was labelled.
+
+    Places in the label would be wrong in them, and nothing would tell.
+
+    Args:
+        sizes: (T, 2) int, width and height as the label tells them; 0, 0
+            where it does not. None: nowhere.
+        shape: Height and width of the T frames as they were read.
+        paths: Of the frames; None: they were in memory.
+        video: Name of the video, or file, that the label is of.
+        owner: Name of the class that asks.
+
+    Raises:
+        ValueError: They differ.
+    """
+    if sizes is None:
+        return
+    height, width = shape[:2]
+    for row, (told_width, told_height) in enumerate(sizes.tolist()):
+        if told_width and (told_width, told_height) != (width, height):
+            where = f'frame {row}' if paths is None else paths[row]
+            raise ValueError(
+                f'{owner}: {where} is {width}x{height} pixels, but the label '
+                f'of {video} is of {told_width}x{told_height}; extract the '
+                'frames at the size that was labelled, or scale the label '
+                'with them')

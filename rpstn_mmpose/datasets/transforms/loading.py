@@ -13,7 +13,7 @@ from mmpose.registry import TRANSFORMS
 from PIL import Image
 
 from ..file_access import read_bytes
-from .clip_checks import check_clip_boxes
+from .clip_checks import check_clip_boxes, check_frame_sizes
 from .encoded_frame import EncodedFrame, Frame, jpeg_size
 from .region_decoder import BACKEND as REGION_BACKEND
 from .region_decoder import decode_region, load_library
@@ -77,7 +77,9 @@ class LoadClip(BaseTransform):
     """Load the frames of a clip.
 
     Required keys: ``img_paths`` (T paths), or ``img`` (T arrays h x w x 3,
-    uint8, BGR: frames that are in memory already). Added keys: ``img`` (list
+    uint8, BGR: frames that are in memory already). Optional:
+    ``frame_sizes`` (T x 2, width and height that the label tells), with
+    which the frames are compared. Added keys: ``img`` (list
     of T arrays of one size, a frame that occurs twice is read once),
     ``img_shape`` and ``ori_shape`` (h, w); with ``reduce_to`` also
     ``img_reduction``.
@@ -119,7 +121,7 @@ class LoadClip(BaseTransform):
         FileNotFoundError: A frame that is not there.
         OSError: A frame that cannot be read.
         ValueError: A frame that is cut off, cannot be decoded or differs in
-            size from the clip's first; a box of no area.
+            size from the clip's first or from the label; a box of no area.
     """
 
     def __init__(self,
@@ -274,6 +276,9 @@ class LoadClip(BaseTransform):
             frames = [frame.astype(np.float32) for frame in frames]
         results['img'] = frames
         shape = (shape[0] * reduction, shape[1] * reduction)
+        check_frame_sizes(
+            results.get('frame_sizes'), shape, results.get('img_paths'),
+            f'video {results.get("video_id", "?")}', self.__class__.__name__)
         results['img_shape'] = results['ori_shape'] = shape
         if self.reduce_to is not None:
             results['img_reduction'] = reduction
