@@ -81,11 +81,13 @@ def test_training_clips_hold_labelled_poses_alone(crowd, kwargs):
 
 
 @pytest.mark.parametrize('kwargs, frames', [
-    # 12 frames; the last clip ends with the last of them
+    # of 12 frames; a clip that would run over the end begins earlier, by
+    # whole intervals
     (dict(clip_length=2, clip_stride=5), [[0, 1], [5, 6], [10, 11]]),
-    (dict(clip_length=2, clip_stride=7), [[0, 1], [7, 8], [10, 11]]),
+    (dict(clip_length=2, clip_stride=7), [[0, 1], [7, 8]]),
+    (dict(clip_length=3, clip_stride=5), [[0, 1, 2], [5, 6, 7], [9, 10, 11]]),
     (dict(clip_length=2, frame_interval=2, clip_stride=5),
-     [[0, 2], [5, 7], [9, 11]]),
+     [[0, 2], [5, 7], [8, 10]]),
     (dict(clip_offsets=(0, 1), clip_stride=5), [[0], [5], [10]]),
 ], ids=str)
 def test_a_stride_longer_than_a_clip_leaves_out_what_is_between(
