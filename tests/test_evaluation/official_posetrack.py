@@ -99,7 +99,7 @@ def people_of(content, image_id):
             if (x, y, flag) == (0, 0, 0):
                 continue
             person['points'][j] = (x, y)
-            person['scores'][j] = -9999
+            person['scores'][j] = -9999.
             if annotation.get('scores'):
                 person['scores'][j] = annotation['scores'][i]
         people.append(person)

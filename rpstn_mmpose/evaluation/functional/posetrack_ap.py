@@ -40,11 +40,10 @@ def posetrack_ap(gt_dir: PoseTrackSource,
     recall are those of all predictions. See :func:`posetrack_sequences` for
     frames and joints that do not count.
 
-    Of equal scores the later one ranks first, in order of files, images and
-    annotations. (That is where the official program's call,
-    ``argsort()[::-1]``, puts them among up to 16 joints; among more, numpy
-    leaves the order of equal values open, and it is asked here in the same
-    way.)
+    Of two equal scores the later one ranks first, in order of files, images
+    and annotations. Among many, numpy's sort leaves the order of equal ones
+    open: it depends on the processor. It is asked by the official program's
+    own call, ``argsort()[::-1]``, so that both agree on one machine.
 
     A person with an empty head box cannot be found; its joints count as
     missed. A joint that is never predicted has 0 everywhere, also if it is
