@@ -12,7 +12,6 @@ REGIONS = (
     ([300, 600, 600, 300], [0, 0, 900, 900]),
     ([200, 700, 450], [100, 120, 480]),
     ([0, 400, 400, 200, 200, 0], [50, 50, 250, 250, 500, 500]),
-    ([10, 900], [10, 900], ),
     ([], []),
 )
 
@@ -66,7 +65,7 @@ def _file(rng, number, joints, gone, lost, odds):
     if rng.random() < .2:  # an image that is listed twice
         images.insert(rng.integers(len(images) + 1),
                       dict(images[rng.integers(len(images))]))
-    if rng.random() < .3:  # entries of people who were looked for in vain
+    if rng.random() < .3:  # the order is free
         for side in (people, guesses):
             rng.shuffle(side)
     categories = [dict(id=1, name='person', keypoints=joints)]
@@ -92,11 +91,9 @@ def _walks(rng, joints):
 def _regions(rng, odds):
     if rng.random() >= odds:
         return rng.choice([{}, dict(ignore_regions_x=[], ignore_regions_y=[])])
-    chosen = [REGIONS[i] for i in rng.permutation(5)[:rng.integers(1, 3)]]
+    chosen = [REGIONS[i] for i in rng.permutation(4)[:rng.integers(1, 3)]]
     if rng.random() < .3:
         chosen.append(WHOLE)
-    # The official program takes no polygon of two corners.
-    chosen = [region for region in chosen if len(region[0]) != 2]
     return dict(
         ignore_regions_x=[list(region[0]) for region in chosen],
         ignore_regions_y=[list(region[1]) for region in chosen])

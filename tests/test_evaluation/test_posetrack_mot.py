@@ -71,6 +71,14 @@ def test_a_frame_with_nobody_on_one_side_is_one_miss_and_one_false_joint():
     result = posetrack_mot(*pair(truth, pred, num=3, _2=IGNORED))
     assert result['mota']['nose'] == pytest.approx(50)
     assert result['pre']['neck'] == pytest.approx(50)
+    # Also with two predictions of everything beside the region.
+    region = dict(ignore_regions_x=[[50, 950, 950, 50]],
+                  ignore_regions_y=[[50, 50, 1800, 1800]])
+    beside = [person(2, x=1500 + n, track=n, score=1.) for n in range(2)]
+    result = posetrack_mot(
+        *pair(truth, pred[:3] + beside + pred[6:], num=3, _2=region))
+    assert result['mota']['nose'] == pytest.approx(50)
+    assert result['pre']['neck'] == pytest.approx(50)
     # People without a joint are people: the joints are missed one by one.
     empty = person(2, joints=(), score=1.)
     result = posetrack_mot(*pair(truth, pred[:3] + [empty] + pred[6:], num=3))
