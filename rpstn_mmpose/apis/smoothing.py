@@ -8,6 +8,8 @@ from typing import Dict, Optional, Sequence
 import numpy as np
 from mmpose.registry import TASK_UTILS
 
+DERIVATIVE_CUTOFF = 1.0
+
 
 def smoothing_factor(cutoff: np.ndarray, seconds: float) -> np.ndarray:
     """Weight of the new value in a first-order low-pass filter.
@@ -58,21 +60,28 @@ class OneEuroFilter:
             Defaults to 5.
 
     Raises:
-        ValueError: An option out of range.
+        ValueError: An option out of range, or a ``derivative_cutoff`` with
+            ``beta=0``, where the speed does not count.
     """
 
     def __init__(self,
                  min_cutoff: float = 1.7,
                  beta: float = 6.0,
-                 derivative_cutoff: float = 1.0,
+                 derivative_cutoff: float = DERIVATIVE_CUTOFF,
                  max_gap: int = 5):
-        if (min_cutoff <= 0 or derivative_cutoff <= 0 or beta < 0
-                or max_gap < 0):
+        # Written so that NaN is refused.
+        if not (min_cutoff > 0 and derivative_cutoff > 0 and beta >= 0
+                and max_gap >= 0):
             raise ValueError(
                 f'{self.__class__.__name__}: cutoffs must be above 0, beta '
                 f'and max_gap at least 0, but got min_cutoff={min_cutoff}, '
                 f'derivative_cutoff={derivative_cutoff}, beta={beta}, '
                 f'max_gap={max_gap}')
+        if beta == 0 and derivative_cutoff != DERIVATIVE_CUTOFF:
+            raise ValueError(
+                f'{self.__class__.__name__}: derivative_cutoff='
+                f'{derivative_cutoff} does nothing with beta=0; set beta, or '
+                'leave it out')
         self.min_cutoff = min_cutoff
         self.beta = beta
         self.derivative_cutoff = derivative_cutoff

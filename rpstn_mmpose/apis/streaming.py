@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from ..models.pose_estimators import VideoTopdownPoseEstimator
 from ..models.utils.compiled_frame import CompiledFrame
 
+COLLAPSE_RATIO = 0.5
+MAX_GAP = 2
+
 
 def _map_states(function: Callable, *states: Any) -> Any:
     """Apply a function to each field of states that are named tuples."""
@@ -42,8 +45,8 @@ def is_recurrent(model: nn.Module) -> bool:
     Returns:
         bool: For video models with a temporal neck or a memory.
     """
-    return isinstance(model, VideoTopdownPoseEstimator) and (
-        model.with_neck or model.memory is not None)
+    return (isinstance(model, VideoTopdownPoseEstimator)
+            and model.carries_state)
 
 
 class _StateRows:
@@ -133,13 +136,13 @@ class StreamingPoseEstimator:
     - every ``reset_interval`` frames;
     - in the frame after the mean keypoint score fell below
       ``collapse_ratio`` times the mean of the person's scores since the last
-      start.
+      start, or below 0 (heatmaps that are nowhere positive show nobody).
 
     Args:
         model (nn.Module): In evaluation mode.
-        reset_interval (int, optional): Frames between two starts; the
-            clip length gives what the model gives for clips. ``None`` or 0:
-            never. Defaults to ``None``.
+        reset_interval (int, optional): Frames between two starts, at least
+            2; the clip length gives what the model gives for clips. ``None``
+            or 0: never. Defaults to ``None``.
         collapse_ratio (float, optional): In (0, 1). ``None``: scores start
             nothing. Defaults to 0.5.
         max_gap (int): Frames that a person may be missing without losing
@@ -150,14 +153,15 @@ class StreamingPoseEstimator:
 
     Raises:
         ValueError: An option out of range, a model that needs a window of
-            frames at once, or ``compile`` with a model without a state.
+            frames at once, or an option that would do nothing: all of the
+            above with a model without a state.
     """
 
     def __init__(self,
                  model: nn.Module,
                  reset_interval: Optional[int] = None,
-                 collapse_ratio: Optional[float] = 0.5,
-                 max_gap: int = 2,
+                 collapse_ratio: Optional[float] = COLLAPSE_RATIO,
+                 max_gap: int = MAX_GAP,
                  compile: bool = False):
         name = self.__class__.__name__
         if reset_interval is not None and reset_interval < 0:
@@ -170,28 +174,47 @@ class StreamingPoseEstimator:
             raise ValueError(f'{name}: max_gap must be at least 0, but got '
                              f'{max_gap}')
         self.takes_clips = isinstance(model, VideoTopdownPoseEstimator)
-        self.recurrent = is_recurrent(model)
-        if (self.recurrent and type(model).forward_clip
-                is not VideoTopdownPoseEstimator.forward_clip):
+        if self.takes_clips and not model.walks_through_clips:
             raise ValueError(
                 f'{name}: {type(model).__name__} combines a window of '
                 'frames and cannot be run frame by frame; use tools/test.py')
-        if self.recurrent and model.test_cfg.get('both_directions', False):
+        self.model = model
+        self.recurrent = is_recurrent(model)
+        self.reset_interval = reset_interval or 0
+        self.collapse_ratio = collapse_ratio
+        self.max_gap = max_gap
+        self._check_effect(compile)
+        self._compiled = CompiledFrame(model) if compile else None
+        self.reset()
+
+    def _check_effect(self, compile: bool) -> None:
+        """Refuse options that would do nothing with this model."""
+        name, kind = type(self).__name__, type(self.model).__name__
+        if not self.recurrent:
+            given = dict(
+                reset_interval=self.reset_interval > 0,
+                collapse_ratio=self.collapse_ratio
+                not in (None, COLLAPSE_RATIO),
+                max_gap=self.max_gap != MAX_GAP,
+                compile=compile)
+            wrong = [option for option, is_given in given.items() if is_given]
+            if wrong:
+                raise ValueError(
+                    f'{name}: {wrong[0]} is for models that carry a state '
+                    f'from frame to frame, and this {kind} has none; leave '
+                    'it out')
+            return
+        if self.reset_interval == 1:
+            raise ValueError(
+                f'{name}: reset_interval=1 starts everybody anew in every '
+                f'frame, so that the state of {kind} does nothing; set it to '
+                '0 (never), or to 2 or more')
+        if self.model.test_cfg.get('both_directions', False):
             print_log(
                 f'{name}: test_cfg.both_directions needs the frames to come; '
                 'a stream is read forwards only.',
                 logger='current',
                 level=logging.WARNING)
-        if compile and not self.recurrent:
-            raise ValueError(f'{name}: compile is for models that carry a '
-                             'state from frame to frame, and this '
-                             f'{type(model).__name__} has none; leave it out')
-        self.model = model
-        self._compiled = CompiledFrame(model) if compile else None
-        self.reset_interval = reset_interval or 0
-        self.collapse_ratio = collapse_ratio
-        self.max_gap = max_gap
-        self.reset()
 
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""

@@ -32,13 +32,16 @@ from .crop_pipeline import frame_pipeline
 from .people_drawing import draw_people
 from .person_detector import PersonDetector, load_matching_weights
 from .prediction_writer import PredictionWriter, to_plain
-from .streaming import StreamingPoseEstimator, is_recurrent
+from .streaming import (COLLAPSE_RATIO, MAX_GAP, StreamingPoseEstimator,
+                        is_recurrent)
 from .tracking import BaseTracker
 from .video_io import Frame, FrameSource, InputType, open_source
 
 FAST = ('float32', *sorted(DTYPES))
 WHOLE_IMAGE = ('whole_image', 'whole-image')
 MAX_WARNINGS = 5
+BBOX_THR = 0.3
+NMS_THR = 0.3
 
 BoxesType = Union[Sequence, Mapping, Callable[[np.ndarray, int], Any]]
 
@@ -178,19 +181,22 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         det_weights (str, optional): The detector's checkpoint.
         det_cat_ids (int | Sequence[int], optional): Classes of the detector.
             Defaults to ``None``: the one whose name is person.
-        bbox_thr (float): Lowest score of a detected box. Defaults to 0.3.
-        nms_thr (float): Largest overlap of two detected boxes. Defaults to
-            0.3.
+        bbox_thr (float, optional): Lowest score of a detected box. Defaults
+            to ``None``: what the tracker wants, else 0.3.
+        nms_thr (float, optional): Largest overlap of two detected boxes.
+            Defaults to ``None``: 0.3.
         tracker (dict | BaseTracker): Who is who. Defaults to ``None``:
             ``dict(type='MotionTracker')``.
         smoothing (dict, optional): A filter of the keypoints, e.g.
             ``dict(type='OneEuroFilter')``. Defaults to ``None``.
         bbox_smoothing (dict, optional): The same for the boxes' corners,
-            before the crop. Defaults to ``None``.
+            before the crop. Not with a tracker that uses keypoints. Defaults
+            to ``None``.
         reset_interval (int | str, optional): Frames after which a person
             starts anew from the pose initializer. ``'clip'``: the clip length
             of the config's test data, so that the model does what it is
-            evaluated for. ``None`` or 0: never. Defaults to ``'clip'``.
+            evaluated for; for a model without a state, nothing. ``None`` or
+            0: never. Defaults to ``'clip'``.
         collapse_ratio (float, optional): See
             :class:`~rpstn_mmpose.apis.StreamingPoseEstimator`.
         max_gap (int): See there.
@@ -206,7 +212,8 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
     Raises:
         FileNotFoundError: No such config or checkpoint.
         ValueError: A checkpoint of another model, a detector without people,
-            a tracker that does not go with the model, an unknown ``fast``.
+            a tracker that does not go with the model, an unknown ``fast``,
+            an option that would do nothing.
 
     Examples:
         >>> inferencer = VideoPoseInferencer(
@@ -231,14 +238,14 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                  det_model: Optional[Union[str, Config]] = None,
                  det_weights: Optional[str] = None,
                  det_cat_ids: Union[int, Sequence[int], None] = None,
-                 bbox_thr: float = 0.3,
-                 nms_thr: float = 0.3,
+                 bbox_thr: Optional[float] = None,
+                 nms_thr: Optional[float] = None,
                  tracker: Union[dict, BaseTracker, None] = None,
                  smoothing: Optional[dict] = None,
                  bbox_smoothing: Optional[dict] = None,
                  reset_interval: Union[int, str, None] = 'clip',
-                 collapse_ratio: Optional[float] = 0.5,
-                 max_gap: int = 2,
+                 collapse_ratio: Optional[float] = COLLAPSE_RATIO,
+                 max_gap: int = MAX_GAP,
                  device: Optional[str] = None,
                  scope: str = 'mmpose',
                  fast: Optional[str] = None,
@@ -263,8 +270,6 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             show_progress=False)
         self.model = revert_sync_batchnorm(self.model)
         self.device = next(self.model.parameters()).device
-        self.bbox_thr = bbox_thr
-        self.nms_thr = nms_thr
         # In a stream a GPU waits for the host, which a recording of the
         # whole frame cures. A CPU does not: with compiled parts the starts
         # are compiled too, and a frame can be prepared.
@@ -285,20 +290,26 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         self.tracker = self._init_tracker(tracker)
         self.smoothing = self._build(smoothing)
         self.bbox_smoothing = self._build(bbox_smoothing)
-        self.detector: Optional[PersonDetector] = None
-        self.whole_image = det_model in WHOLE_IMAGE
-        if det_model is not None and not self.whole_image:
-            self.detector = PersonDetector(
-                det_model,
-                det_weights,
-                cat_ids=det_cat_ids,
-                device=str(self.device))
+        if self.tracker.uses_keypoints:
+            # Boxes are smoothed before the crop, people known after it.
+            self._refuse(
+                f'does nothing with a {type(self.tracker).__name__} that '
+                'uses keypoints; set oks_weight=0, or leave it out',
+                bbox_smoothing=bbox_smoothing)
+        self._init_detector(det_model, det_weights, det_cat_ids, bbox_thr,
+                            nms_thr)
         self.last_run = VideoRun()
 
     @property
     def dataset_meta(self) -> dict:
         """Metainfo of the joints that the model predicts."""
         return self.model.dataset_meta
+
+    def _refuse(self, why: str, **options: Any) -> None:
+        """Raise a line if an option is given that would do nothing."""
+        for option, value in options.items():
+            if value is not None:
+                raise ValueError(f'{self.__class__.__name__}: {option} {why}')
 
     @staticmethod
     def _build(config: Any) -> Any:
@@ -311,8 +322,25 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 raise ValueError(f"{self.__class__.__name__}: reset_interval "
                                  "must be a number, None or 'clip', but got "
                                  f'{interval!r}')
-            interval = self.cfg.test_dataloader.dataset.get('clip_length')
+            interval = self._clip_length() if is_recurrent(self.model) else 0
         return interval or 0
+
+    def _clip_length(self) -> int:
+        """Frames of the test data's clips, for a model with a state."""
+        dataset = self.cfg.test_dataloader.dataset
+        length = dataset.get('clip_length') or len(
+            dataset.get('clip_offsets') or ())
+        if length < 2:
+            why = 'have no clip_length'
+            if length == 1:
+                why = ('are clips of one frame: everybody would start anew '
+                       f'in every frame, and the state of '
+                       f'{type(self.model).__name__} do nothing')
+            raise ValueError(
+                f"{self._where}: reset_interval='clip' is of no use, as its "
+                f'test data {why}; set reset_interval to 0 (never), or to 2 '
+                'or more')
+        return length
 
     def _init_tracker(self, tracker: Any) -> BaseTracker:
         tracker = self._build(tracker or dict(type='MotionTracker'))
@@ -327,6 +355,28 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             if sigmas is not None:
                 tracker.sigmas = np.asarray(sigmas)
         return tracker
+
+    def _init_detector(self, model: Optional[Union[str, Config]],
+                       weights: Optional[str],
+                       cat_ids: Union[int, Sequence[int], None],
+                       bbox_thr: Optional[float],
+                       nms_thr: Optional[float]) -> None:
+        self.whole_image = model in WHOLE_IMAGE
+        self.detector: Optional[PersonDetector] = None
+        if model is None or self.whole_image:
+            self._refuse(
+                'is of a detector; give det_model, or leave it out',
+                det_weights=weights,
+                det_cat_ids=cat_ids,
+                bbox_thr=bbox_thr,
+                nms_thr=nms_thr)
+        else:
+            self.detector = PersonDetector(
+                model, weights, cat_ids=cat_ids, device=str(self.device))
+        if bbox_thr is None:
+            bbox_thr = self.tracker.lowest_score
+        self.bbox_thr = BBOX_THR if bbox_thr is None else bbox_thr
+        self.nms_thr = NMS_THR if nms_thr is None else nms_thr
 
     def _load_weights_to_model(self, model: nn.Module,
                                checkpoint: Optional[dict],
@@ -395,10 +445,16 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
 
         Raises:
             FileNotFoundError: No such input.
-            ValueError: Input that is no video, no boxes, a bad option.
+            ValueError: Input that is no video, no boxes, a bad option, or
+                one that would do nothing.
             OSError: Output that cannot be written.
         """
         if out_dir is not None:
+            if {'vis_out_dir', 'pred_out_dir'} <= set(kwargs):
+                self._refuse(
+                    'does nothing beside both vis_out_dir and pred_out_dir; '
+                    'leave it out',
+                    out_dir=out_dir)
             kwargs.setdefault('vis_out_dir',
                               os.path.join(out_dir, 'visualizations'))
             kwargs.setdefault('pred_out_dir',
@@ -415,6 +471,18 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             raise ValueError(
                 f"{self.__class__.__name__}: give det_model, bboxes, or "
                 "det_model='whole_image'")
+        if not vis.get('return_vis') and not vis.get('vis_out_dir'):
+            self._refuse(
+                'is of the picture; give return_vis=True, vis_out_dir or '
+                'out_dir, or leave it out',
+                draw_bbox=vis.get('draw_bbox'),
+                thickness=vis.get('thickness'),
+                kpt_thr=vis.get('kpt_thr'))
+        if bboxes is not None or self.detector is None:
+            self._refuse(
+                'is of detected boxes, and none are detected; leave it out',
+                bbox_thr=pre.get('bbox_thr'),
+                nms_thr=pre.get('nms_thr'))
         source = open_source(inputs, pre.pop('fps', None))
         run = VideoRun(
             announced_frames=source.num_frames,

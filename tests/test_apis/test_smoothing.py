@@ -12,6 +12,27 @@ def alpha(cutoff, seconds):
     return 1 / (1 + 1 / (2 * math.pi * cutoff) / seconds)
 
 
+def one_euro(path, fps, sizes, min_cutoff=1.7, beta=6., derivative=1.):
+    """The paper's filter of a point's path (T, 2), number by number.
+
+    One cutoff for both coordinates, by the speed in the plane in sizes (T,)
+    of the person a second.
+    """
+    x, y = map(float, path[0])
+    vx = vy = 0.
+    out = [(x, y)]
+    for (new_x, new_y), size in zip(path[1:], sizes[1:]):
+        weight = alpha(derivative, 1 / fps)
+        vx = weight * (new_x - x) * fps + (1 - weight) * vx
+        vy = weight * (new_y - y) * fps + (1 - weight) * vy
+        cutoff = min_cutoff + beta * math.sqrt(vx * vx + vy * vy) / size
+        weight = alpha(cutoff, 1 / fps)
+        x = weight * new_x + (1 - weight) * x
+        y = weight * new_y + (1 - weight) * y
+        out.append((x, y))
+    return np.array(out)
+
+
 def points(*values):
     """One person, one joint at (value, 0) in each frame."""
     return [np.float64([[[value, 0]]]) for value in values]
@@ -38,6 +59,43 @@ def test_two_steps_by_hand():
     speed += alpha(1, 0.1) * ((10 - expected) / 0.1 - speed)
     expected += alpha(1 + 0.01 * speed, 0.1) * (10 - expected)
     np.testing.assert_allclose(third[0], expected, rtol=1e-9)
+
+
+def test_a_diagonal_step_by_hand():
+    """10 frames a second, cutoffs 1, beta 0.01, size 2, from (0, 0) to
+    (30, -40): speed a(1, .1) * 500 / 2 = .385870 * 250 = 96.4674, cutoff
+    1.964674, weight 1.234441 / 2.234441 = .552461; the same for x and y, in
+    which the joint is 3 and -4 parts of 5 of the way.
+    """
+    smooth = OneEuroFilter(min_cutoff=1, beta=0.01, derivative_cutoff=1)
+    smooth([0], np.zeros((1, 1, 2)), fps=10, sizes=[2])
+    second = smooth([0], np.float64([[[30, -40]]]), fps=10, sizes=[2])
+    np.testing.assert_allclose(
+        second[0, 0], [30 * 0.552461, -40 * 0.552461], atol=1e-3)
+
+
+@pytest.mark.parametrize('speed', [(9, 2), (2, 9), (-7, 0), (0, -7), (5, 5),
+                                   (40, -3)])
+def test_diagonal_moves(speed):
+    """x and y of different speeds, with noise of their own, and a person
+    who grows; then a turn at a right angle."""
+    rng = np.random.default_rng(3)
+    path = np.concatenate([
+        np.arange(12)[:, None] * speed,
+        np.multiply(11, speed) +
+        np.arange(1, 8)[:, None] * np.float64(speed[::-1]) * (1, -1)
+    ]) + rng.normal(0, 1, (19, 2)) * (2, 0.5)
+    sizes = np.linspace(60, 90, 19)
+    options = dict(min_cutoff=0.8, beta=4.0, derivative_cutoff=1.5)
+    for settings, kwargs in ((options, dict(
+            min_cutoff=0.8, beta=4.0, derivative=1.5)), ({}, {})):
+        smooth = OneEuroFilter(**settings)
+        found = np.stack([
+            smooth([4], point[None, None], 25, [size])[0, 0]
+            for point, size in zip(path, sizes)
+        ])
+        np.testing.assert_allclose(
+            found, one_euro(path, 25, sizes, **kwargs), rtol=1e-9)
 
 
 def test_frame_rate_and_gaps_are_one_thing():
@@ -112,8 +170,16 @@ def test_nobody_and_dtype():
 
 @pytest.mark.parametrize('options', [
     dict(min_cutoff=0), dict(beta=-1), dict(derivative_cutoff=0),
-    dict(max_gap=-1)
+    dict(max_gap=-1), dict(min_cutoff=math.nan), dict(beta=math.nan),
+    dict(derivative_cutoff=math.nan)
 ])
 def test_bad_options(options):
     with pytest.raises(ValueError, match='cutoffs must be above 0'):
         OneEuroFilter(**options)
+
+
+def test_a_cutoff_of_a_speed_that_does_not_count():
+    OneEuroFilter(beta=0)
+    with pytest.raises(ValueError, match='derivative_cutoff=2 does nothing '
+                       'with beta=0; set beta, or leave it out'):
+        OneEuroFilter(beta=0, derivative_cutoff=2)

@@ -125,6 +125,11 @@ STARTS = dict(
     per_frame=dict(neck=None, initializer='features'))
 
 
+def options_for(start, **options):
+    """Without a state nothing can be started anew."""
+    return {} if start == 'per_frame' else options
+
+
 @pytest.mark.parametrize('flip', [False, True])
 @pytest.mark.parametrize('start', STARTS)
 def test_streaming_equals_clips_with_the_same_resets(start, flip):
@@ -140,7 +145,7 @@ def test_streaming_equals_clips_with_the_same_resets(start, flip):
     videos, present, segments = scene()
     expected = by_clips(model, videos, segments)
     estimator = StreamingPoseEstimator(
-        model, reset_interval=5, collapse_ratio=None)
+        model, **options_for(start, reset_interval=5, collapse_ratio=None))
     assert_same(stream(estimator, videos, present), expected)
     # Again from the beginning, and not by chance: without resets, or with
     # the wrong frames before, something else comes out.
@@ -256,17 +261,15 @@ def test_states_of_absent_people_do_not_hold_the_batch_they_were_in():
         assert part.untyped_storage().nbytes() == part.numel() * 4
 
 
-@pytest.mark.parametrize('ratio, starts', [(0.5, [0, 4]), (0.3, [0]),
-                                           (None, [0])])
-def test_a_collapse_starts_the_next_frame_anew(monkeypatch, ratio, starts):
-    """Means since the start: 0.8, 0.8, 0.7; then 0.3 < 0.5 * 0.7."""
+def starts_by_scores(monkeypatch, scores, ratio):
+    """Frames in which a person of these mean scores is started."""
     model = build(video_model())
-    scores = iter([0.8, 0.8, 0.5, 0.3, 0.2, 0.2, 0.2])
+    left = iter(scores)
     monkeypatch.setattr(
         model, 'decode_clip', lambda heatmaps: [
             InstanceData(
                 keypoints=np.zeros((1, NUM_JOINTS, 2)),
-                keypoint_scores=np.full((1, NUM_JOINTS), next(scores)))
+                keypoint_scores=np.full((1, NUM_JOINTS), next(left)))
         ])
     calls = []
     for name in ('start', 'step'):
@@ -278,11 +281,70 @@ def test_a_collapse_starts_the_next_frame_anew(monkeypatch, ratio, starts):
 
         monkeypatch.setattr(model, name, spy)
     estimator = StreamingPoseEstimator(model, collapse_ratio=ratio)
-    for _ in range(7):
+    for _ in scores:
         data = dict(inputs=crops(1)[0], data_samples=sample((100, 80)))
         estimator.predict([data], [0])
-    assert len(calls) == 7
-    assert [f for f, name in enumerate(calls) if name == 'start'] == starts
+    assert len(calls) == len(scores)
+    return [f for f, name in enumerate(calls) if name == 'start']
+
+
+@pytest.mark.parametrize('ratio, starts', [(0.5, [0, 4]), (0.3, [0]),
+                                           (None, [0])])
+def test_a_collapse_starts_the_next_frame_anew(monkeypatch, ratio, starts):
+    """Means since the start: 0.8, 0.8, 0.7; then 0.3 < 0.5 * 0.7."""
+    scores = [0.8, 0.8, 0.5, 0.3, 0.2, 0.2, 0.2]
+    assert starts_by_scores(monkeypatch, scores, ratio) == starts
+
+
+@pytest.mark.parametrize('scores, starts', [
+    # Half of the mean of 0.9 and 0.7 is 0.4, on both sides.
+    ([0.9, 0.7, 0.39, 0.9], [0, 3]),
+    ([0.9, 0.7, 0.41, 0.9], [0]),
+    # The mean is that of all frames since the start: 0.6, then 0.5.
+    ([0.9, 0.5, 0.4, 0.31, 0.9], [0]),
+    ([0.9, 0.5, 0.4, 0.29, 0.9], [0, 4]),
+    # A new start forgets the mean: 0.15 is more than half of 0.2.
+    ([0.9, 0.2, 0.2, 0.15, 0.15], [0, 2]),
+    # A first frame cannot collapse, however low its score is.
+    ([-0.5, 0.1, 0.1], [0]),
+])
+def test_each_side_of_a_collapse(monkeypatch, scores, starts):
+    assert starts_by_scores(monkeypatch, scores, 0.5) == starts
+
+
+@pytest.mark.parametrize('scores, starts', [
+    # Below 0 is a collapse after any scores.
+    ([0.4, 0.4, -0.05, 0.4, 0.4], [0, 3]),
+    # Half of a mean of -0.2 is -0.1: -0.05 is above that, but below 0.
+    ([-0.2, -0.05, 0.1], [0, 2]),
+    # Better than a mean below 0, and not below 0 itself.
+    ([-0.2, 0.05, 0.05], [0]),
+    ([-0.2, 0.0, 0.0, 0.0], [0]),
+    # Nobody there: every second frame is a step, which collapses.
+    ([-0.2, -0.2, -0.2, -0.2, -0.2, -0.2], [0, 2, 4]),
+])
+def test_negative_scores(monkeypatch, scores, starts):
+    """Heatmaps may be negative everywhere; only a ratio may start anew."""
+    assert starts_by_scores(monkeypatch, scores, 0.5) == starts
+    assert starts_by_scores(monkeypatch, scores, None) == [0]
+
+
+def test_a_stream_of_a_net_that_says_negative_numbers():
+    """The whole way: started every second frame, as clips of two are."""
+    model = build(video_model(**STARTS['memory_alone']), gain=4)
+    torch.nn.init.constant_(model.head.norm.bias, -60)
+    videos = {0: crops(LENGTH)}
+    result = stream(
+        StreamingPoseEstimator(model), videos, {0: range(LENGTH)})
+    assert max(score.max() for _, score in result.values()) < -1
+    pairs = [(0, list(range(LENGTH))[begin:begin + 2])
+             for begin in range(0, LENGTH, 2)]
+    assert_same(result, by_clips(model, videos, pairs))
+    endless = stream(
+        StreamingPoseEstimator(model, collapse_ratio=None), videos,
+        {0: range(LENGTH)})
+    assert_same(endless, by_clips(model, videos, [(0, list(range(LENGTH)))]))
+    assert min(frame for _, frame in differ(result, endless)) == 2
 
 
 @pytest.mark.parametrize('start', ['network', 'per_frame'])
@@ -345,7 +407,7 @@ def test_preparing_changes_nothing(monkeypatch, start, flip):
         video_model(test_cfg=dict(flip_test=flip), **STARTS[start]),
         gain=4).double()
     videos, present = comings_and_goings()
-    options = dict(reset_interval=4, collapse_ratio=None)
+    options = options_for(start, reset_interval=4, collapse_ratio=None)
     expected = stream(
         StreamingPoseEstimator(model, **options), videos, present)
     given = []
@@ -441,13 +503,6 @@ def test_compiled_frames_give_the_same(start, flip):
     assert recordings.replays == LENGTH - len({0, 1, 3, 4, 5, 8})
 
 
-@pytest.mark.parametrize('config', [
-    image_model(), video_model(**STARTS['per_frame'])])
-def test_there_is_nothing_to_compile_without_a_state(config):
-    with pytest.raises(ValueError, match='compile is for models that carry'):
-        StreamingPoseEstimator(build(config), compile=True)
-
-
 def test_image_models_predict_as_always():
     model = build(image_model(test_cfg=dict(flip_test=True)))
     estimator = StreamingPoseEstimator(model)
@@ -508,11 +563,45 @@ def test_bad_options(options, message):
         StreamingPoseEstimator(build(video_model()), **options)
 
 
-def test_models_of_windows_are_refused():
-    config = video_model()
+@pytest.mark.parametrize('start', STARTS)
+def test_models_of_windows_are_refused(start):
+    """With a neck, with a memory, and with neither."""
+    config = video_model(**STARTS[start])
     config.pop('type')
     with pytest.raises(ValueError, match='Window combines a window of frames'):
         StreamingPoseEstimator(Window(**config))
+
+
+STATELESS = dict(
+    image=image_model(), per_frame=video_model(**STARTS['per_frame']))
+
+
+@pytest.mark.parametrize('model', STATELESS)
+@pytest.mark.parametrize('option', [
+    dict(reset_interval=1), dict(reset_interval=5),
+    dict(collapse_ratio=0.4), dict(max_gap=0), dict(max_gap=3),
+    dict(compile=True)
+])
+def test_options_of_a_state_that_is_not_there(model, option):
+    name, = option
+    with pytest.raises(ValueError, match=f'{name} is for models that carry '
+                       'a state .* this (Video)?Topdown.* has none; leave'):
+        StreamingPoseEstimator(build(STATELESS[model]), **option)
+
+
+@pytest.mark.parametrize('model', STATELESS)
+def test_what_is_true_of_models_without_a_state_may_be_said(model):
+    StreamingPoseEstimator(
+        build(STATELESS[model]), reset_interval=0, collapse_ratio=None)
+
+
+@pytest.mark.parametrize('start', set(STARTS) - {'per_frame'})
+def test_a_state_that_is_dropped_in_every_frame_is_refused(start):
+    model = build(video_model(**STARTS[start]))
+    with pytest.raises(ValueError, match='reset_interval=1 starts everybody '
+                       'anew in every frame, .* 0 .never., or to 2 or more'):
+        StreamingPoseEstimator(model, reset_interval=1)
+    StreamingPoseEstimator(model, reset_interval=2)
 
 
 @pytest.mark.parametrize('count, ids', [(2, [1, 1]), (2, [1]), (0, [])])

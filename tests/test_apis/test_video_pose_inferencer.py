@@ -14,6 +14,7 @@ from rpstn_mmpose.apis import VideoPoseInferencer
 from tests.real_data import require_real_data
 
 from .detectors import detector_config
+from .test_smoothing import one_euro
 from .test_video_io import count_with_opencv
 from .tiny import build, image_model, pose_config, texture, video_model
 from .tiny import write_video
@@ -251,17 +252,25 @@ def test_smoothing_is_that_of_the_filter():
     assert any(abs(raw - out).max() > 1 for raw, out in zip(*runs))
 
 
-def test_smoothed_boxes_move_less():
+def test_smoothed_boxes_are_those_of_the_filter():
+    """Corners that move diagonally, at different speeds, and tremble."""
     rng = np.random.default_rng(0)
-    boxes = [[[20 + dx, 5, 70 + dx, 60]] for dx in rng.uniform(-3, 3, 11)]
-    moved = []
-    for options in ({}, dict(bbox_smoothing=dict(type='OneEuroFilter'))):
-        found = [
-            r['predictions'][0][0]['bbox'][0]
-            for r in make(**options)(FRAMES, bboxes=boxes)
-        ]
-        moved.append(np.abs(np.diff(found, axis=0)).mean())
-    assert moved[1] < 0.7 * moved[0]
+    corners = np.float32([[[20, 5], [60, 45]]]) + np.arange(
+        11)[:, None, None] * np.float32([5, 1]) + rng.uniform(-1, 1,
+                                                              (11, 2, 2))
+    boxes = corners.astype(np.float32).reshape(11, 1, 4)
+    found = [
+        r['predictions'][0][0]['bbox'][0] for r in make(
+            bbox_smoothing=dict(type='OneEuroFilter'))(
+                FRAMES, bboxes=list(boxes), fps=10)
+    ]
+    sizes = (boxes[:, 0, 2:] - boxes[:, 0, :2]).max(axis=1)
+    for corner in range(2):
+        path = boxes.reshape(11, 2, 2)[:, corner]
+        np.testing.assert_allclose(
+            np.reshape(found, (11, 2, 2))[:, corner],
+            one_euro(path, 10, sizes), atol=1e-3)
+        assert abs(path - one_euro(path, 10, sizes)).max(axis=0).min() > 0.5
 
 
 def test_a_detector_in_batches_gives_what_it_gives_alone():
@@ -437,6 +446,125 @@ def test_weights(tmp_path):
         VideoPoseInferencer(pose_config(), str(tmp_path / 'b.pth'))
     with pytest.raises(FileNotFoundError, match='no such checkpoint file'):
         VideoPoseInferencer(pose_config(), str(tmp_path / 'c.pth'))
+
+
+MEMORY = dict(
+    neck=None,
+    initializer='features',
+    memory=dict(type='RecursiveHeatmapMean', weight=0.75))
+
+
+def test_a_memory_on_an_image_recipe():
+    """Its clips of one frame would start everybody anew in every frame."""
+    config = pose_config(video_model(**MEMORY), clip_length=1)
+    with pytest.raises(ValueError, match="reset_interval='clip' is of no use, "
+                       'as its test data are clips of one frame: .*set '
+                       'reset_interval to 0 .never., or to 2 or more'):
+        VideoPoseInferencer(config, device='cpu')
+    with pytest.raises(ValueError, match='reset_interval=1 starts everybody'):
+        VideoPoseInferencer(config, device='cpu', reset_interval=1)
+    # As the line says: then the memory remembers.
+    plain = dict(MEMORY, memory=None)
+    found = []
+    for model in (plain, MEMORY):
+        inferencer = VideoPoseInferencer(
+            pose_config(video_model(**model), clip_length=1), device='cpu',
+            **({} if model is plain else dict(
+                reset_interval=0, collapse_ratio=None)))
+        source = build(video_model(**plain))
+        inferencer.model.load_state_dict(source.state_dict())
+        found.append(keypoint_scores(inferencer))
+    change = abs(found[0] - found[1]).max(axis=(1, 2))
+    assert change[0] < 1e-6 and change[1:].min() > 1e-5, change
+
+
+def keypoint_scores(inferencer):
+    """(frames, people, joints) of two people."""
+    results = inferencer(FRAMES, bboxes=[two_boxes(f) for f in range(11)])
+    return np.array([[i['keypoint_scores'] for i in r['predictions'][0]]
+                     for r in results])
+
+
+def test_a_memory_with_test_data_of_images():
+    """No clip_length to start anew by: before, never, without a word."""
+    config = pose_config(video_model(**MEMORY))
+    del config.test_dataloader.dataset['clip_length']
+    with pytest.raises(ValueError, match="'clip' is of no use, as its test "
+                       'data have no clip_length; set reset_interval'):
+        VideoPoseInferencer(config, device='cpu')
+    inferencer = VideoPoseInferencer(config, device='cpu', reset_interval=7)
+    assert inferencer.estimator.reset_interval == 7
+    config.test_dataloader.dataset.clip_offsets = [-2, -1, 0]
+    inferencer = VideoPoseInferencer(config, device='cpu')
+    assert inferencer.estimator.reset_interval == 3
+
+
+@pytest.mark.parametrize('neck', [True, False])
+def test_a_model_of_windows_is_refused(neck):
+    """Without a neck it was fed clips of one frame, without a word."""
+    from mmpose.registry import MODELS
+
+    from .test_streaming import Window
+    MODELS.register_module(module=Window, force=True)
+    config = pose_config(
+        video_model() if neck else video_model(**dict(MEMORY, memory=None)))
+    config.model.type = 'Window'
+    try:
+        with pytest.raises(ValueError, match='Window combines a window of'):
+            VideoPoseInferencer(config, device='cpu')
+    finally:
+        MODELS.module_dict.pop('Window')
+
+
+@pytest.mark.parametrize('model, options, message', [
+    (None, dict(det_weights='a.pth'), 'det_weights is of a detector; give'),
+    (None, dict(det_cat_ids=0), 'det_cat_ids is of a detector; give det_'),
+    (None, dict(bbox_thr=0.0), 'bbox_thr is of a detector; give det_model'),
+    (None, dict(nms_thr=0.3, det_model='whole_image'),
+     'nms_thr is of a detector; give det_model, or leave it out'),
+    (image_model(), dict(reset_interval=5), 'reset_interval is for models'),
+    (image_model(), dict(collapse_ratio=.2), 'collapse_ratio is for models'),
+    (image_model(), dict(max_gap=5), 'max_gap is for models that carry a'),
+    (image_model(),
+     dict(
+         bbox_smoothing=dict(type='OneEuroFilter'),
+         tracker=dict(type='MotionTracker', oks_weight=.5)),
+     'bbox_smoothing does nothing with a MotionTracker that uses keypoints'),
+])
+def test_options_that_would_do_nothing(model, options, message):
+    with pytest.raises(ValueError, match=message):
+        make(model, **options)
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(bbox_thr=0.5), 'bbox_thr is of detected boxes, and none are'),
+    (dict(nms_thr=0.5), 'nms_thr is of detected boxes, and none are detec'),
+    (dict(kpt_thr=0.5), 'kpt_thr is of the picture; give return_vis=True, '),
+    (dict(thickness=2), 'thickness is of the picture; give return_vis=True'),
+    (dict(draw_bbox=False), 'draw_bbox is of the picture; give return_vis'),
+    (dict(kpt_thr=.5, pred_out_dir='a'), 'kpt_thr is of the picture; give'),
+    (dict(out_dir='a', vis_out_dir='b', pred_out_dir='c'),
+     'out_dir does nothing beside both vis_out_dir and pred_out_dir'),
+])
+@pytest.mark.parametrize('boxes', ['whole_image', 'given'])
+def test_options_of_a_call_that_would_do_nothing(boxes, options, message,
+                                                 tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inferencer = make(det_model='whole_image')
+    if boxes == 'given':
+        options = dict(options, bboxes=[two_boxes(f) for f in range(11)])
+    with pytest.raises(ValueError, match=message):
+        inferencer(FRAMES, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lowest_score_of_a_box_is_what_the_tracker_wants():
+    pytest.importorskip('mmdet', reason='MMDetection is not installed')
+    byte = dict(type='ByteTracker', low_score=0.15)
+    for options, expected in (({}, 0.3), (dict(tracker=byte), 0.15),
+                              (dict(tracker=byte, bbox_thr=0.4), 0.4)):
+        inferencer = make(det_model=detector_config(), **options)
+        assert (inferencer.bbox_thr, inferencer.nms_thr) == (expected, 0.3)
 
 
 @pytest.mark.parametrize('options, message', [

@@ -70,3 +70,9 @@ def test_bad_weight(weight):
 def test_bad_confidence(confidence):
     with pytest.raises(ValueError, match='RecursiveHeatmapMean: confidence'):
         RecursiveHeatmapMean(confidence=confidence)
+
+
+def test_a_confidence_without_a_weight():
+    with pytest.raises(ValueError, match='confidence=2.0 does nothing with '
+                       'weight=0; set a weight, or leave it out'):
+        RecursiveHeatmapMean(weight=0, confidence=2.0)

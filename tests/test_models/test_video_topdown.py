@@ -1,8 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from mmpose.registry import MODELS
+
+from rpstn_mmpose.models import VideoTopdownPoseEstimator
 
 from .conftest import (CODEC, NUM_JOINTS, clip_sample, tiny_backbone,
                        tiny_image_model, tiny_video_model)
@@ -282,6 +286,107 @@ def test_initializer_loss_on_all_frames():
         0.5 * total / (2 * T), rel=1e-4)
 
 
+@pytest.mark.parametrize('frames, expected', [
+    # First frames: joints 1 and 2 of sample 0, 0.25 off, and all three of
+    # sample 1, 0.75 off; 2 * (2 * 0.0625 + 3 * 0.5625) / 6.
+    ('first', 2 * (2 * 0.0625 + 3 * 0.5625) / 6),
+    # Second frames: all of sample 0, 2 off, and none of sample 1.
+    ('all', 2 * (2 * 0.0625 + 3 * 0.5625 + 3 * 4.0) / 12),
+])
+def test_loss_of_the_initializer_by_value(frames, expected):
+    """Twice the mean squared error over all maps that it gave, of which
+    those without weight and those of unwanted frames count as 0."""
+    model = build(
+        train_cfg=dict(
+            initializer_loss_weight=2., initializer_loss_frames=frames))
+    samples = [clip_sample(2), clip_sample(2)]
+    for sample in samples:
+        label = sample.gt_instance_labels
+        label.heatmaps[0], label.heatmaps[1] = 0.25, 1.0
+    samples[0].gt_instance_labels.keypoint_weights[0, 0] = 0
+    samples[1].set_metainfo(dict(frame_mask=np.array([True, False])))
+    initial = torch.empty(2, 2, NUM_JOINTS, 16, 16)
+    initial[0, 0], initial[1, 0] = 0.5, 1.0
+    initial[0, 1], initial[1, 1] = 3.0, 9.0
+    heatmaps = torch.full((2, 2, NUM_JOINTS, 16, 16), 1.0)
+    model.forward_clip = lambda inputs: (
+        heatmaps, initial[:, :1] if frames == 'first' else initial)
+    losses = model(clips(2, 2), samples, mode='loss')
+    assert losses['loss_initializer'].item() == pytest.approx(expected)
+    # (2 + 3) maps of first frames, 0.75 off; none of the second frames.
+    assert losses['loss_kpt'].item() == pytest.approx(5 * 0.5625 / 12)
+
+
+def test_training_accuracy_by_value():
+    """The mean over the joints of the part of right frames: joint 0 in 3 of
+    3 wanted ones, joint 1 in 1 of 2 (one is weighted out), joint 2 in 1 of
+    3. One pixel of 16 is wrong, beyond 0.05 of the map."""
+    model = build()
+    samples = [clip_sample(2), clip_sample(2)]
+    samples[0].gt_instance_labels.keypoint_weights[1, 1] = 0
+    samples[1].set_metainfo(dict(frame_mask=np.array([True, False])))
+    heatmaps = torch.zeros(2, 2, NUM_JOINTS, 16, 16)
+    off = {(0, 0, 2), (0, 1, 1), (1, 0, 1), (1, 0, 2), (1, 1, 0), (1, 1, 2)}
+    for b, t, k in np.ndindex(2, 2, NUM_JOINTS):
+        maps = samples[b].gt_instance_labels.heatmaps
+        maps[t, k] = 0
+        maps[t, k, 4 + k, 5 + t] = 1
+        heatmaps[b, t, k, 4 + k, 5 + t + ((b, t, k) in off)] = 0.5
+    answer(model, heatmaps)
+    losses = model(clips(2, 2), samples, mode='loss')
+    assert losses['acc_pose'].item() == pytest.approx(
+        (3 / 3 + 1 / 2 + 1 / 3) / 3)
+    model = build(train_cfg=dict(compute_acc=False))
+    answer(model, heatmaps)
+    assert set(model(clips(2, 2), samples, mode='loss')) == {'loss_kpt'}
+
+
+@pytest.mark.parametrize('overrides, part', [
+    ({}, 'neck'),
+    (dict(initializer='features'), 'neck'),
+    (dict(
+        neck=None,
+        initializer='features',
+        memory=dict(type='RecursiveHeatmapMean')), 'memory'),
+])
+def test_clips_of_one_frame_do_not_train_what_connects_frames(
+        overrides, part):
+    model = build(**overrides)
+    with pytest.raises(ValueError, match='clips of one frame do not use the '
+                       f'{part}; set clip_length to 2 or more'):
+        model(clips(2, 1), [clip_sample(1)] * 2, mode='loss')
+
+
+@pytest.mark.parametrize('overrides', [
+    dict(initializer='none'), dict(neck=None, initializer='features')])
+def test_clips_of_one_frame_train_the_others(overrides):
+    """The neck matches the first frame with itself; or there is nothing
+    between frames."""
+    losses = build(**overrides)(
+        clips(2, 1), [clip_sample(1)] * 2, mode='loss')
+    assert losses['loss_kpt'] > 0
+
+
+def test_a_memory_says_that_it_has_nothing_to_remember(monkeypatch):
+    """Once, of a model; the poses are those without it."""
+    said = []
+    monkeypatch.setattr(
+        'rpstn_mmpose.models.pose_estimators.video_topdown.print_log',
+        lambda text, **_: said.append(text))
+    settings = dict(neck=None, initializer='features')
+    plain = build(**settings)
+    model = build(memory=dict(type='RecursiveHeatmapMean'), **settings)
+    for length, lines in ((3, 0), (1, 1), (1, 1)):
+        inputs = clips(1, length)
+        results = [
+            net(inputs, [clip_sample(length, with_labels=False)],
+                mode='predict')[0].pred_instances for net in (model, plain)]
+        assert len(said) == lines
+        same = np.allclose(*(r.keypoint_scores for r in results), atol=1e-6)
+        assert same == (length == 1)
+    assert 'clips of one frame do not use the memory' in said[0]
+
+
 def test_state_gradient():
     """Without it the last frame's loss stops at that frame's own kernel."""
 
@@ -351,11 +456,97 @@ def test_flip_test_swaps_joints_and_mirrors():
         seen['heatmaps'].numpy(), (maps.numpy() + mirrored) / 2, rtol=1e-6)
 
 
-def test_output_heatmaps():
-    model = build(test_cfg=dict(output_heatmaps=True))
+def answer(model, *heatmaps):
+    """Let the network say these heatmaps (B, T, K, h, w), call after call,
+    whatever it sees."""
+    calls = itertools.cycle(heatmaps)
+    model.forward_clip = lambda inputs: (next(calls), None)
+
+
+@pytest.mark.parametrize('joints', [None, [2, 0]])
+@pytest.mark.parametrize('length', [1, 2, 4])
+def test_output_heatmaps_row_by_row(length, joints):
+    """Map t * K + k is joint k of frame t, of each clip of a batch; of the
+    wanted joints alone where they are given, as of MMPose's image models."""
+    test_cfg = dict(output_heatmaps=True)
+    if joints is not None:
+        test_cfg['output_keypoint_indices'] = joints
+    model = build(test_cfg=test_cfg)
+    maps = torch.rand(2, length, NUM_JOINTS, 16, 16)
+    answer(model, maps.clone())
+    samples = [clip_sample(length, with_labels=False) for _ in range(2)]
+    results = model(clips(2, length), samples, mode='predict')
+    wanted = [0, 1, 2] if joints is None else joints
+    for b, result in enumerate(results):
+        found = result.pred_fields.heatmaps
+        assert found.shape == (length * len(wanted), 16, 16)
+        pred = result.pred_instances
+        assert pred.keypoints.shape == (length, len(wanted), 2)
+        for row in range(length * len(wanted)):
+            t, k = divmod(row, len(wanted))
+            expected = maps[b, t, wanted[k]]
+            assert torch.equal(found[row], expected)
+            # And so are the scores.
+            assert pred.keypoint_scores[t, k] == pytest.approx(
+                expected.max().item())
+
+
+def test_output_heatmaps_are_those_that_were_decoded():
+    """With the flip test, the mean of both."""
+    model = build(test_cfg=dict(output_heatmaps=True, flip_test=True))
+    maps, mirrored = torch.rand(2, 1, 2, NUM_JOINTS, 16, 16)
+    answer(model, maps, mirrored)
     result, = model(
-        clips(1), [clip_sample(with_labels=False)], mode='predict')
-    assert result.pred_fields.heatmaps.shape == (T * NUM_JOINTS, 16, 16)
+        clips(1, 2), [clip_sample(2, with_labels=False)], mode='predict')
+    expected = (maps + mirrored.flip(-1)[:, :, [0, 2, 1]]) / 2
+    torch.testing.assert_close(
+        result.pred_fields.heatmaps, expected[0].flatten(0, 1))
+    plain = build()
+    answer(plain, maps)
+    result, = plain(
+        clips(1, 2), [clip_sample(2, with_labels=False)], mode='predict')
+    assert 'pred_fields' not in result
+
+
+@pytest.mark.parametrize('shift', [False, True])
+def test_flip_test_together_with_both_directions(shift):
+    """Four readings of a clip of three frames: forwards and backwards, of
+    the pictures and of their mirror images. The parts of a memory of w = 1/2
+    are those of test_both_directions_by_hand, in eighths; the per-frame
+    heatmaps come from the model without it."""
+    settings = dict(neck=None, initializer='features')
+    inputs = clips(length=3)
+    plain = build(**settings)
+    with torch.no_grad():
+        straight = plain(inputs, None, mode='tensor').numpy()
+        mirrored = plain(inputs.flip(-1), None, mode='tensor').numpy()
+    mirrored = mirrored[..., ::-1][:, :, [0, 2, 1]]
+    if shift:
+        mirrored = np.concatenate(
+            [mirrored[..., :1], mirrored[..., :-1]], axis=-1)
+    parts = np.array([(6, 1, 1), (2, 4, 2), (1, 1, 6)]) / 8
+    expected = np.einsum('ts,bskhw->btkhw', parts, (straight + mirrored) / 2)
+    model = build(
+        memory=dict(type='RecursiveHeatmapMean', weight=0.5),
+        test_cfg=dict(
+            both_directions=True,
+            flip_test=True,
+            shift_heatmap=shift,
+            output_heatmaps=True),
+        **settings)
+    with torch.no_grad():
+        results = model(
+            inputs, [clip_sample(3, with_labels=False) for _ in range(2)],
+            mode='predict')
+    for result, maps in zip(results, expected):
+        np.testing.assert_allclose(
+            result.pred_fields.heatmaps.numpy(),
+            maps.reshape(-1, 16, 16),
+            rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            result.pred_instances.keypoint_scores,
+            maps.max(axis=(2, 3)),
+            rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('overrides,message', [
@@ -366,11 +557,43 @@ def test_output_heatmaps():
     (dict(
         initializer='features',
         train_cfg=dict(initializer_loss_weight=1.)), 'of its own'),
+    (dict(train_cfg=dict(initializer_loss_frames='all')),
+     "initializer_loss_frames='all' does nothing with initializer_loss_we"),
+    (dict(
+        neck=None,
+        initializer='features',
+        train_cfg=dict(state_gradient=False)),
+     'state_gradient=False does nothing without a neck or a memory'),
+    (dict(
+        neck=None,
+        initializer='features',
+        test_cfg=dict(both_directions=True)),
+     'both_directions does nothing without a neck or a memory'),
+    (dict(test_cfg=dict(both_direction=True)),
+     r"unknown test_cfg \['both_direction'\]; it takes \['both_directions'"),
 ])
 def test_bad_arguments(overrides, message):
     with pytest.raises(ValueError, match=message) as info:
         MODELS.build(tiny_video_model(**overrides))
     assert 'VideoTopdownPoseEstimator' in str(info.value)
+
+
+def test_systems_of_windows_have_options_of_their_own():
+    config = tiny_video_model(
+        neck=None,
+        initializer='features',
+        test_cfg=dict(both_directions=True, window='own'),
+        train_cfg=dict(state_gradient=False))
+    config.pop('type')
+
+    class Window(VideoTopdownPoseEstimator):
+
+        def forward_clip(self, inputs):
+            return super().forward_clip(inputs)
+
+    model = Window(**config)
+    assert not model.walks_through_clips and not model.carries_state
+    assert model.test_cfg['window'] == 'own'
 
 
 def test_images_are_refused():

@@ -97,6 +97,9 @@ def test_checkpoint_of_another_model(folder, tmp_path):
 @pytest.mark.parametrize('args, message', [
     ([], 'give --out VIDEO.mp4, --sheet PICTURE.png or both'),
     (['--out', 'a.mp4', '--labels', 'a', 'b'], '1 models but 2 --labels'),
+    (['--sheet', 'a.png', '--fps', '9'], '--fps is of the video; give --out'),
+    (['--out', 'a.mp4', '--videos', '2', '--video-ids', '0001'],
+     '--videos does nothing beside --video-ids'),
 ])
 def test_usage_errors(folder, args, message, capsys):
     with pytest.raises(SystemExit) as info:

@@ -307,6 +307,7 @@ def test_bad_folders_are_one_line(folder, tmp_path):
     (['--video', 'a', '--pose-config', 'a'], 'needs --video, --pose-config'),
     (['--frame', '0'], '--frame and --track are of the correlation matrix'),
     (['--track', '0'], '--frame and --track are of the correlation matrix'),
+    (['--device', 'cpu'], '--device does nothing without the correlation m'),
     (['--embed-limit', '-1'], '--embed-limit must be at least 0'),
     (['--embed-limit', 'nan'], '--embed-limit must be at least 0'),
     (['--occluded-below', '1'], '--occluded-below must lie between 0 and 1'),

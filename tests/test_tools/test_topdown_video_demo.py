@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from rpstn_mmpose.visualization import VideoWriter
+from tests.real_data import require_case
 from tests.test_apis.detectors import detector_config
 from tests.test_apis.test_video_io import count_with_opencv
 from tests.test_apis.tiny import build, pose_config, video_model, write_video
@@ -235,11 +236,60 @@ def test_the_input_is_not_overwritten(folder, tmp_path):
     (['v'], 'give one of --det-config, --boxes and --whole-frame'),
     (['v', '--whole-frame', '--boxes', 'b'], 'give one of --det-config'),
     (['v', '--whole-frame', '--reset-interval', 'x'], "a number or 'clip'"),
+    (['v', '--boxes', 'b', '--bbox-thr', '0.5'], '--bbox-thr needs --det-co'),
+    (['v', '--boxes', 'b', '--nms-thr', '0.3'], '--nms-thr needs --det-conf'),
+    (['v', '--boxes', 'b', '--det-checkpoint', 'c'],
+     '--det-checkpoint needs --det-config'),
+    (['v', '--whole-frame', '--det-cat-ids', '0'],
+     '--det-cat-ids needs --det-config'),
+    (['v', '--whole-frame', '--batch-size', '4'],
+     '--batch-size needs --det-config'),
+    (['v', '--whole-frame', '--tracker', 'motion'],
+     '--tracker does nothing with --whole-frame, which is one person'),
+    (['v', '--whole-frame', '--smooth-boxes'],
+     '--smooth-boxes does nothing with --whole-frame, whose box stays'),
 ])
 def test_usage_errors(args, message, capsys):
     with pytest.raises(SystemExit) as info:
         demo.main([*args, '--pose-config', 'p', '--out-dir', 'o'])
     assert info.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_thresholds_of_boxes_that_are_given(tmp_path, capsys):
+    """They were ignored, and seven people found where there is one."""
+    case = require_case('boxes_with_scores')
+    with pytest.raises(SystemExit) as info:
+        demo.main([
+            str(case / 'walk.mp4'), '--boxes',
+            str(case / 'detections.json'), '--bbox-thr', '0.5', '--nms-thr',
+            '0.3', '--pose-config', 'p', '--out-dir',
+            str(tmp_path / 'out')
+        ])
+    assert info.value.code == 2 and not (tmp_path / 'out').exists()
+    assert '--bbox-thr needs --det-config' in capsys.readouterr().err
+
+
+def test_a_memory_on_an_image_recipe_is_one_line(folder, tmp_path):
+    """And what it says helps."""
+    model = video_model(
+        neck=None,
+        initializer='features',
+        memory=dict(type='RecursiveHeatmapMean'))
+    config = pose_config(model, clip_length=1)
+    config.custom_imports = dict(
+        imports=['rpstn_mmpose'], allow_failed_imports=False)
+    config.dump(str(tmp_path / 'memory.py'))
+    torch.save(
+        dict(meta={}, state_dict=build(model).state_dict()),
+        tmp_path / 'memory.pth')
+    args = ('--whole-frame', '--pose-config', tmp_path / 'memory.py',
+            '--pose-checkpoint', tmp_path / 'memory.pth', '--max-frames', 3)
+    status = run(folder, tmp_path / 'out', *args)
+    assert isinstance(status, str) and '\n' not in status
+    assert 'memory.py: reset_interval=' in status
+    assert 'set reset_interval to 0 (never)' in status
+    assert list((tmp_path / 'out').glob('*')) == []
+    assert run(folder, tmp_path / 'out', *args, '--reset-interval', 0) == 0
 
 
 @pytest.mark.parametrize('times', [1, 2])

@@ -33,7 +33,6 @@ def parse_args(args=None):
     parser.add_argument(
         '--videos',
         type=int,
-        default=4,
         help='number of videos, evenly over the data set (default: 4)')
     parser.add_argument(
         '--video-ids', nargs='+', help='these videos instead')
@@ -53,7 +52,7 @@ def parse_args(args=None):
         choices=['torso', 'person'],
         help='reference length (default: torso)')
     parser.add_argument(
-        '--fps', type=float, default=25, help='frames per second')
+        '--fps', type=float, help='frames per second of --out (default: 25)')
     parser.add_argument(
         '--batch-size', type=int, default=8, help='clips at once')
     parser.add_argument(
@@ -61,6 +60,12 @@ def parse_args(args=None):
     args = parser.parse_args(args)
     if not (args.out or args.sheet):
         parser.error('give --out VIDEO.mp4, --sheet PICTURE.png or both')
+    if args.fps is not None and not args.out:
+        parser.error('--fps is of the video; give --out, or leave it out')
+    if args.video_ids and args.videos is not None:
+        parser.error('--videos does nothing beside --video-ids')
+    args.fps = 25 if args.fps is None else args.fps
+    args.videos = 4 if args.videos is None else args.videos
     models = 2 if args.second else 1
     if args.labels is None:
         args.labels = ['prediction', 'second'][:models]

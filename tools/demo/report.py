@@ -79,6 +79,10 @@ def parse_args(args=None):
         parser.error('--frame and --track are of the correlation matrix, '
                      'which needs --video, --pose-config and '
                      '--pose-checkpoint')
+    if not all(files) and args.device is not None:
+        parser.error('--device does nothing without the correlation matrix, '
+                     'which needs --video, --pose-config and '
+                     '--pose-checkpoint')
     if not args.embed_limit >= 0:
         parser.error('--embed-limit must be at least 0')
     if not 0 < args.occluded_below < 1:

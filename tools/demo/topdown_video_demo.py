@@ -34,37 +34,43 @@ def parse_args(args=None):
         '--boxes',
         help='.json file: for every frame a list of boxes x1 y1 x2 y2 '
         '[score], or an object of such lists by frame number (from 0), or '
-        'predictions as this tool writes them')
+        'predictions as this tool writes them. All of them are taken; track '
+        'ids are not, but given anew')
     boxes.add_argument(
         '--whole-frame',
         action='store_true',
         help='one person, who fills the frame')
-    parser.add_argument('--det-checkpoint', help="the detector's checkpoint")
-    parser.add_argument(
+    detector = parser.add_argument_group('only with --det-config')
+    detector.add_argument(
+        '--det-checkpoint', help="the detector's checkpoint")
+    detector.add_argument(
         '--det-cat-ids',
         type=int,
         nargs='+',
         help='classes of the detector (default: the one called person)')
-    parser.add_argument(
+    detector.add_argument(
         '--bbox-thr',
         type=float,
         help='lowest score of a box (default: 0.3; with --tracker byte 0.1)')
-    parser.add_argument(
+    detector.add_argument(
         '--nms-thr',
         type=float,
-        default=0.3,
         help='largest overlap of two boxes (default: 0.3)')
+    detector.add_argument(
+        '--batch-size',
+        type=int,
+        help='frames that the detector takes at once (default: 1)')
     parser.add_argument(
         '--tracker',
         choices=sorted(TRACKERS),
-        default='motion',
         help='motion: overlap with where people should be by now (default); '
         'byte: ByteTrack')
     parser.add_argument(
         '--reset-interval',
         default='clip',
         help='frames after which a person starts anew, 0: never (default: '
-        "the clip length of the config's test data)")
+        "the clip length of the config's test data); only with a model that "
+        'carries a state from frame to frame')
     parser.add_argument(
         '--smooth', action='store_true', help='1 Euro filter on the joints')
     parser.add_argument(
@@ -82,11 +88,6 @@ def parse_args(args=None):
         type=float,
         help="frames a second (default: the video's; images: 25)")
     parser.add_argument('--max-frames', type=int, help='stop after so many')
-    parser.add_argument(
-        '--batch-size',
-        type=int,
-        default=1,
-        help='frames that the detector takes at once (default: 1)')
     parser.add_argument(
         '--device', help='default: cuda where there is one, else cpu')
     parser.add_argument(
@@ -110,9 +111,23 @@ def parse_args(args=None):
         if not args.reset_interval.isdigit():
             parser.error("--reset-interval must be a number or 'clip'")
         args.reset_interval = int(args.reset_interval)
-    if args.bbox_thr is None:
-        args.bbox_thr = 0.1 if args.tracker == 'byte' else 0.3
+    check_effect(parser, args)
     return args
+
+
+def check_effect(parser, args):
+    """End with a usage error where an option would do nothing."""
+    if not args.det_config:
+        for name in ('det_checkpoint', 'det_cat_ids', 'bbox_thr', 'nms_thr',
+                     'batch_size'):
+            if getattr(args, name) is not None:
+                parser.error(f'--{name.replace("_", "-")} needs --det-config')
+    if args.whole_frame and args.tracker:
+        parser.error('--tracker does nothing with --whole-frame, which is '
+                     'one person')
+    if args.whole_frame and args.smooth_boxes:
+        parser.error('--smooth-boxes does nothing with --whole-frame, whose '
+                     'box stays where it is')
 
 
 def load_boxes(path):
@@ -203,7 +218,7 @@ def run(args):
         det_cat_ids=args.det_cat_ids,
         bbox_thr=args.bbox_thr,
         nms_thr=args.nms_thr,
-        tracker=dict(type=TRACKERS[args.tracker]),
+        tracker=dict(type=TRACKERS[args.tracker or 'motion']),
         smoothing=one_euro if args.smooth else None,
         bbox_smoothing=one_euro if args.smooth_boxes else None,
         reset_interval=args.reset_interval,
@@ -212,7 +227,7 @@ def run(args):
         compile=args.compile)
     results = inferencer(
         args.video,
-        batch_size=args.batch_size,
+        batch_size=1 if args.batch_size is None else args.batch_size,
         bboxes=boxes,
         fps=args.fps,
         max_frames=args.max_frames,
@@ -263,8 +278,9 @@ def summarize(args, done, recorder, plot_path, stopped, seconds):
         warn(f'stopped after {done.num_frames} frames')
         return 130
     if not done.frames_with_people:
+        lower = ', or lower --bbox-thr' if args.det_config else ''
         warn(f'no person in any of the {done.num_frames} frames of '
-             f'{args.video}; look at {done.vis_path}, or lower --bbox-thr')
+             f'{args.video}; look at {done.vis_path}{lower}')
         return 1
     return 0
 

@@ -17,9 +17,12 @@ class BaseTracker(metaclass=ABCMeta):
         uses_keypoints (bool): Whether :meth:`update` wants the poses of the
             frame. A recurrent pose model cannot give them: it has to know
             first whose pose it continues.
+        lowest_score (float, optional): Of the boxes that :meth:`update`
+            wants; ``None`` where it does not look at the scores.
     """
 
     uses_keypoints: bool = False
+    lowest_score: Optional[float] = None
 
     @abstractmethod
     def reset(self) -> None:

@@ -92,24 +92,29 @@ class ByteTracker(BaseTracker):
     :class:`mmdet.models.ByteTracker` asks for the package ``lap``; the same
     assignment is done with scipy here.
 
-    Boxes must not be cut off above ``low_score`` before: give the inferencer
-    a ``bbox_thr`` of that.
+    Boxes must not be cut off above ``low_score`` before, so that this is the
+    inferencer's ``bbox_thr`` unless another one is given.
 
     Args:
-        high_score (float): Of the first matching. Defaults to 0.6.
-        low_score (float): Of the second matching. Defaults to 0.1.
+        high_score (float): Boxes above it take part in the first matching,
+            and begin a new person where they match nobody. Defaults to 0.6.
+        low_score (float): The others above it take part in the second
+            matching. Defaults to 0.1.
         new_score (float): Above which a box begins a new person in a frame
             where nobody is known. Defaults to 0.7.
-        match_iou_thrs (tuple): Lowest overlap of the first matching, the
-            second, and of people seen less than ``num_tentatives`` times.
-            Defaults to (0.1, 0.5, 0.3).
+        match_iou_thrs (tuple): Lowest overlap of the first matching (times
+            the score of the box), the second, and of people seen less than
+            ``num_tentatives`` times (times the score). Defaults to
+            (0.1, 0.5, 0.3).
         num_tentatives (int): Frames after which a person is confirmed; who is
-            not is forgotten in the first frame out of sight. Defaults to 3.
+            not is forgotten in the first frame out of sight. Those of the
+            first frame are confirmed at once. Defaults to 3.
         max_lost (int): Frames after which a person who is not seen is
             forgotten. Defaults to 30.
 
     Raises:
         ImportError: MMDetection is not installed.
+        ValueError: An option out of range.
     """
 
     def __init__(self,
@@ -124,6 +129,17 @@ class ByteTracker(BaseTracker):
                 f'{self.__class__.__name__}: scores must be 0 <= low_score <= '
                 f'high_score <= new_score <= 1, but got {low_score}, '
                 f'{high_score}, {new_score}')
+        if len(match_iou_thrs) != 3 or not all(
+                0 <= thr <= 1 for thr in match_iou_thrs):
+            raise ValueError(
+                f'{self.__class__.__name__}: match_iou_thrs must be three '
+                f'numbers from 0 to 1, but got {match_iou_thrs}')
+        if num_tentatives < 1 or max_lost < 0:
+            raise ValueError(
+                f'{self.__class__.__name__}: num_tentatives must be at least '
+                f'1 and max_lost at least 0, but got {num_tentatives} and '
+                f'{max_lost}')
+        self.lowest_score = low_score
         self._options = dict(
             num_frames_retain=max_lost + 1,
             obj_score_thrs=dict(high=high_score, low=low_score),

@@ -79,10 +79,12 @@ class MotionTracker(BaseTracker):
     that are still left over are new people.
 
     Args:
-        iou_thr (float): Lowest similarity of a match. Defaults to 0.2.
+        iou_thr (float): Similarity above which there is a match, in [0, 1).
+            Defaults to 0.2.
         return_distance (float): Largest distance of the second matching, in
-            units of the root of the box's area; sizes may differ by a factor
-            of 2. 0: no second matching. Defaults to 0.8.
+            units of the root of the boxes' area (the geometric mean of both);
+            widths and heights may differ by a factor of 2. 0: no second
+            matching. Defaults to 0.8.
         max_lost (int): Frames after which a person who is not seen is
             forgotten. Defaults to 30.
         velocity_momentum (float): Part of the old velocity in the new one,
@@ -90,12 +92,12 @@ class MotionTracker(BaseTracker):
         oks_weight (float): Part of the pose similarity, 0 to 1. Above 0 the
             poses must be known before the ids, which is so for image models
             only. Defaults to 0.
-        sigmas (Sequence[float], optional): COCO's per-joint constants.
-            Defaults to ``None``: those of the pose model's metainfo, in
-            :class:`VideoPoseInferencer`.
+        sigmas (Sequence[float], optional): COCO's per-joint constants, for
+            ``oks_weight``. Defaults to ``None``: those of the pose model's
+            metainfo, in :class:`VideoPoseInferencer`, else 0.08.
 
     Raises:
-        ValueError: An option out of range.
+        ValueError: An option out of range, or ``sigmas`` that are not used.
     """
 
     def __init__(self,
@@ -116,6 +118,14 @@ class MotionTracker(BaseTracker):
             if not low <= value <= high:
                 raise ValueError(f'{name}: {key} must lie in {low} to {high}, '
                                  f'but got {value}')
+        if iou_thr == 1 or velocity_momentum == 1:
+            raise ValueError(f'{name}: iou_thr and velocity_momentum must be '
+                             'below 1, at which no box matches and no '
+                             f'velocity is learnt, but got {iou_thr} and '
+                             f'{velocity_momentum}')
+        if sigmas is not None and oks_weight == 0:
+            raise ValueError(f'{name}: sigmas do nothing with oks_weight=0; '
+                             'set a weight, or leave them out')
         self.iou_thr = iou_thr
         self.return_distance = return_distance
         self.max_lost = max_lost

@@ -33,8 +33,9 @@ class RecursiveHeatmapMean(BaseModule):
         init_cfg (dict, optional): See :class:`mmengine.model.BaseModule`.
 
     Raises:
-        ValueError: If ``weight`` is not in [0, 1), or ``confidence`` is
-            negative.
+        ValueError: If ``weight`` is not in [0, 1), ``confidence`` is
+            negative, or ``weight`` is 0 with a confidence, which then does
+            nothing.
     """
 
     def __init__(self,
@@ -49,6 +50,9 @@ class RecursiveHeatmapMean(BaseModule):
         if not 0 <= confidence < float('inf'):
             raise ValueError(f'{name}: confidence must not be negative, but '
                              f'got {confidence}')
+        if weight == 0 and confidence > 0:
+            raise ValueError(f'{name}: confidence={confidence} does nothing '
+                             'with weight=0; set a weight, or leave it out')
         self.weight = weight
         self.confidence = confidence
 

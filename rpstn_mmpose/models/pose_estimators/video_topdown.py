@@ -1,10 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+import logging
 from typing import Any, Callable, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import InstanceData, PixelData
 from mmpose.evaluation.functional import pose_pck_accuracy
 from mmpose.models.pose_estimators import TopdownPoseEstimator
@@ -17,16 +19,7 @@ from torch import Tensor
 from ..utils import load_image_pretrained
 from ..utils.decode_heatmaps import check_decodable, decode_to_numpy
 from ..utils.recompute import recompute_in_backward
-
-STARTS = ('features', 'none')
-TRAIN_CFG = dict(
-    initializer_gradient=True,
-    initializer_loss_weight=0.0,
-    initializer_loss_frames='first',
-    state_gradient=True,
-    compute_acc=True,
-    frames_per_pass=None,
-    checkpointing=False)
+from .estimator_options import STARTS, check_test_cfg, complete_train_cfg
 
 
 class ClipState(NamedTuple):
@@ -125,7 +118,8 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
     Raises:
         ValueError: If ``initializer`` or an entry of ``train_cfg`` is not
             one of the above, or an initializer is given without a neck, or
-            ``decode_on_device`` does not know the head's codec.
+            ``decode_on_device`` does not know the head's codec, or an option
+            of ``train_cfg`` or ``test_cfg`` would do nothing.
     """
 
     def __init__(self,
@@ -142,20 +136,6 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
                  init_cfg: Optional[dict] = None,
                  metainfo: Optional[dict] = None):
         name = self.__class__.__name__
-        train_cfg = dict(train_cfg or {})
-        unknown = sorted(set(train_cfg) - set(TRAIN_CFG))
-        if unknown:
-            raise ValueError(f'{name}: unknown train_cfg {unknown}; it takes '
-                             f'{sorted(TRAIN_CFG)}')
-        train_cfg = {**TRAIN_CFG, **train_cfg}
-        if train_cfg['initializer_loss_frames'] not in ('first', 'all'):
-            raise ValueError(
-                f"{name}: initializer_loss_frames must be 'first' or 'all', "
-                f"but got {train_cfg['initializer_loss_frames']!r}")
-        per_pass = train_cfg['frames_per_pass']
-        if per_pass is not None and per_pass < 1:
-            raise ValueError(f'{name}: frames_per_pass must be at least 1, '
-                             f'or None for all, but got {per_pass}')
         separate = isinstance(initializer, dict)
         if not separate and initializer not in STARTS:
             raise ValueError(f'{name}: initializer must be a model config or '
@@ -164,9 +144,12 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             raise ValueError(f'{name}: without a temporal neck every frame '
                              'comes from its own features, so initializer '
                              f"must be 'features', but got {initializer!r}")
-        if train_cfg['initializer_loss_weight'] and not separate:
-            raise ValueError(f'{name}: initializer_loss_weight needs an '
-                             'initializer network of its own')
+        state = neck is not None or memory is not None
+        train_cfg = complete_train_cfg(name, train_cfg, separate, state or
+                                       not self.walks_through_clips)
+        # Systems of windows have options of their own.
+        if self.walks_through_clips:
+            check_test_cfg(name, test_cfg, state)
         super().__init__(
             backbone=backbone,
             neck=neck,
@@ -183,8 +166,24 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             self.initializer = MODELS.build(initializer)
         self.memory = MODELS.build(memory) if memory is not None else None
         self.image_pretrained = image_pretrained
+        self._warned = False
         if self.test_cfg.get('decode_on_device', False):
             check_decodable(self.head.decoder)
+
+    @property
+    def walks_through_clips(self) -> bool:
+        """Whether clips are taken one frame after the other, by
+        :meth:`start` and :meth:`step`; ``False`` for systems that combine a
+        window of frames at once."""
+        return (type(self).forward_clip is
+                VideoTopdownPoseEstimator.forward_clip)
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether a frame's heatmaps depend on those of the frame before,
+        by a neck or a memory."""
+        return self.walks_through_clips and (
+            self.with_neck or self.memory is not None)
 
     def init_weights(self) -> None:
         """Initialize the parts, then load the trained image model."""
@@ -377,7 +376,17 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         Returns:
             dict: ``loss_kpt``, ``loss_initializer`` where it has a weight,
             and ``acc_pose``.
+
+        Raises:
+            ValueError: Clips of one frame and a neck or a memory, which
+                would never be used and never learn.
         """
+        if (inputs.shape[1] == 1 and self.carries_state
+                and self.start_from != 'none'):
+            raise ValueError(
+                f'{self.__class__.__name__}: clips of one frame do not use '
+                f'the {"neck" if self.with_neck else "memory"}; set '
+                'clip_length to 2 or more, or leave it out')
         labels = [sample.gt_instance_labels for sample in data_samples]
         targets = torch.stack([label.heatmaps for label in labels])
         weights = torch.stack([label.keypoint_weights for label in labels])
@@ -435,8 +444,12 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             rows: ``keypoints`` T x K x 2 (pixels of the original frames),
             ``keypoint_scores`` T x K, ``bboxes`` T x 4. With
             ``test_cfg.output_heatmaps`` also ``pred_fields.heatmaps``,
-            (T * K) x h x w.
+            (T * K) x h x w. K counts the joints of
+            ``test_cfg.output_keypoint_indices`` where given.
         """
+        if (inputs.shape[1] == 1 and self.memory is not None
+                and self.start_from != 'none'):
+            self._warn_of_single_frames()
         heatmaps = self.test_heatmaps(inputs)
         if self.test_cfg.get('flip_test', False):
             flipped = flip_heatmaps(
@@ -445,11 +458,29 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
                 flip_mode=self.test_cfg.get('flip_mode', 'heatmap'),
                 shift_heatmap=self.test_cfg.get('shift_heatmap', False))
             heatmaps = (heatmaps + flipped.view_as(heatmaps)) * 0.5
-        fields = None
+        samples = self.add_pred_to_datasample(
+            self.decode_clip(heatmaps), None, data_samples)
         if self.test_cfg.get('output_heatmaps', False):
-            fields = [PixelData(heatmaps=h.flatten(0, 1)) for h in heatmaps]
-        return self.add_pred_to_datasample(
-            self.decode_clip(heatmaps), fields, data_samples)
+            # The parent would look for the wanted joints among T * K maps.
+            joints = self.test_cfg.get('output_keypoint_indices', None)
+            for sample, maps in zip(samples, heatmaps):
+                maps = maps if joints is None else maps[:, joints]
+                sample.pred_fields = PixelData(heatmaps=maps.flatten(0, 1))
+        return samples
+
+    def _warn_of_single_frames(self) -> None:
+        """Say, once, that the memory does nothing in these clips.
+
+        No error: the first frame of a person is such a clip.
+        """
+        if not self._warned:
+            self._warned = True
+            print_log(
+                f'{self.__class__.__name__}: clips of one frame do not use '
+                'the memory, so that the result is that of the model without '
+                'it; set clip_length to 2 or more.',
+                logger='current',
+                level=logging.WARNING)
 
     def decode_clip(self, heatmaps: Tensor) -> List[InstanceData]:
         """Decode heatmaps to keypoints in crop pixels.

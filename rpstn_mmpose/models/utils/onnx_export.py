@@ -73,8 +73,8 @@ def export_streaming(model: nn.Module,
             mode.
     """
     from ..pose_estimators import VideoTopdownPoseEstimator
-    if not isinstance(model, VideoTopdownPoseEstimator) or not (
-            model.with_neck or model.memory is not None):
+    if not (isinstance(model, VideoTopdownPoseEstimator)
+            and model.carries_state):
         raise ValueError(f'export_streaming: {type(model).__name__} has no '
                          'state to hand on; it takes a '
                          'VideoTopdownPoseEstimator with a neck or a memory')
