@@ -68,7 +68,7 @@ def test_somebody_hidden_for_some_frames_is_found_where_expected(kind):
 
 def test_who_returns_within_max_lost_is_the_same_person():
     """Out of the left edge, and back in at the same place."""
-    for away, same in ((20, True), (31, False)):
+    for away, same in ((30, True), (31, False)):
         tracker = MotionTracker(max_lost=30)
         inside = boxes_at([(30, 100)], [(40, 100)])
         for x in (60, 50, 40, 30):

@@ -9,7 +9,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 
 from rpstn_mmpose.evaluation import ClipPCK
-from tests.test_evaluation.samples import META, clip, single
+from tests.test_evaluation.samples import META, PENN, clip, single
 
 
 def evaluate(samples, **kwargs):
@@ -101,6 +101,84 @@ def test_stock_samples_and_mixtures():
     result = evaluate([single(shift=100.), clip(num=3)])
     assert result['PCK/mPCK'] == 75
     assert math.isnan(result['PCK/mPCK_occluded'])
+
+
+def test_visibility_of_two_channels():
+    """MMPose's data sets give (visible, weight of the target): the first
+    tells whether a joint is seen, whatever the second says."""
+    sample = clip(num=2)
+    visible = np.ones((2, 13, 2), np.float32)
+    visible[:, 3] = (0, 1)  # left elbow: hidden, in one frame found
+    visible[:, 4] = (1, 0)  # right elbow: seen, in one frame found
+    visible[0, 5] = (0, 0)  # left wrist: hidden and right; then seen, wrong
+    sample.gt_instances.keypoints_visible = visible
+    pred = sample.pred_instances.keypoints
+    pred[0, 3] += 500
+    pred[1, 4] += 500
+    pred[1, 5] += 500
+    result = evaluate([sample])
+    # Of the left elbow no visible one counts; left wrist 0 of 1, right 2
+    # of 2; ten others 100. Mean over 12 joints.
+    assert result['PCK/torso/Elb.@0.2'] == 50
+    assert result['PCK/torso/Wri.@0.2'] == 50
+    assert result['PCK/mPCK'] == pytest.approx((10 * 100 + 50 + 0) / 12)
+    # Occluded: left elbow 1 of 2, left wrist 1 of 1.
+    assert result['PCK/mPCK_occluded'] == pytest.approx((50 + 100) / 2)
+
+
+@pytest.mark.parametrize('channels', [1, 2])
+def test_visibility_of_stock_samples(channels):
+    """Without labels of their own, what is not visible is not labelled."""
+    sample = single()
+    visible = np.ones((1, 13, channels), np.float32)
+    visible[0, :5, 0] = 0
+    visible[0, 8, 0] = 1
+    sample.gt_instances.keypoints_visible = visible
+    sample.pred_instances.keypoints[0, :6] += 500
+    result = evaluate([sample], norm_item='person')
+    assert result['PCK/person/Wri.@0.2'] == 50
+    assert result['PCK/mPCK'] == pytest.approx(100 * 7 / 8)
+    assert math.isnan(result['PCK/mPCK_occluded'])
+    # The left shoulder is not labelled: there is no torso.
+    assert evaluate([sample])['PCK/torso/left_out'] == 1
+
+
+@pytest.mark.parametrize('order', [
+    list(range(12, -1, -1)), [6, 3, 8, 0, 12, 1, 10, 5, 2, 11, 4, 9, 7]])
+@pytest.mark.parametrize('by_number', [True, False])
+def test_joints_in_another_order(order, by_number):
+    """Columns and torso go by the joints' names, as do these sums."""
+    names = [PENN[k] for k in order]
+    items = list(enumerate(names))
+    if not by_number:
+        # A dict need not be written in the order of its numbers.
+        items = items[5:] + items[:5][::-1]
+    meta = dict(META, keypoint_id2name=dict(items))
+    place = {name: names.index(name) for name in PENN}
+    sample = clip(num=4)
+    for part, key in (('gt_instances', 'keypoints'),
+                      ('pred_instances', 'keypoints')):
+        value = getattr(sample, part)[key]
+        getattr(sample, part)[key] = value[:, order]
+    pred = sample.pred_instances.keypoints
+    # The torso is 70 long, between the joints named for it.
+    pred[0, place['left_wrist'], 1] += 14.5
+    pred[1, place['left_wrist'], 1] += 13.5
+    pred[2, place['head'], 1] += 15
+    pred[:2, place['right_ankle'], 1] -= 20
+    sample.gt_instances.keypoints_visible[3, place['left_knee']] = 0
+    pred[3, place['left_knee'], 0] += 99
+    metric = Evaluator(ClipPCK())
+    metric.dataset_meta = meta
+    metric.process([sample])
+    result = metric.evaluate(1)
+    expected = {
+        'Head': 75, 'Sho.': 100, 'Elb.': 100, 'Wri.': (75 + 100) / 2,
+        'Hip': 100, 'Knee': 100, 'Ank.': (100 + 50) / 2, 'Occluded': 0,
+        'Mean': (10 * 100 + 75 + 75 + 50) / 13
+    }
+    for column, value in expected.items():
+        assert result[f'PCK/torso/{column}@0.2'] == pytest.approx(value)
 
 
 def test_threshold_in_the_names():
