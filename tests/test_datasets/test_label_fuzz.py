@@ -5,7 +5,6 @@ More than the default number of files: ``RPSTN_FUZZ_CASES=5000``.
 """
 import json
 import os
-import time
 from collections import Counter
 
 import numpy as np
@@ -17,7 +16,7 @@ from rpstn_mmpose.datasets import (CocoTestDevDataset, JHMDBClipDataset,
 from rpstn_mmpose.datasets.label_fields import PLACE_LIMIT
 from tests.test_datasets import jhmdb_files, penn_files
 from tests.test_datasets.label_fuzz import changed_json, changed_mat, outcome
-from tests.test_datasets.posetrack_files import JOINTS, content, image, person
+from tests.test_datasets.posetrack_files import content, image, person
 
 CASES = int(os.environ.get('RPSTN_FUZZ_CASES', 120))
 
