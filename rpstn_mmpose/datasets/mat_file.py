@@ -21,8 +21,8 @@ _TYPES = {
 _MATRIX, _COMPRESSED = 14, 15
 # Classes of variables (mx...); 6 to 15 are numbers.
 _CLASSES = {
-    1: 'cell', 2: 'struct', 3: 'object', 4: 'text', 5: 'sparse matrix',
-    16: 'function', 17: 'object'
+    1: 'cell', 2: 'struct', 3: 'class object', 4: 'text', 5: 'sparse matrix',
+    16: 'function', 17: 'class object'
 }
 _OPAQUE, _COMPLEX = 17, 0x800
 # Bytes of a variable that hold its class, shape and name.
@@ -75,7 +75,7 @@ def read_arrays(data: bytes,
                 raise _Damaged(f'the variable {name!r} is there twice')
             kind = variable.flags & 0xff
             if not 6 <= kind <= 15 or variable.flags & _COMPLEX:
-                kind = _CLASSES.get(kind, 'other kind of variable')
+                kind = _CLASSES.get(kind, 'variable of no known class')
                 if variable.flags & _COMPLEX:
                     kind = 'complex array'
                 raise _Damaged(f'{name} must hold real numbers, but is a '
