@@ -236,19 +236,18 @@ def test_each_scheduler_goes_on(scheduler, tmp_path):
 
 
 def test_nothing_is_written_before_a_refusal(tmp_path):
-    toy_runner(tmp_path / 'good', epochs=1).train()
-    checkpoint = torch.load(tmp_path / 'good/epoch_1.pth', weights_only=False)
+    toy_runner(tmp_path, epochs=1).train()
+    path = tmp_path / 'epoch_1.pth'
+    checkpoint = torch.load(path, weights_only=False)
     checkpoint['optimizer'] = dict(state={}, param_groups=[])
-    torch.save(checkpoint, tmp_path / 'bad.pth')
-    folder = tmp_path / 'run'
-    toy_runner(folder, epochs=1).train()
-    before = {p: p.read_bytes() for p in folder.glob('*pth')}
-    with pytest.raises(CheckpointError, match='bad.pth cannot be resumed fro'):
-        toy_runner(folder, epochs=3, resume=True,
-                   load_from=str(tmp_path / 'bad.pth'),
+    torch.save(checkpoint, path)
+    before = {p: p.read_bytes() for p in tmp_path.glob('*pth')}
+    with pytest.raises(CheckpointError,
+                       match='epoch_1.pth cannot be resumed fro'):
+        toy_runner(tmp_path, epochs=3, resume=True,
                    custom_hooks=[dict(type='CheckpointGuardHook')]).train()
-    assert {p: p.read_bytes() for p in folder.glob('*pth')} == before
-    assert load_weights(folder / 'epoch_1.pth')['meta']['epoch'] == 1
+    assert {p: p.read_bytes() for p in tmp_path.glob('*pth')} == before
+    assert load_weights(path)['meta']['epoch'] == 1
 
 
 def test_the_hook_names_the_file_of_start_weights(tmp_path):
