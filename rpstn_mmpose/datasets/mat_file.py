@@ -78,8 +78,8 @@ def read_arrays(data: bytes,
                 kind = _CLASSES.get(kind, 'variable of no known class')
                 if variable.flags & _COMPLEX:
                     kind = 'complex array'
-                raise _Damaged(f'{name} must hold real numbers, but is a '
-                               f'{kind}')
+                raise ValueError(f'{path}: {name} must hold real numbers, '
+                                 f'but is a {kind}; {_FIX}')
             found[name] = _array(_head(_inflated(body), order), order)
     except (_Damaged, zlib.error, struct.error) as error:
         raise ValueError(f'{path}: not a readable MATLAB v5 file ({error}); '

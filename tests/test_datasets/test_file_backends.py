@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from rpstn_mmpose.datasets import (JHMDBClipDataset, JHMDBCocoClipDataset,
                                    LoadClip, PennActionDataset,
                                    PoseTrackClipDataset)
-from rpstn_mmpose.datasets.file_access import (join_address, list_files,
-                                               read_bytes)
+from rpstn_mmpose.datasets.file_access import (is_hidden, join_address,
+                                               list_files, read_bytes)
 from tests.test_datasets.jhmdb_files import (write_jhmdb, write_split,
                                              write_video)
 from tests.test_datasets.penn_files import write_penn
@@ -381,3 +381,26 @@ def test_what_is_quoted_already_stays(root, url):
     path.write_bytes(b'12')
     assert read_bytes(f'{url}/a #b.txt') == b'12'
     assert read_bytes(f'{url}/a%20%23b.txt?version=3') == b'12'
+
+
+def test_hidden_files_are_not_listed(tmp_path, monkeypatch):
+    """On a disk and in a store; also what lies in hidden folders."""
+    names = ('a.json', 'b/c.json', '._a.json', '.d.json', 'b/._c.json',
+             '.Trash/e.json', 'b/.AppleDouble/f.json')
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'x')
+    monkeypatch.setattr(ToyBucket, 'objects', {n: b'x' for n in
+                                               (f'k/{n}' for n in names)})
+    for folder in (str(tmp_path), 'toy://bucket/k'):
+        assert list_files(folder, '.json') == ['a.json']
+        assert list_files(
+            folder, '.json', recursive=True) == ['a.json', 'b/c.json']
+
+
+def test_what_is_hidden():
+    for path in ('._a.json', '.a', 'b/._c', '.b/c', r'b\._c'):
+        assert is_hidden(path)
+    for path in ('a.json', 'b/c.json', '_a', 'a._b', r'b\c'):
+        assert not is_hidden(path)

@@ -7,7 +7,7 @@ import pytest
 from mmpose.datasets import JhmdbDataset
 
 from rpstn_mmpose.datasets import JHMDBCocoClipDataset
-from tests.real_data import require_real_data
+from tests.real_data import require_case, require_real_data
 
 SAMPLE = 'mmpose_samples/jhmdb'
 
@@ -164,3 +164,76 @@ def test_binary_file(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match='no file .*Sub1_test.json'):
         load(tmp_path)
+
+
+def test_numbers_that_are_no_places_are_counted(tmp_path):
+    image = images('run/a', [1, 2])
+    labels = [annotation(item) for item in image]
+    labels[0]['keypoints'][3:6] = [1e31, 5, 2]
+    labels[0]['keypoints'][6:9] = [5, float('nan'), 2]
+    labels[1]['keypoints'][0:3] = [None, 70000, 0]
+    labels[1]['bbox'] = [1, 2, 1e39, 5]
+    write(tmp_path, dict(images=image, annotations=labels))
+    dataset = load(tmp_path, clip_length=2)
+    assert dataset.repairs == {'NaN joints': 3, 'boxes not finite': 1}
+    info = dataset.get_data_info(0)
+    assert info['keypoints_labeled'].sum(axis=1).tolist() == [13, 14]
+    # The centre of the box, which is 11, 21, 30, 40 in the file.
+    assert info['keypoints'][0, 1:3].tolist() == [[25, 40], [25, 40]]
+    assert np.isfinite(info['bbox']).all()
+
+
+def test_backslashes_of_windows(tmp_path):
+    image = images('run/a', [1, 2, 3])
+    for item in image:
+        item['file_name'] = item['file_name'].replace('/', '\\')
+    labels = [annotation(item) for item in image]
+    write(tmp_path, dict(images=image, annotations=labels))
+    info = load(tmp_path, clip_length=3).get_data_info(0)
+    assert info['video_id'] == 'run/a'
+    assert info['img_paths'] == [
+        f'{tmp_path}/run/a/0000{i}.png' for i in (1, 2, 3)
+    ]
+
+
+def test_the_case_of_windows():
+    folder = require_case('windows_paths')
+    dataset = JHMDBCocoClipDataset(str(folder), 'jhmdb_sub1.json')
+    info = dataset.get_data_info(0)
+    assert info['video_id'] == 'Walk_1'
+    assert info['img_path'] == f'{folder}/Walk_1/00001.png'
+
+
+def _change(path, value):
+
+    def change(content):
+        *first, last = path
+        for key in first:
+            content = content[key]
+        content[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize('change, message', [
+    (_change(['images'], 5), "have a list 'images'"),
+    (_change(['images', 0], 5), "an image has no 'file_name'"),
+    (_change(['images', 0, 'id'], [1]), "'id' of the image run/a/00001.png"),
+    (_change(['images', 0, 'width'], {}), "'width' of the image run/a/00001"),
+    (_change(['images', 0, 'file_name'], 'run/' + '9' * 5000 + '.png'),
+     'must be VIDEO/NUMBER.png'),
+    (_change(['annotations'], 5), "'annotations' of the file must be a list"),
+    (_change(['annotations', 0], [1]), "entry 0 of 'annotations' must be an"),
+    (_change(['annotations', 0, 'image_id'], {}), "'image_id' of an annotat"),
+    (_change(['annotations', 0, 'keypoints'], ['a'] * 45), "'keypoints' of t"),
+    (_change(['images', 1, 'id'], 1), 'two images have the id 1'),
+])
+def test_fields_of_another_kind(tmp_path, change, message):
+    image = images('run/a', [1, 2])
+    content = dict(images=image, annotations=[annotation(image[0])])
+    change(content)
+    path = write(tmp_path, content)
+    with pytest.raises(ValueError, match=message) as error:
+        load(tmp_path)
+    text = str(error.value)
+    assert text.startswith(f'{path}: ') and '\n' not in text

@@ -6,7 +6,7 @@ from scipy.io import loadmat
 from rpstn_mmpose.datasets.jhmdb_label import (make_jhmdb_label,
                                                parse_joint_positions,
                                                parse_puppet_mask)
-from tests.real_data import require_real_data
+from tests.real_data import require_case, require_real_data
 from tests.test_datasets.jhmdb_files import (HEIGHT, WIDTH, mat_bytes,
                                              part_mask, positions)
 
@@ -192,3 +192,31 @@ def test_other_formats():
                  bytes(400)):
         with pytest.raises(ValueError, match='^v/x.mat: not a readable'):
             parse_joint_positions(data, 'v/x.mat')
+
+
+@pytest.mark.parametrize('value', [1e31, -1e39, 1e300, 70000.])
+def test_numbers_that_are_no_places_are_unlabelled(value):
+    array = positions(2)
+    array[0, 4, 0], array[1, 5, 0] = value, value
+    for masks in (parse_mask(part_mask(2)), None):
+        label = make_jhmdb_label(parse_positions(array), SIZE, masks)
+        assert label.repairs == {'NaN joints': 2}
+        assert label.labeled.sum(axis=1).tolist() == [13, 15]
+        centre = (label.bbox[0, :2] + label.bbox[0, 2:]) / 2
+        np.testing.assert_allclose(
+            label.keypoints[0, 4:6], [centre, centre], rtol=1e-6)
+        assert label.size == SIZE
+
+
+def test_the_case():
+    """Bytes overwritten: cut into pieces that are no variables."""
+    folder = require_case('penn_label_silent_and_tracebacks')
+    path = folder / 'joint_positions.mat'
+    try:
+        points = parse_joint_positions(path.read_bytes(), str(path))
+    except ValueError as error:
+        assert str(error).startswith(f'{path}: ')
+        assert '\n' not in str(error)
+    else:
+        label = make_jhmdb_label(points, (320, 240))
+        assert np.isfinite(label.keypoints).all()

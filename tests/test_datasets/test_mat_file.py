@@ -174,7 +174,6 @@ def test_a_claim_takes_no_memory():
     tracemalloc.stop()
 
 
-@pytest.mark.slow
 def test_real_files(real_penn_root):
     """All labels of Penn Action and a video of JHMDB are scipy's arrays."""
     names = ('x', 'y', 'visibility', 'bbox', 'train', 'dimensions', 'nframes')

@@ -147,3 +147,10 @@ def test_real_labels(real_penn_root):
         'visible joints outside the picture': 1012,
         'frames without visible joint': 177,
     }
+
+
+def test_files_of_a_mac(tmp_path):
+    write_penn(tmp_path, frames=False)
+    for name in ('._0001.mat', '.0002.mat', '._.mat'):
+        (tmp_path / 'labels' / name).write_bytes(b'\x00\x05\x16\x07')
+    assert penn(tmp_path).tracks.video_ids.tolist() == ['0001', '0002']

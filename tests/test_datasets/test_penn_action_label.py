@@ -7,6 +7,7 @@ from scipy.io import savemat
 
 from rpstn_mmpose.datasets.penn_action_label import (mend_boxes,
                                                      parse_penn_label)
+from tests.real_data import require_case
 from tests.test_datasets.penn_files import HEIGHT, WIDTH, label_arrays
 
 
@@ -178,3 +179,92 @@ def test_cut_off_label(keep):
     with pytest.raises(ValueError, match='labels/0042.mat: .*') as error:
         parse_penn_label(file.getvalue()[:keep], 'labels/0042.mat')
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('value', [1e31, -1e39, 1e300, 70000., -65536.])
+def test_numbers_that_are_no_places_are_unlabelled(value):
+    """Finite, but not in float32, or in no picture."""
+    arrays = label_arrays(2)
+    arrays['bbox'][1] = (11, 21, 51, 61)
+    arrays['x'][1, 4] = value
+    arrays['y'][1, 5] = value
+    arrays['bbox'][0, 2] = value
+    label = parse(arrays)
+    assert label.repairs == {'NaN joints': 2, 'boxes not finite': 1}
+    assert not label.labeled[1, 4:6].any() and not label.visible[1, 4:6].any()
+    assert label.keypoints[1, 4:6].tolist() == [[30, 40], [30, 40]]
+    # A fifth of the joints' longer side around them, inside the picture.
+    points = np.stack([arrays['x'][0], arrays['y'][0]], axis=-1) - 1
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.2 * (high - low).max()
+    np.testing.assert_allclose(
+        label.bbox[0],
+        np.clip([*(low - margin), *(high + margin)], 0,
+                [WIDTH - 1, HEIGHT - 1] * 2), rtol=1e-6)
+
+
+def test_far_joints_are_kept():
+    """65,535 pixels away is a place still, as in the reader's promise."""
+    arrays = label_arrays(1)
+    arrays['x'][0, 2] = 65535
+    label = parse(arrays)
+    assert label.keypoints[0, 2, 0] == 65534
+    assert label.repairs == {'visible joints outside the picture': 1}
+
+
+@pytest.mark.parametrize('key, value, message', [
+    ('dimensions', [HEIGHT, WIDTH, 5], 'dimensions says .5. frames, .* 4 ro'),
+    ('dimensions', [HEIGHT, WIDTH, 3], 'dimensions says .3. frames, .* 4 ro'),
+    ('nframes', 3., 'nframes says .3.0. frames, .* 4 rows'),
+    ('nframes', np.inf, 'nframes says .inf. frames'),
+    ('nframes', [4, 4], 'nframes says .4, 4. frames'),
+    ('nframes', np.zeros((0, 0)), 'nframes says .. frames'),
+    ('nframes', dict(a=4), 'nframes must hold real numbers, but is a struct'),
+    ('x', 'text', 'x must hold real numbers, but is a text'),
+    ('bbox', np.array([[1, 'a']], object), 'bbox must hold .* is a cell'),
+    ('dimensions', [np.nan, WIDTH, 4], 'dimensions must be height'),
+    ('dimensions', [1e300, WIDTH, 4], 'dimensions must be height'),
+    ('dimensions', [72.5, WIDTH, 4], 'dimensions must be height'),
+    ('dimensions', [1, WIDTH, 4], 'dimensions must be height'),
+    ('y', np.ones((4, 13, 2)), r"'y': \(4, 13, 2\)"),
+    ('train', [1, 1], r'train must be 1 or -1, but got \[1, 1\]'),
+    ('train', np.nan, 'train must be 1 or -1'),
+])
+def test_fields_of_another_kind(key, value, message):
+    arrays = label_arrays(4)
+    if not isinstance(value, (dict, str)) and np.ndim(value) < 2:
+        value = np.atleast_2d(value)
+    arrays[key] = value
+    with pytest.raises(ValueError, match=message) as error:
+        parse(arrays)
+    text = str(error.value)
+    assert text.startswith('labels/0042.mat: ') and '\n' not in text
+
+
+def test_what_need_not_be_there():
+    """Files without nframes, with two dimensions, with an empty bbox."""
+    arrays = label_arrays(3)
+    del arrays['nframes'], arrays['action'], arrays['pose']
+    arrays['dimensions'] = np.array([[HEIGHT, WIDTH]])
+    arrays['bbox'] = np.zeros((3, 0))
+    label = parse(arrays)
+    assert label.size == (WIDTH, HEIGHT) and len(label.bbox) == 3
+    assert label.repairs == {'boxes missing': 3}
+
+
+@pytest.mark.parametrize('name, expected', [
+    ('0001', {'NaN joints': 1}),
+    ('0002', 'nframes must hold real numbers, but is a struct'),
+    ('0003', 'nframes says .inf. frames'),
+    ('0004', 'dimensions must hold real numbers, but is a cell'),
+])
+def test_the_case(name, expected):
+    path = require_case('penn_label_silent_and_tracebacks') / f'{name}.mat'
+    if isinstance(expected, dict):
+        label = parse_penn_label(path.read_bytes(), str(path))
+        assert label.repairs.items() >= expected.items()
+        assert np.isfinite(label.keypoints).all()
+        assert np.abs(label.keypoints).max() < 1000
+    else:
+        with pytest.raises(ValueError, match=f'^{path}: {expected}'):
+            parse_penn_label(path.read_bytes(), str(path))

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from mmengine.logging import MessageHub
 
 from rpstn_mmpose.datasets import PoseTrackClipDataset
 from rpstn_mmpose.structures import split_clip
-from tests.real_data import require_real_data
+from tests.real_data import require_case, require_real_data
 from tests.test_datasets.posetrack_files import (image, image_id,
                                                  labelled_poses, person,
                                                  wanted_poses,
@@ -522,3 +523,93 @@ def test_real_pictures_are_read():
     root = require_real_data(REAL)
     packed = posetrack(root, test_mode=True, pipeline=PIPELINE)[0]
     assert packed['inputs'].shape == (5, 3, 32, 32)
+
+
+def test_files_of_a_mac(tmp_path):
+    path = write_posetrack(tmp_path, 1, 3, people={0: range(3)})
+    for name in (f'._{path.name}', '.DS_Store.json', f'.{path.name}'):
+        path.with_name(name).write_bytes(b'\x00\x05\x16\x07')
+    assert [len(i['frame_ids']) for i in clips(posetrack(tmp_path))] == [5]
+
+
+def test_the_case_of_2021(tmp_path):
+    """Hidden files beside it, a person without keypoints, a flat region."""
+    folder = require_case('posetrack21_truth')
+    (tmp_path / 'annotations').mkdir()
+    shutil.copytree(folder / 'gt', tmp_path / 'annotations/val')
+    dataset = posetrack(tmp_path, test_mode=True)
+    assert wanted_poses(dataset) == labelled_poses_of(
+        folder / 'gt/000001_toy_val.json')
+    assert dataset.ignore_regions[1000][0].tolist() == [
+        [600, 10], [630, 10], [630, 60], [600, 60]
+    ]
+
+
+def labelled_poses_of(path):
+    """As labelled_poses, of one file."""
+    data = json.loads(path.read_text())
+    frames = {item['id']: int(item['file_name'][-10:-4])
+              for item in data['images']}
+    return sorted(
+        (path.stem, frames[item['image_id']], item['track_id'])
+        for item in data['annotations'] if any(item['keypoints'][2::3]))
+
+
+def test_two_files_with_the_same_image_ids(tmp_path):
+    write_posetrack(tmp_path, 1, 3, people={0: range(3)})
+    images = [dict(image(2, i), id=image_id(1, i)) for i in range(3)]
+    write_sequence(tmp_path, 2, images, [person(1, 0, 0)])
+    with pytest.raises(ValueError, match='images of 000001_mpii_test and of '
+                       '000002_mpii_test have the id 10000010000'):
+        posetrack(tmp_path)
+
+
+def test_detections_by_names_of_windows(tmp_path):
+    write_posetrack(tmp_path, 1, 3, people={0: range(3)})
+    boxes = [detection(1, 1), detection(1, 2)]
+    for frame, box in zip((1, 2), boxes):
+        del box['image_id']
+        box['image_name'] = image(1, frame)['file_name']
+    boxes[1]['image_name'] = boxes[1]['image_name'].replace('/', '\\')
+    path = detection_file(tmp_path, *boxes)
+    infos = clips(
+        posetrack(tmp_path, bbox_file=path, test_mode=True, clip_length=1))
+    assert [i['frame_ids'] for i in infos] == [[1], [2]]
+
+
+def test_detections_that_are_no_boxes(tmp_path):
+    write_posetrack(tmp_path, 1, 3, people={0: range(3)})
+    path = detection_file(
+        tmp_path, detection(1, 0), detection(1, 0, bbox=[1, 2, 1e31, 5]),
+        detection(1, 0, bbox=[-1e39, 2, 3, 5]), detection(1, 0, score=1e39),
+        detection(1, 0, bbox=[1, float('nan'), 3, 5]))
+    dataset = posetrack(tmp_path, bbox_file=path, test_mode=True)
+    assert len(dataset) == 1
+    assert dataset.repairs == {'detections without area': 4}
+
+
+@pytest.mark.parametrize('change', [
+    dict(bbox='1234'), dict(bbox={}), dict(bbox=[[1], 2, 3, 4]),
+    dict(bbox=[10**400, 2, 3, 4]), dict(score='high'), dict(score=10**400),
+    dict(image_id=[1]), dict(image_id={}), dict(bbox=None)
+])
+def test_detections_of_another_kind(tmp_path, change):
+    write_posetrack(tmp_path, 1, 3, people={0: range(3)})
+    path = detection_file(tmp_path, detection(1, 0, **change))
+    with pytest.raises(ValueError, match=f'^{path}: a detection must ') as e:
+        posetrack(tmp_path, bbox_file=path, test_mode=True)
+    assert '\n' not in str(e.value)
+
+
+def test_frames_that_nframes_invents(tmp_path):
+    """Only what a clip can need is made of a wild number."""
+    images = [dict(image(1, i), nframes=10**12) for i in (3, 9)]
+    write_sequence(tmp_path, 1, images, [person(1, 3, 0), person(1, 9, 0)])
+    path = detection_file(tmp_path, detection(1, 3))
+    for kwargs in (dict(), dict(bbox_file=path), dict(max_gap=1)):
+        dataset = posetrack(
+            tmp_path, test_mode=True, frame_pattern='{:06d}.jpg',
+            clip_offsets=(-2, 0, 4), **kwargs)
+        assert dataset.get_data_info(0)['frame_ids'] == (
+            [2, 3, 4] if 'max_gap' in kwargs else [1, 3, 7])
+        assert len(dataset.tracks.column('frame_ids')) <= 22

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 import json
+import runpy
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from rpstn_mmpose.datasets.posetrack_fields import frame_number
 from rpstn_mmpose.datasets.posetrack_label import PersonLabel, parse_posetrack
 from rpstn_mmpose.datasets.posetrack_pieces import person_pieces
+from tests.real_data import require_case
 from tests.test_datasets.posetrack_files import (JOINTS, content, image,
                                                  image_id, person)
 
@@ -201,3 +203,177 @@ def test_frames_without_a_box_of_their_own():
     # nowhere a size: 32 pixels round the joint
     piece, = person_pieces([label(1, False)], range(4), 9)
     assert piece.bbox.tolist() == [[34, 44, 66, 76]]
+
+
+def test_flat_and_nested_ignore_regions():
+    """PoseTrack21 has images with one flat polygon."""
+    triangle = [[0, 1], [5, 1], [5, 9]]
+    x, y = [list(column) for column in zip(*triangle)]
+    images = [
+        image(1, 0, ignore_regions_x=x, ignore_regions_y=y),
+        image(1, 1, ignore_regions_x=[x, [], y], ignore_regions_y=[y, [], x]),
+        image(1, 2, ignore_regions_x=[], ignore_regions_y=None),
+    ]
+    regions = one(images, []).ignore_regions
+    assert sorted(regions) == [image_id(1, 0), image_id(1, 1)]
+    assert [p.tolist() for p in regions[image_id(1, 0)]] == [triangle]
+    assert [p.tolist() for p in regions[image_id(1, 1)]] == [
+        triangle, [[b, a] for a, b in triangle]
+    ]
+
+
+@pytest.mark.parametrize('x, y', [
+    ([1, 2, 3], [1, 2]),
+    ([[1, 2, 3]], [1, 2, 3, 4]),
+    ([[1, 2, 3], 4], [[1, 2, 3], 4]),
+    ([[1, 2, 3]], None),
+    ([1, 2, 1e31], [1, 2, 3]),
+    ([[1, 2, float('nan')]], [[1, 2, 3]]),
+    ([['a']], [['b']]),
+    ([None], [None]),
+    (5, 5),
+])
+def test_regions_that_are_none(x, y):
+    frame = image(1, 0, ignore_regions_x=x, ignore_regions_y=y)
+    with pytest.raises(ValueError, match='^some.json: .*image 10000010000'):
+        one([frame], [])
+
+
+@pytest.mark.parametrize('sequences', [1, 2])
+def test_backslashes_of_windows(sequences):
+    images = [image(i, frame) for i in range(sequences) for frame in (0, 1)]
+    for item in images:
+        item['file_name'] = item['file_name'].replace('/', '\\')
+    videos = parse(content(images, [person(0, 1, 7)]))
+    assert [video.video_id for video in videos] == [
+        '000000_mpii_test', '000001_mpii_test'
+    ][:sequences]
+    assert videos[0].file_names == [
+        f'images/val/000000_mpii_test/00000{i}.jpg' for i in range(2)
+    ]
+    assert list(videos[0].people) == [(7, 0)]
+
+
+def test_backslashes_of_the_case():
+    path = require_case('windows_paths') / 'posetrack_merged.json'
+    videos = parse_posetrack(path.read_bytes(), str(path), ['nose'])
+    assert [video.video_id for video in videos] == ['000001_toy_val',
+                                                    '000002_toy_val']
+    assert videos[1].file_names[2] == 'images/val/000002_toy_val/000002.jpg'
+
+
+def test_the_case_of_2021():
+    path = require_case('posetrack21_truth') / 'gt/000001_toy_val.json'
+    video, = parse_posetrack(path.read_bytes(), str(path), ['nose'])
+    polygon, = video.ignore_regions[1000]
+    assert polygon.tolist() == [[600, 10], [630, 10], [630, 60], [600, 60]]
+    assert len(video) == 4 and not +video.repairs
+    nobody = [label for labels in video.people.values() for label in labels
+              if not label.labeled.any()]
+    assert len(nobody) == 1 and nobody[0].bbox is not None
+
+
+def test_cases_of_fields(capsys):
+    path = require_case('posetrack_label_tracebacks') / 'run.py'
+    runpy.run_path(str(path))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 17 and lines[0].split() == ['good', 'read']
+    assert not [line for line in lines
+                if 'TRACEBACK' in line or 'WITHOUT' in line]
+
+
+@pytest.mark.parametrize('nframes', [20, 10**12, 2**53 - 1])
+def test_nframes_is_believed_near_to_listed_frames(nframes):
+    """Frames 3 and 40 are listed, others at most 5 away are added."""
+    images = [image(1, i) for i in (3, 40)]
+    for item in images:
+        item['nframes'] = nframes
+    video = one(images, [], frame_pattern='{:06d}.jpg', reach=5)
+    expected = [*range(9), *([40] if nframes == 20 else range(35, 46))]
+    assert video.frame_ids == expected
+    assert video.image_ids.count(-1) == len(expected) - 2
+    assert video.file_names[0] == 'images/val/000001_mpii_test/000000.jpg'
+
+
+@pytest.mark.parametrize('values, message', [
+    ((20, 21), "'nframes' is 20 and 21 in one sequence, that of images/val"),
+    (('abc', 20), "'nframes' of image 10000010000 must be a whole number"),
+    ((float('nan'), 20), "'nframes' of image 10000010000 must be a whole n"),
+    ((1e300, 20), "'nframes' of image 10000010000 must be a whole number"),
+])
+def test_nframes_that_contradict(values, message):
+    images = [image(1, i) for i in range(2)]
+    for item, value in zip(images, values):
+        item['nframes'] = value
+    assert len(one(images, [])) == 2  # without the option it is not read
+    with pytest.raises(ValueError, match=f'^some.json: {message}'):
+        one(images, [], frame_pattern='{:06d}.jpg')
+
+
+def test_joints_and_boxes_that_are_no_places():
+    points = np.zeros((17, 3))
+    points[:5] = [[1, 2, 1], [1e31, 3, 1], [4, -1e39, 1], [70000, 5, 0],
+                  [6, 7, 1]]
+    frame = image(1, 0)
+    for size in (True, False):
+        if not size:
+            del frame['width']
+        video = one([frame], [
+            person(1, 0, 0, keypoints=points.ravel().tolist(),
+                   bbox=[0., 0., 1e31, 50.])
+        ])
+        label, = video.people[0, 0]
+        assert np.flatnonzero(label.labeled).tolist() == [0, 4]
+        assert video.repairs == {
+            'joints not finite': 3,
+            'boxes missing or empty': 1
+        }
+        # 0.15 of 5 x 5 pixels around the two joints
+        np.testing.assert_allclose(label.bbox, [.25, 1.25, 6.75, 7.75])
+
+
+def test_sizes_by_frame():
+    images = [image(1, 0), image(1, 2), without(image(1, 3), 'width')]
+    images[1]['width'] = 640
+    video = one(images, [], frame_pattern='{:06d}.jpg', reach=1)
+    assert video.frame_ids == [0, 1, 2, 3, 4]
+    assert video.sizes.tolist() == [[96, 72], [0, 0], [640, 72], [0, 0],
+                                    [0, 0]]
+
+
+def moved(item, name):
+    return dict(item, file_name=name)
+
+
+@pytest.mark.parametrize('images, kwargs, message', [
+    ([image(1, 0), dict(image(1, 1), id=image_id(1, 0))], {},
+     'two images have the id 10000010000'),
+    ([image(1, 0), image(2, 1)], dict(video_id='000001'),
+     'images of 000001 are in the folders images/val/000001_mpii_test and '
+     'images/val/000002_mpii_test'),
+    ([image(1, 0), moved(image(1, 1), 'images/x/000001_mpii_test/1.jpg')], {},
+     'are in the folders images/val/.* and images/x/'),
+    ([moved(image(1, 0), '000000.jpg')], {}, 'is in no folder'),
+    ([image(1, 0, labeled='false')], {}, "'is_labeled' .* is 'false'"),
+    ([image(1, 0, labeled=[])], {}, "'is_labeled' of image 10000010000"),
+    ([dict(image(1, 0), id=-1)], {}, "'id' of the image .* is -1"),
+    ([dict(image(1, 0), id='a')], {}, "'id' of .* must be a whole number"),
+    ([moved(image(1, 0), f'a/{"9" * 16}.jpg')], {}, 'has no number in its'),
+])
+def test_contradictions(images, kwargs, message):
+    with pytest.raises(ValueError, match=message) as error:
+        one(images, [], **kwargs)
+    text = str(error.value)
+    assert text.startswith('some.json: ') and '\n' not in text
+
+
+@pytest.mark.parametrize('joints, message', [
+    (['nose', 'nose'], 'must be names of different joints'),
+    (['nose', 5], 'must be names of different joints'),
+    ('nose', "'keypoints' of a category must be a list"),
+])
+def test_bad_names_of_joints(joints, message):
+    data = content([image(1, 0)], [])
+    data['categories'][0]['keypoints'] = joints
+    with pytest.raises(ValueError, match=f'^some.json: .*{message}'):
+        parse(data)

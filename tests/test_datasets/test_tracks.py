@@ -90,3 +90,15 @@ def test_optional_fields_are_of_one_length_and_of_all_tracks():
     with pytest.raises(ValueError, match='Track b: it has no track_id') as e:
         TrackStore([make_track('a', 3, track_id=0), make_track('b', 3)])
     assert '\n' not in str(e.value)
+
+
+def test_sizes_of_frames():
+    sizes = np.array([[96, 72], [0, 0], [640, 480]])
+    store = TrackStore([make_track('a', 3, frame_sizes=sizes)])
+    clip = store.clip(0, [2, 1])
+    assert clip['frame_sizes'].tolist() == [[640, 480], [0, 0]]
+    assert 'frame_sizes' not in TrackStore([make_track('a', 3)]).clip(0, [0])
+    with pytest.raises(ValueError, match='it has no frame_sizes'):
+        TrackStore([
+            make_track('a', 3), make_track('b', 3, frame_sizes=sizes)
+        ])
