@@ -267,6 +267,10 @@ def set_nan(pred):
     pred['annotations'][0]['keypoints'][3] = float('nan')
 
 
+def set_nan_score(pred):
+    pred['annotations'][0]['scores'][3] = None
+
+
 def set_words(pred):
     pred['annotations'][0]['keypoints'][3] = 'left'
 
@@ -299,6 +303,7 @@ def set_annotations(pred):
     (set_scores, 'has 16 scores; it must be 17'),
     (set_keypoints, 'has 45 numbers for 17 keypoints, which need 51'),
     (set_nan, 'not finite'),
+    (set_nan_score, 'not finite'),
     (set_words, "'keypoints' of an annotation of image 1 must be a list of"),
     (set_track, "'track_id' of an annotation of image 1 must be a whole"),
     (set_image, 'image_id 99 of an annotation is not among'),
