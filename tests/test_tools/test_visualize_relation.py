@@ -30,6 +30,7 @@ def folder(tmp_path_factory):
     for number, frame in enumerate(make_frames(7)):
         cv2.imwrite(str(folder / f'frames/{number:06d}.png'), frame)
     (folder / 'frames/notes.txt').write_text('no frame')
+    (folder / 'frames/._000001.png').write_bytes(b'left by a Mac')
     (folder / 'empty').mkdir()
     (folder / 'broken.png').write_bytes(b'no image')
     return folder

@@ -68,7 +68,8 @@ def list_images(inputs):
             paths.append(item)
             continue
         found = sorted(path for path in item.iterdir()
-                       if path.suffix.lower() in IMAGE_ENDINGS)
+                       if path.suffix.lower() in IMAGE_ENDINGS
+                       and not path.name.startswith('.'))
         if not found:
             raise ValueError(f'the folder {item} has no image '
                              f'({", ".join(IMAGE_ENDINGS)})')
