@@ -45,8 +45,10 @@ class PennActionDataset(BaseClipDataset):
     ``split`` follows the labels' own ``train`` flag (1,258 and 1,068 videos).
     1-based coordinates become 0-based. Irregular labels are mended and the
     repairs logged by kind, see :func:`parse_penn_label`; ``repairs`` keeps
-    the numbers. Frames are not looked for before they are read. They may be
-    anywhere; labels must be where folders can be listed, which HTTP is not.
+    the numbers. Frames are not looked for before they are read, but for one
+    look on a disk whether a video has more of them than its label. They may
+    be anywhere; labels must be where folders can be listed, which HTTP is
+    not.
 
     Args:
         See :class:`BaseClipDataset`. ``data_prefix`` defaults to

@@ -95,7 +95,8 @@ class PoseTrackClipDataset(BaseClipDataset):
         box_margin (float): Of a box made from joints: part of their width
             and height that is added on every side. PoseTrack's own is 0.15.
         frame_pattern (str, optional): E.g. ``'{:06d}.jpg'``: frames up to
-            ``nframes`` that the JSON does not list are context too.
+            ``nframes`` that the JSON does not list are context too, as far
+            from listed ones as a clip can need them.
         first_frame (int): Number of a sequence's first frame, for
             ``frame_pattern`` (PoseTrack17: 1).
         kwargs: See :class:`BaseClipDataset`. ``data_prefix`` defaults to
