@@ -268,7 +268,7 @@ def set_nan(pred):
 
 
 def set_nan_score(pred):
-    pred['annotations'][0]['scores'][3] = None
+    pred['annotations'][0]['scores'][0] = None
 
 
 def set_words(pred):
