@@ -11,7 +11,7 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor, nn
 
 from .checkpoint_error import CheckpointError
-from .safe_globals import ANNEALING
+from .safe_globals import ANNEALING, RestoredHistory
 
 _DATA = (type(None), bool, int, float, complex, str, bytes, Tensor,
          np.ndarray, np.generic, np.dtype, torch.dtype, torch.device,
@@ -141,11 +141,14 @@ def _odd_forms(checkpoint: Dict[str, Any]) -> Iterator[str]:
                       or key.endswith('_extra_state')):
                 yield f'{part}.{key} is {_type(value)}, not a tensor'
     state, ema = checkpoint.get('state_dict'), checkpoint.get('ema_state_dict')
-    if isinstance(state, dict) and isinstance(ema, dict):
-        for key in ema:
-            # EMAHook lets the two change places.
-            if str(key)[:7] == 'module.' and key[7:] not in state:
-                yield f'ema_state_dict.{key} has no partner in state_dict'
+    for key, value in (ema or {}).items():
+        # EMAHook lets the two change places.
+        partner = value.new_zeros(()) if key == 'steps' else value
+        if key.startswith('module.'):
+            partner = (state or {}).get(key[len('module.'):])
+        if getattr(partner, 'shape', None) != value.shape:
+            yield (f'ema_state_dict.{key} has no partner of its shape in '
+                   'state_dict')
     for key in checkpoint:
         if not isinstance(key, str):
             yield f'it has the name {key!r:.40}, {_type(key)}'
@@ -182,6 +185,9 @@ def _odd_hub(hub: Any) -> Iterator[str]:
         yield f'message_hub is not a dict of {", ".join(parts)}'
         return
     yield from _not_dicts(hub, 'message_hub.', *parts)
+    for key, value in hub['resumed_keys'].items():
+        if type(value) is not bool:
+            yield f'message_hub.resumed_keys.{key} is {_type(value)}'
     for key, value in hub['runtime_info'].items():
         if str(key).startswith('best_score') and not (
                 isinstance(value, (int, float, np.number)) or
@@ -215,7 +221,9 @@ def _odd_leaves(checkpoint: Dict[str, Any]) -> Iterator[str]:
         elif part == 'param_schedulers' and any(
                 value is item for item in ANNEALING.values()):
             continue
-        elif not isinstance(value, _DATA):
+        # A RestoredHistory has got no numbers, or it were a HistoryBuffer.
+        elif not isinstance(value, _DATA) or isinstance(
+                value, RestoredHistory):
             shown = getattr(value, '__qualname__', _type(value))
             yield f'{where} is {shown}, not data'
         elif (isinstance(value, Tensor) and part not in _NO_WEIGHTS

@@ -252,7 +252,7 @@ def _rehearse_pickles(stream: BinaryIO) -> Optional[str]:
     reader = _Rehearsal(stream)
     _load(reader, stream)
     keys = _load(_Rehearsal(stream), stream)
-    if sorted(keys) != sorted(reader.storages):
+    if sorted(keys, key=str) != sorted(reader.storages):
         raise _Damaged('its list of storages is another one')
     place = stream.tell()
     length = stream.seek(0, os.SEEK_END)

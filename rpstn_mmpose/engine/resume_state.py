@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import chain
 from numbers import Real
 from typing import Any, Dict, Iterator, List, Tuple
 
@@ -92,32 +93,65 @@ def _group_problems(optimizer: Optimizer, state: Dict[str, Any],
         yield (f'{where} has {sum(sizes)} parameters in {len(sizes)} groups, '
                f'and the config {sum(own_sizes)} in {len(own_sizes)}')
         return
+    kind = type(optimizer)
     for group, own in zip(groups, optimizer.param_groups):
         for key, value in own.items():
             # A scheduler that is new in the config adds the latter.
-            if _is_setting(value) and not key.startswith('initial_'):
-                if key not in group:
-                    yield (f'{where} is not of {type(optimizer).__name__}: '
-                           f'it has no {key}')
-                elif not _is_setting(group[key]):
-                    yield f'{where}: {key} is {group[key]!r:.40}'
-        for index, parameter in zip(group['params'], own['params']):
-            # torch takes a parameter that is not named for a fresh one.
-            found = moments.get(index, {}) if type(index) is int else None
-            if not isinstance(found, dict):
-                yield f'{where}: the state of a parameter is no dict'
-                return
-            for key, value in found.items():
-                if key in _MOMENTS and getattr(
-                        value, 'shape', None) != parameter.shape:
-                    yield (f'{where}: {key} of parameter {index} has not the '
-                           f'shape of the parameter, {tuple(parameter.shape)}')
+            if key == 'params' or key.startswith('initial_'):
+                continue
+            if key in group and not _is_alike(group[key], value):
+                yield f'{where}: {key} is {group[key]!r:.40}'
+            # Newer versions of torch have more flags.
+            elif key not in group and not isinstance(
+                    value, (bool, type(None))):
+                yield f'{where} is not of {kind.__name__}: it has no {key}'
+        yield from _moment_problems(group['params'], own['params'], moments,
+                                    kind, where)
 
 
-def _is_setting(value: Any) -> bool:
-    """Whether it is a finite number, or a tuple or list of such."""
-    if isinstance(value, (tuple, list)):
-        return bool(value) and all(map(_is_setting, value))
+def _moment_problems(indices: list, parameters: List[Tensor],
+                     moments: Dict[Any, Any], kind: type,
+                     where: str) -> Iterator[str]:
+    """Compare what is kept of each parameter of a group."""
+    found = []
+    for index, parameter in zip(indices, parameters):
+        # torch takes a parameter that is not named for a fresh one.
+        state = moments.get(index, {}) if type(index) is int else None
+        if not isinstance(state, dict):
+            yield f'{where}: the state of a parameter is no dict'
+            return
+        found.append({*state} & {'step', *_MOMENTS})
+        for key in found[-1]:
+            value = state[key]
+            fits = getattr(value, 'shape', None) == parameter.shape
+            if key == 'step':
+                fits = _is_number(value)
+            # Without a momentum, SGD writes None.
+            elif key == 'momentum_buffer' and value is None:
+                fits = True
+            if not fits:
+                yield (f'{where}: {key} of parameter {index} is not of '
+                       f'the form that {kind.__name__} gives it')
+    # Others, such as Adafactor, keep other things of other parameters.
+    if kind.__module__.startswith('torch.optim.') and not all(
+            keys in (set(), max(found, key=len)) for keys in found):
+        yield f'{where} has not the same of each parameter'
+
+
+def _is_alike(value: Any, own: Any) -> bool:
+    """Whether a setting can stand where the training has its own."""
+    if isinstance(own, (tuple, list)):
+        return (isinstance(value, (tuple, list)) and len(value) == len(own)
+                and all(map(_is_alike, value, own)))
+    if own is None or isinstance(own, bool):
+        return value is None or isinstance(value, bool)
+    if isinstance(own, str):
+        return isinstance(value, str)
+    return _is_number(value) or not _is_number(own)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one finite number."""
     if isinstance(value, Tensor):
         return value.numel() == 1 and bool(value.isfinite())
     return (isinstance(value, Real) and not isinstance(value, bool)
@@ -126,7 +160,7 @@ def _is_setting(value: Any) -> bool:
 
 def _are_numbers(values: Any) -> bool:
     return isinstance(values, dict) and all(
-        isinstance(value, bool) or _is_setting(value)
+        isinstance(value, bool) or _is_number(value)
         for value in values.values())
 
 
@@ -153,10 +187,19 @@ def _odd_settings(scheduler: Any,
     own = vars(scheduler)
     for name, value in state.items():
         if (not isinstance(name, str) or name == 'optimizer'
-                or hasattr(type(scheduler), name)):
+                or hasattr(type(scheduler), name)
+                or name == 'param_name' and value != own[name]):
             yield str(name), value
-        elif _is_setting(own.get(name)) and not _is_setting(value):
-            yield name, value
-        elif isinstance(own.get(name), Counter) and not isinstance(
-                value, Counter):
+        elif isinstance(own.get(name), (list, tuple)):
+            # Restarts may be others than the config's; some list phases.
+            numbers = all(map(_is_number, own[name]))
+            if not (isinstance(value, (list, tuple))
+                    and all(_is_number(item) or not numbers
+                            for item in value)):
+                yield name, value
+        elif isinstance(own.get(name), Counter):
+            if not isinstance(value, Counter) or not all(
+                    map(_is_number, chain(value, value.values()))):
+                yield name, value
+        elif own.get(name) is not None and not _is_alike(value, own[name]):
             yield name, value

@@ -44,7 +44,7 @@ def make(monkeypatch, case, *arguments):
 
 def resume(folder, path):
     runner = toy_runner(
-        folder / 'run', epochs=2, model=MODEL, load_from=str(path),
+        folder, epochs=2, model=MODEL, load_from=str(path),
         resume=True,
         custom_hooks=[dict(type='CheckpointGuardHook')])
     runner.train()
@@ -54,7 +54,7 @@ def resume(folder, path):
 def test_config_text_is_not_run(good, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make(monkeypatch, 'resume_runs_config_code', good, 'evil.pth')
-    assert resume(tmp_path, 'evil.pth').epoch == 2
+    assert resume(tmp_path / 'run', 'evil.pth').epoch == 2
     assert not (tmp_path / 'RAN').exists()
 
 
@@ -79,7 +79,7 @@ def test_odd_contents(good, tmp_path, monkeypatch):
     for name, words in ODD.items():
         path = tmp_path / f'odd/{name}.pth'
         with pytest.raises(CheckpointError) as caught:
-            resume(tmp_path, path)
+            resume(tmp_path / 'run', path)
         message = str(caught.value)
         assert message.startswith(str(path)) and words in message
         assert '\n' not in message

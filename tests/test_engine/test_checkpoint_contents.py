@@ -13,6 +13,7 @@ from torch import nn
 from rpstn_mmpose.engine import CheckpointError, load_weights
 from rpstn_mmpose.engine.checkpoint_contents import (check_contents,
                                                      check_kinds)
+from rpstn_mmpose.engine.safe_globals import RestoredHistory
 
 from .toy import ToyModel, toy_runner
 
@@ -55,7 +56,11 @@ def test_what_mmengine_writes_is_fine(good):
     ('state_dict', dict(a=dict(b=torch.ones(1))), 'state_dict.a is of type d'),
     ('ema_state_dict', 5, 'ema_state_dict is of type int, not a dict of ten'),
     ('ema_state_dict', {'module.x': torch.ones(1)},
-     'ema_state_dict.module.x has no partner in state_dict'),
+     'ema_state_dict.module.x has no partner of its shape in state_dict'),
+    ('ema_state_dict', {'module.last.bias': torch.ones(2)},
+     'ema_state_dict.module.last.bias has no partner of its shape in state_'),
+    ('ema_state_dict', dict(steps=torch.ones(1)),
+     'ema_state_dict.steps has no partner of its shape in state_dict'),
     (5, torch.ones(1), 'it has the name 5, of type int'),
     ('meta', None, 'meta is of type NoneType, not a dict'),
     ('meta', [1], 'meta is of type list, not a dict'),
@@ -87,9 +92,18 @@ def test_what_mmengine_writes_is_fine(good):
     ('message_hub', dict(log_scalars={}, runtime_info=dict(best_score='x'),
                          resumed_keys={}),
      'message_hub.runtime_info.best_score is of type str, not a number'),
+    ('message_hub', dict(log_scalars={}, runtime_info={},
+                         resumed_keys=dict(a=2.)),
+     'message_hub.resumed_keys.a is of type float'),
 ])
 def test_odd_forms(part, value, words, good):
     assert problem({**good, part: value}).startswith(words)
+
+
+def test_ema_without_partners(good):
+    ema = {'module.last.bias': good.pop('state_dict')['last.bias']}
+    assert 'ema_state_dict.module.last.bias has no partner of its shape' in \
+        problem(dict(good, ema_state_dict=ema))
 
 
 @pytest.mark.parametrize('part, value', [
@@ -138,7 +152,7 @@ def test_infinities_of_both_signs_and_large_sums(good):
 @pytest.mark.parametrize('place, found', [
     (lambda c, v: c['state_dict'].update({'first.bias': v}), True),
     (lambda c, v: c.update(ema_state_dict={
-        'module.first.bias': v, 'steps': torch.tensor(3)}), True),
+        'other.first.bias': v, 'steps': torch.tensor(3)}), True),
     (lambda c, v: c.update(model=dict(net=dict(b=v))), True),
     (lambda c, v: c.update(best_state_dict=[v]), True),
     (lambda c, v: c['optimizer']['state'][0].update(exp_avg=v), False),
@@ -184,6 +198,7 @@ def test_kinds_that_networks_have(name, dtype, good):
 @pytest.mark.parametrize('value, shown', [
     (HistoryBuffer.max, 'HistoryBuffer.max'),
     (HistoryBuffer, 'HistoryBuffer'),
+    (RestoredHistory(), 'of type RestoredHistory'),
     (np.ndarray, 'ndarray'),
     (len, 'len'),
     (object(), 'of type object'),

@@ -14,7 +14,7 @@ from rpstn_mmpose.engine import load_weights, restricted_unpickler
 from rpstn_mmpose.engine import safe_checkpoint
 from rpstn_mmpose.engine.restricted_unpickler import (allowed_globals,
                                                       global_name)
-from rpstn_mmpose.engine.safe_globals import Refused
+from rpstn_mmpose.engine.safe_globals import Refused, RestoredHistory
 
 from .pickles import (HISTORY, RECONSTRUCT, SCALAR, as_bytes, call, history,
                       named, put, tensor, whole)
@@ -31,10 +31,11 @@ def refused(operations):
     return caught.value.what
 
 
-def float_array(shape=(2, ), raw=bytes(16), kind=None, form=None):
-    kind = kind or call('numpy dtype', 'f8', False, True)
+def float_array(shape=(2, ), form=None):
+    """Operations for an array of two numbers, and for its state."""
+    kind = call('numpy dtype', 'f8', False, True)
     start = call(RECONSTRUCT, named('numpy ndarray'), (0, ), as_bytes(b'b'))
-    return start, put(form or (1, shape, kind, False, as_bytes(raw)))
+    return start, put(form or (1, shape, kind, False, as_bytes(bytes(16))))
 
 
 def test_the_pickles_of_this_file_are_read_where_nothing_is_wrong():
@@ -101,7 +102,7 @@ def test_call_of_what_may_only_be_named(name, args):
      "getattr(HistoryBuffer,'__init__')"),
     (call('builtins getattr', named('builtins set'), 'add'),
      "getattr(set,'add')"),
-])
+], ids=lambda value: value if isinstance(value, str) else 'asks')
 def test_arguments_of_calls(operations, what):
     assert refused(operations) == what
 
@@ -173,17 +174,28 @@ def test_odd_states_of_a_history(edit):
     assert refused(made + edit(state) + b'b') == 'state of HistoryBuffer'
 
 
-@pytest.mark.parametrize('shape, raw, form', [
-    ((2**40, ), bytes(16), None),
-    ((1, ), bytes(16), None),
-    ((-1, -2), bytes(16), None),
-    ((True, 2), bytes(16), None),
-    ((2, ), bytes(16), (1, (2, ), 'f8', False, as_bytes(bytes(16)))),
-    ((2, ), bytes(16), (2, )),
-    ((2, ), bytes(16), 'x'),
+@pytest.mark.parametrize('values', [
+    torch.ones(2), [1., 2.], np.float64(1), None
 ])
-def test_states_of_an_array(shape, raw, form):
-    array, state = float_array(shape, raw, form=form)
+def test_values_of_a_history_that_are_no_array(values):
+    state = dict(_log_history=np.ones(2), _count_history=np.ones(2),
+                 max_length=9)
+    for key in ('_log_history', '_count_history'):
+        with pytest.raises(Refused, match='state of HistoryBuffer'):
+            RestoredHistory().__setstate__({**state, key: values})
+
+
+@pytest.mark.parametrize('shape, form', [
+    ((2**40, ), None),
+    ((1, ), None),
+    ((-1, -2), None),
+    ((True, 2), None),
+    ((2, ), (1, (2, ), 'f8', False, as_bytes(bytes(16)))),
+    ((2, ), (2, )),
+    ((2, ), 'x'),
+])
+def test_states_of_an_array(shape, form):
+    array, state = float_array(shape, form=form)
     assert refused(array + state + b'b') == 'a state of ndarray'
 
 

@@ -1,13 +1,16 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.optim.scheduler import MultiStepLR
 from torch import nn
 
-from rpstn_mmpose.engine import CheckpointError, load_weights
+from rpstn_mmpose.engine import CheckpointError
 from rpstn_mmpose.engine.resume_state import check_resume_state
 
 from .toy import ToyModel, toy_runner
@@ -103,13 +106,26 @@ def change(checkpoint, **changes):
      'optimizer: lr is nan'),
     (lambda s: s['optimizer']['param_groups'][0].update(betas=(.9, None)),
      'optimizer: betas is (0.9, None)'),
+    (lambda s: s['optimizer']['param_groups'][0].update(lr=[.1]),
+     'optimizer: lr is [0.1]'),
     (lambda s: s['optimizer']['param_groups'][0].update(eps=True),
      'optimizer: eps is True'),
     (lambda s: s['optimizer']['state'][1].update(exp_avg=torch.ones(3)),
-     'optimizer: exp_avg of parameter 1 has not the shape of the parameter, '
-     '(2,)'),
+     'optimizer: exp_avg of parameter 1 is not of the form that Adam gives'),
     (lambda s: s['optimizer']['state'][0].update(exp_avg_sq=[1.]),
-     'optimizer: exp_avg_sq of parameter 0 has not the shape'),
+     'optimizer: exp_avg_sq of parameter 0 is not of the form that Adam'),
+    (lambda s: s['optimizer']['state'][0].update(step=torch.ones(2)),
+     'optimizer: step of parameter 0 is not of the form that Adam gives it'),
+    (lambda s: s['optimizer']['state'][0].update(step=None),
+     'optimizer: step of parameter 0 is not of the form that Adam gives it'),
+    (lambda s: s['optimizer']['state'][1].pop('step'),
+     'optimizer has not the same of each parameter'),
+    (lambda s: s['optimizer']['param_groups'][0].update(amsgrad=torch.ones(0)),
+     'optimizer: amsgrad is tensor([])'),
+    (lambda s: s['optimizer']['param_groups'][0].update(foreach={}),
+     'optimizer: foreach is {}'),
+    (lambda s: s['optimizer']['param_groups'][0].update(betas=(.9, )),
+     'optimizer: betas is (0.9,)'),
     (lambda s: s['optimizer']['state'].update({1: 5}),
      'optimizer: the state of a parameter is no dict'),
     (lambda s: s['optimizer']['param_groups'][0].update(params=['0', '1']),
@@ -152,6 +168,34 @@ def test_what_torch_can_deal_with(edit):
     check_resume_state(Runner(wrapper, schedulers), state, 'a.pth')
 
 
+class Factored(torch.optim.SGD):
+    """Keeps other things of vectors than of matrices, as Adafactor does."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        for group in self.param_groups:
+            for parameter in group['params']:
+                name = 'row' if parameter.dim() > 1 else 'exp_avg_sq'
+                self.state[parameter][name] = torch.ones(len(parameter))
+
+
+def test_an_optimizer_that_treats_parameters_differently():
+    wrapper = OptimWrapper(
+        Factored(nn.Linear(3, 2).parameters(), lr=.1, momentum=.9))
+    state = state_of(wrapper)
+    check_resume_state(Runner(wrapper), state, 'a.pth')
+    state['optimizer']['state'][0]['momentum_buffer'] = torch.ones(5)
+    assert 'momentum_buffer of parameter 0' in problem(Runner(wrapper), state)
+
+
+def test_sgd_without_a_momentum():
+    wrapper = OptimWrapper(torch.optim.SGD(nn.Linear(3, 2).parameters(), .1))
+    state = state_of(wrapper)
+    # As older versions of torch write it.
+    state['optimizer']['state'] = {0: dict(momentum_buffer=None), 1: {}}
+    check_resume_state(Runner(wrapper), state, 'a.pth')
+
+
 def test_several_optimizers():
     wrapper = OptimWrapperDict(a=adam(), b=adam(nn.Linear(2, 2)))
     state = state_of(wrapper)
@@ -159,7 +203,7 @@ def test_several_optimizers():
     broken = copy.deepcopy(state)
     broken['optimizer']['b']['state'][0]['exp_avg'] = torch.ones(5)
     assert problem(Runner(wrapper), broken).startswith(
-        'optimizer.b: exp_avg of parameter 0 has not the shape')
+        'optimizer.b: exp_avg of parameter 0 is not of the form')
     del state['optimizer']['b']
     assert problem(Runner(wrapper), state).startswith(
         "optimizer has the parts ['a'], and the config ['a', 'b']")
@@ -184,6 +228,18 @@ def test_several_optimizers():
      "param_schedulers: last_step is '3'"),
     (lambda s: s['param_schedulers'][0].update(base_values=[None]),
      'param_schedulers: base_values is [None]'),
+    (lambda s: s['param_schedulers'][0].update(base_values=.1),
+     'param_schedulers: base_values is 0.1'),
+    (lambda s: s['param_schedulers'][0].update(begin=[1]),
+     'param_schedulers: begin is [1]'),
+    (lambda s: s['param_schedulers'][0].update(param_name='momentum'),
+     "param_schedulers: param_name is 'momentum'"),
+    (lambda s: s['param_schedulers'][0].update(param_name=5),
+     'param_schedulers: param_name is 5'),
+    (lambda s: s['param_schedulers'][0].update(by_epoch=[]),
+     'param_schedulers: by_epoch is []'),
+    (lambda s: s['param_schedulers'][0]['milestones'].update(x=1),
+     'param_schedulers: milestones is Counter'),
     (lambda s: s['param_schedulers'][0].update(milestones=[2]),
      'param_schedulers: milestones is [2]'),
 ])
@@ -237,17 +293,76 @@ def test_each_scheduler_goes_on(scheduler, tmp_path):
 
 def test_nothing_is_written_before_a_refusal(tmp_path):
     toy_runner(tmp_path, epochs=1).train()
-    path = tmp_path / 'epoch_1.pth'
-    checkpoint = torch.load(path, weights_only=False)
+    checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
     checkpoint['optimizer'] = dict(state={}, param_groups=[])
-    torch.save(checkpoint, path)
-    before = {p: p.read_bytes() for p in tmp_path.glob('*pth')}
-    with pytest.raises(CheckpointError,
-                       match='epoch_1.pth cannot be resumed fro'):
+    torch.save(checkpoint, tmp_path / 'epoch_1.pth')
+    before = (tmp_path / 'epoch_1.pth').read_bytes()
+    with pytest.raises(CheckpointError, match='epoch_1.pth cannot be resumed'):
         toy_runner(tmp_path, epochs=3, resume=True,
                    custom_hooks=[dict(type='CheckpointGuardHook')]).train()
-    assert {p: p.read_bytes() for p in tmp_path.glob('*pth')} == before
-    assert load_weights(path)['meta']['epoch'] == 1
+    assert [p.name for p in tmp_path.glob('*pth')] == ['epoch_1.pth']
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == before
+
+
+ODD = [
+    None, True, 5, -3, 10**30, .5, float('nan'), 'x', b'q', [], [1], {},
+    {1: 2}, dict(a=1), (1, ), torch.ones(2), torch.tensor(3), torch.zeros(0),
+    np.ones(2), np.float64(2), HistoryBuffer([1.], [1]), set(), torch.float32,
+    [[[]]]
+]
+
+
+def places(value, path=()):
+    """Ways to everything in a checkpoint."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield (*path, key)
+        if isinstance(item, (dict, list)):
+            yield from places(item, (*path, key))
+
+
+def changed(checkpoint, seed):
+    """One part, or two, odd, gone or under another name."""
+    rng = random.Random(seed)
+    checkpoint = copy.deepcopy(checkpoint)
+    for _ in range(rng.choice([1, 1, 2])):
+        part = rng.choice(list(checkpoint))
+        path = rng.choice([p for p in places(checkpoint) if p[0] == part])
+        parent = checkpoint
+        for key in path[:-1]:
+            parent = parent[key]
+        kind = rng.randrange(4)
+        if kind == 0:
+            del parent[path[-1]]
+        elif kind == 1 and isinstance(parent, dict):
+            parent[rng.choice([7, None, 'other'])] = parent.pop(path[-1])
+        else:
+            parent[path[-1]] = rng.choice(ODD)
+    return checkpoint
+
+
+def test_random_changes_are_resumed_from_or_refused_in_a_line(tmp_path):
+    """Also in the step, the validation and the checkpoint that follow."""
+    def train(folder, epochs, **changes):
+        toy_runner(
+            folder, epochs, values=[.1, .2], default_hooks=dict(
+                checkpoint=dict(type='AtomicCheckpointHook', interval=1,
+                                save_best='acc')),
+            custom_hooks=[dict(type='EMAHook'),
+                          dict(type='CheckpointGuardHook')],
+            **changes).train()
+
+    train(tmp_path / 'good', 1)
+    good = torch.load(tmp_path / 'good/epoch_1.pth', weights_only=False)
+    bad, refused = tmp_path / 'bad.pth', 0
+    for seed in range(30):
+        torch.save(changed(good, seed), bad)
+        try:
+            train(tmp_path / f'run{seed}', 2, resume=True, load_from=str(bad))
+        except CheckpointError as error:
+            assert str(error).startswith(str(bad)) and '\n' not in str(error)
+            refused += 1
+    assert 10 < refused < 25
 
 
 def test_the_hook_names_the_file_of_start_weights(tmp_path):
