@@ -223,6 +223,14 @@ def test_pairs_out_of_reach_do_not_part_a_pair_within_reach():
     assert see(tracker, box(53.8, 0, size), box(-68.1, 0, size)) == [0, 2]
 
 
+def test_a_second_box_of_a_person_is_somebody_else():
+    """Although it is within reach of a return."""
+    for x in (101, 110, 130):
+        tracker = follow([(100, 100)])
+        assert see(tracker, box(100), box(x)) == [0, 1]
+        assert see(tracker, box(x), box(100)) == [1, 0]
+
+
 def test_ids_are_never_given_twice():
     tracker = MotionTracker(max_lost=0)
     assert see(tracker, box(100), box(300)) == [0, 1]

@@ -108,10 +108,13 @@ def test_frame_rate_and_gaps_are_one_thing():
 
 
 def test_a_long_gap_begins_anew():
-    smooth = OneEuroFilter(max_gap=2)
     a, b = points(0, 10)
-    for gap, fresh in ((2, False), (3, True)):
-        smooth.reset()
+    for options, gap, fresh in ((dict(max_gap=2), 2, False),
+                                (dict(max_gap=2), 3, True),
+                                (dict(max_gap=0), 0, False),
+                                (dict(max_gap=0), 1, True), ({}, 5, False),
+                                ({}, 6, True)):
+        smooth = OneEuroFilter(**options)
         smooth([1], a, fps=25)
         for _ in range(gap):
             smooth.skip_frame()
