@@ -76,9 +76,8 @@ class AtomicCheckpointHook(CheckpointHook):
         """Choose the way of writing, and finish what a killed run began."""
         resumed = self._take_resumed(runner)
         super().before_train(runner)
-        if (self.file_client_args is None and self.backend_args in
-            (None, dict(backend='local'))
-                and type(self.file_backend) is LocalBackend):
+        # Neither a kind of local files of its own, nor an old FileClient.
+        if type(self.file_backend) is LocalBackend:
             self.backend_args = dict(backend='rpstn_atomic')
             self.file_backend = AtomicLocalBackend()
         self._files = OwnCheckpoints(self.file_backend, self.out_dir,
