@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import rpstn_mmpose
+from rpstn_mmpose.engine import CheckpointError
 from rpstn_mmpose.synthetic.generate_crowd import generate_detection
 
 RECIPE = 'rtmdet_mini_1xb8-8e_synthetic-person-192x144'
@@ -53,7 +54,8 @@ def test_trains_evaluates_and_leaves_a_checkpoint(data, tmp_path):
         values = [r[f'coco/bbox_{name}'] for r in scalars
                   if f'coco/bbox_{name}' in r]
         assert len(values) == 1 and 0 <= values[0] <= 1
-    with pytest.raises(RuntimeError, match='not a checkpoint of this RTMDet'):
+    with pytest.raises(CheckpointError,
+                       match='not a checkpoint of this RTMDet'):
         other = load(data, tmp_path / 'other')
         other.model.backbone.base_channels = 8
         other.model.neck.in_channels = [16, 32, 64]
