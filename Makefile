@@ -15,6 +15,9 @@ OMP_NUM_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); \
 # that a training becomes several times slower when anything else wants a
 # core; at 0 a training on idle cores loses a quarter.
 GOMP_SPINCOUNT ?= 2000
+# Processes that run the tests; each has a single thread.
+TEST_PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 1); \
+	echo $$(( n < 8 ? n : 8 )))
 export OMP_NUM_THREADS GOMP_SPINCOUNT PYTHON_BASE TORCH_BACKEND
 
 .PHONY: help setup test demo lint clean
@@ -27,7 +30,8 @@ setup: ## Make .venv with the tested stack (first time about 15 minutes)
 	@tools/setup_env.sh $(VENV)
 
 test: setup lint ## Run ruff and all tests
-	@$(PYTHON) -m pytest
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(TEST_PROCESSES) \
+		--dist worksteal
 
 demo: setup ## Train on generated videos, draw the results, find poses in a video
 	@$(PYTHON) tools/quick_start.py --out work_dirs/demo
