@@ -12,8 +12,7 @@ Benchmarks: inference (clips), streaming (a frame at a time), train (a
 training step), memory (of a training step over the clip's length), data
 (JPEG frames to crops, beside MMPose's own image pipeline), epoch (training
 epochs of the quick start's recipe), matching (the dynamic convolution alone),
-winograd (3x3 convolutions alone), decode (heatmaps to keypoints), onnx (the
-streaming step under onnxruntime).
+decode (heatmaps to keypoints), onnx (the streaming step under onnxruntime).
 """
 from __future__ import annotations
 
@@ -36,7 +35,6 @@ from benchmarks.epoch import run_epoch
 from benchmarks.inference import run_inference, run_streaming
 from benchmarks.single import run_matching, run_onnx
 from benchmarks.training import run_memory, run_train
-from benchmarks.winograd import run_winograd
 
 warnings.filterwarnings('ignore')  # other packages' deprecations
 
@@ -48,7 +46,6 @@ BENCHMARKS = dict(
     data=run_data,
     epoch=run_epoch,
     matching=run_matching,
-    winograd=run_winograd,
     decode=run_decode,
     onnx=run_onnx)
 DEFAULT = ('inference', 'streaming', 'train', 'memory', 'data', 'matching')

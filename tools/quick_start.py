@@ -157,8 +157,7 @@ def mean_pose_result(data: Path, out: Path) -> Dict:
     import numpy as np
 
     from rpstn_mmpose.datasets import PennActionDataset
-    from rpstn_mmpose.evaluation import (ClipPCK, mean_pose,
-                                         mean_pose_baseline)
+    from rpstn_mmpose.evaluation import ClipPCK, mean_pose, mean_pose_baseline
     train, test = (
         PennActionDataset(
             data_root=str(data), split=split, clip_length=1, test_mode=True)
@@ -189,11 +188,16 @@ def mean_pose_result(data: Path, out: Path) -> Dict:
 
 def draw(out: Path, results: Dict[str, Dict], video_cfg, data: Path) -> None:
     """Table, plot, side-by-side video and contact sheet."""
-    from rpstn_mmpose.visualization import (choose_videos, list_videos,
-                                            load_model_and_dataset, pck_table,
-                                            plot_pck, predict_videos,
-                                            write_comparison,
-                                            write_contact_sheet)
+    from rpstn_mmpose.visualization import (
+        choose_videos,
+        list_videos,
+        load_model_and_dataset,
+        pck_table,
+        plot_pck,
+        predict_videos,
+        write_comparison,
+        write_contact_sheet,
+    )
     table = pck_table(list(results.values()), list(results))
     (out / 'table.md').write_text(table)
     plot_pck(
@@ -259,9 +263,11 @@ def run_crowd(args: argparse.Namespace, pose: Tuple[Path, str],
         pose: Config and checkpoint of the pose model.
         detector: Config and checkpoint of the detector.
     """
-    from rpstn_mmpose.evaluation.people_score import (load_people,
-                                                      people_table,
-                                                      score_people)
+    from rpstn_mmpose.evaluation.people_score import (
+        load_people,
+        people_table,
+        score_people,
+    )
     from rpstn_mmpose.synthetic.generate_crowd import write_crossing_video
     source = args.out / 'data_crowd' / 'crowd.mp4'
     truth = write_crossing_video(

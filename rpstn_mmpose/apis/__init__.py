@@ -7,8 +7,15 @@ from .smoothing import OneEuroFilter
 from .streaming import StreamingPoseEstimator
 from .tracking import BaseTracker, ByteTracker, MotionTracker
 from .trajectories import TrajectoryRecorder
-from .video_io import (CameraSource, Frame, FrameSource, GeneratorSource,
-                       ImagesSource, VideoFileSource, open_source)
+from .video_io import (
+                       CameraSource,
+                       Frame,
+                       FrameSource,
+                       GeneratorSource,
+                       ImagesSource,
+                       VideoFileSource,
+                       open_source,
+)
 from .video_pose_inferencer import VideoPoseInferencer, VideoRun
 
 __all__ = [

@@ -10,8 +10,13 @@ from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from mmpose.registry import TRANSFORMS
 
-from ..datasets.transforms import (ClipBBox, ForEachFrame, LoadClip,
-                                   PackClipInputs, ReducedTopdownAffine)
+from ..datasets.transforms import (
+    ClipBBox,
+    ForEachFrame,
+    LoadClip,
+    PackClipInputs,
+    ReducedTopdownAffine,
+)
 
 
 def _single_frame(step: dict, where: str) -> List[dict]:

@@ -15,7 +15,7 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from mmpose.evaluation.functional import nms
 from torch import nn
 
-from ..engine.checkpoint_contents import check_kinds
+from ..checkpoints.contents import check_kinds
 
 PERSON_NAMES = ('person', 'people', 'pedestrian', 'human')
 

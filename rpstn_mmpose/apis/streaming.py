@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import (Any, Callable, Collection, Dict, Hashable, List, Optional,
-                    Sequence, Tuple)
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Hashable,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import torch
 from mmengine.dataset import pseudo_collate
@@ -16,7 +25,7 @@ from mmpose.utils.typing import SampleList
 from torch import Tensor, nn
 
 from ..models.pose_estimators import VideoTopdownPoseEstimator
-from ..models.utils.compiled_frame import CompiledFrame
+from ..speed.compiled_frame import CompiledFrame
 
 COLLAPSE_RATIO = 0.5
 MAX_GAP = 2
@@ -148,7 +157,7 @@ class StreamingPoseEstimator:
         max_gap (int): Frames that a person may be missing without losing
             the state. Defaults to 2.
         compile (bool): Run the frames in which nobody is started as a
-            :class:`~rpstn_mmpose.models.utils.compiled_frame.CompiledFrame`.
+            :class:`~rpstn_mmpose.speed.compiled_frame.CompiledFrame`.
             For recurrent models. Defaults to ``False``.
 
     Raises:

@@ -6,8 +6,18 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import (Any, Callable, Dict, Iterator, List, Mapping, Optional,
-                    Sequence, Tuple, Union)
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 from mmengine.config import Config
@@ -16,24 +26,30 @@ from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmpose.apis.inferencers.base_mmpose_inferencer import \
-    BaseMMPoseInferencer
+from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, INFERENCERS, TASK_UTILS
-from mmpose.structures import (PoseDataSample, merge_data_samples,
-                               split_instances)
+from mmpose.structures import (
+    PoseDataSample,
+    merge_data_samples,
+    split_instances,
+)
 from torch import nn
 
 from ..datasets.metainfo import resolve_metainfo_file
-from ..models.utils.fast_inference import DTYPES, optimize_for_inference
 from ..recipes import config_path
+from ..speed.fast_inference import DTYPES, optimize_for_inference
 from ..visualization import VideoWriter, check_output_path
 from .crop_pipeline import frame_pipeline
 from .people_drawing import draw_people
 from .person_detector import PersonDetector, load_matching_weights
 from .prediction_writer import PredictionWriter, to_plain
-from .streaming import (COLLAPSE_RATIO, MAX_GAP, StreamingPoseEstimator,
-                        is_recurrent)
+from .streaming import (
+    COLLAPSE_RATIO,
+    MAX_GAP,
+    StreamingPoseEstimator,
+    is_recurrent,
+)
 from .tracking import BaseTracker
 from .video_io import Frame, FrameSource, InputType, open_source
 

@@ -13,8 +13,11 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 
 from mmengine.fileio import HTTPBackend, get_file_backend
-from mmengine.fileio.backends import (BaseStorageBackend, backends,
-                                      prefix_to_backends)
+from mmengine.fileio.backends import (
+    BaseStorageBackend,
+    backends,
+    prefix_to_backends,
+)
 
 # Kept in the path of an address; '%' because it may be quoted already.
 _SAFE = "%/:?&=+,;@!$'()*[]~"

@@ -11,8 +11,16 @@ from typing import Any, List, Optional
 
 import numpy as np
 
-from .label_fields import (field, file_name_of, is_place, list_field, numbers,
-                           object_list, shown, whole_number)
+from .label_fields import (
+    field,
+    file_name_of,
+    is_place,
+    list_field,
+    numbers,
+    object_list,
+    shown,
+    whole_number,
+)
 
 
 def frame_number(file_name: str, path: str) -> int:

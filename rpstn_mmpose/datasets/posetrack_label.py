@@ -9,10 +9,24 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .label_fields import (field, file_name_of, is_place, list_field, numbers,
-                           picture_size, read_json, shown, whole_number)
-from .posetrack_fields import (frame_number, ignore_polygons, image_number,
-                               joint_names, keypoint_rows)
+from .label_fields import (
+    field,
+    file_name_of,
+    is_place,
+    list_field,
+    numbers,
+    picture_size,
+    read_json,
+    shown,
+    whole_number,
+)
+from .posetrack_fields import (
+    frame_number,
+    ignore_polygons,
+    image_number,
+    joint_names,
+    keypoint_rows,
+)
 
 # PoseTrack's boxes reach this part of the labelled joints' extent beyond them
 # on every side (its own converter makes them so).

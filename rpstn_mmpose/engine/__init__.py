@@ -1,8 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from ..checkpoints import CheckpointError, enable_safe_loading, load_weights
 from .autocast_optim_wrapper import AutocastOptimWrapper
 from .hooks import AtomicCheckpointHook, CheckpointGuardHook
-from .safe_checkpoint import (CheckpointError, enable_safe_loading,
-                              load_weights)
 
 __all__ = [
     'AtomicCheckpointHook', 'AutocastOptimWrapper', 'CheckpointError',

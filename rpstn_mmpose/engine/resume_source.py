@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Callable, Optional
 
-from .safe_checkpoint import CheckpointError
+from ..checkpoints import CheckpointError
 
 
 class NamedCheckpoint(str):

@@ -12,7 +12,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 from torch.optim import Optimizer
 
-from .checkpoint_error import CheckpointError
+from ..checkpoints import CheckpointError
 
 # What torch's optimizers keep of each of a parameter's numbers.
 _MOMENTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer')

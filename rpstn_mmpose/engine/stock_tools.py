@@ -21,9 +21,12 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import CheckpointLoader
 
-from .resume_source import (NamedCheckpoint, checkpoint_to_resume,
-                            last_checkpoint)
-from .safe_checkpoint import CheckpointError
+from ..checkpoints import CheckpointError
+from .resume_source import (
+    NamedCheckpoint,
+    checkpoint_to_resume,
+    last_checkpoint,
+)
 
 DDP = 'MMDistributedDataParallel'
 

@@ -16,12 +16,21 @@ import math
 import os
 import statistics
 from pathlib import Path
-from typing import (Any, Dict, Iterable, List, Mapping, NamedTuple, Optional,
-                    Sequence, Union)
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Union,
+)
 
 import numpy as np
 
-from ..engine.atomic_file import write_atomically
+from ..checkpoints.atomic_file import write_atomically
 from .functional import PCK_GROUPS, group_pck, joint_groups
 
 RESULT_FILE = 'result.json'

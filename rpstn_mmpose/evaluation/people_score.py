@@ -10,8 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .functional import (group_pck, joint_groups, pck_counts,
-                         reference_length)
+from .functional import group_pck, joint_groups, pck_counts, reference_length
 
 # Of whom fewer joints are visible is neither found nor missed.
 MIN_VISIBLE = 3

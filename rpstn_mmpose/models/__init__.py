@@ -4,9 +4,13 @@ from .heads import JRECPMHead, JREHead, JREViPNASHead, RelationMixin
 from .memories import GatedHeatmapMemory, RecursiveHeatmapMean
 from .necks import DeconvNeck, JRPSPNeck
 from .pose_estimators import ClipState, VideoTopdownPoseEstimator
-from .relation import (ConvRefinement, JointRelationExtractor,
-                       NonLocalRelation, RelationSequence,
-                       SkeletonGraphRelation)
+from .relation import (
+                       ConvRefinement,
+                       JointRelationExtractor,
+                       NonLocalRelation,
+                       RelationSequence,
+                       SkeletonGraphRelation,
+)
 
 __all__ = [
     'ClipDataPreprocessor', 'ClipState', 'ConvRefinement', 'DeconvNeck',

@@ -6,8 +6,13 @@ from .output_path import check_output_path
 from .panels import compose_panels, draw_legend, fit_frame, stack_rows
 from .pck_report import load_pck_result, pck_table, plot_pck
 from .skeleton_drawing import draw_pose
-from .video_prediction import (VideoPoses, choose_videos, list_videos,
-                               load_model_and_dataset, predict_videos)
+from .video_prediction import (
+                               VideoPoses,
+                               choose_videos,
+                               list_videos,
+                               load_model_and_dataset,
+                               predict_videos,
+)
 from .video_writer import VideoWriter
 
 __all__ = [

@@ -8,10 +8,18 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
-from ..evaluation.ablation_results import (LIMBS, Record, Stat, by_config,
-                                           common_thresholds,
-                                           comparison_warnings, describe,
-                                           limb_curves, score, summarize)
+from ..evaluation.ablation_results import (
+    LIMBS,
+    Record,
+    Stat,
+    by_config,
+    common_thresholds,
+    comparison_warnings,
+    describe,
+    limb_curves,
+    score,
+    summarize,
+)
 from .output_path import check_output_path
 from .pck_report import COLUMNS, PLOT_ENDINGS
 

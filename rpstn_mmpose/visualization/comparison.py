@@ -11,9 +11,13 @@ import mmcv
 import numpy as np
 from mmengine import fileio
 
-from ..evaluation.functional import (group_pck, joint_groups, pck_counts,
-                                     reference_length)
-from .panels import (compose_panels, draw_legend, fit_frame, stack_rows)
+from ..evaluation.functional import (
+    group_pck,
+    joint_groups,
+    pck_counts,
+    reference_length,
+)
+from .panels import compose_panels, draw_legend, fit_frame, stack_rows
 from .skeleton_drawing import draw_pose, line_thickness
 from .video_prediction import VideoPoses
 from .video_writer import VideoWriter

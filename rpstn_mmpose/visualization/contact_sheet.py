@@ -8,9 +8,16 @@ from typing import List, Mapping, Optional, Sequence, Tuple, Union
 import cv2
 import numpy as np
 
-from .comparison import (Predictions, check_predictions, draw_frame,
-                         mean_scores, read_frame, score_text, score_video,
-                         wrong_text)
+from .comparison import (
+    Predictions,
+    check_predictions,
+    draw_frame,
+    mean_scores,
+    read_frame,
+    score_text,
+    score_video,
+    wrong_text,
+)
 from .output_path import check_output_path
 from .panels import compose_panels, draw_legend, stack_rows, text_bar
 from .video_prediction import VideoPoses

@@ -9,7 +9,7 @@ from rpstn_mmpose.apis import StreamingPoseEstimator
 from rpstn_mmpose.apis.streaming import _StateRows, _take
 from rpstn_mmpose.models import ClipState, VideoTopdownPoseEstimator
 from rpstn_mmpose.models.pose_estimators.video_topdown import PreparedState
-from tests.test_models.test_compiled_frame import Recordings
+from tests.test_speed.test_compiled_frame import Recordings
 
 from .tiny import NUM_JOINTS, build, image_model, video_model
 

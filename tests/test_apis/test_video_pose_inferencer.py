@@ -16,8 +16,14 @@ from tests.real_data import require_real_data
 from .detectors import detector_config
 from .test_smoothing import one_euro
 from .test_video_io import count_with_opencv
-from .tiny import build, image_model, pose_config, texture, video_model
-from .tiny import write_video
+from .tiny import (
+    build,
+    image_model,
+    pose_config,
+    texture,
+    video_model,
+    write_video,
+)
 
 av = pytest.importorskip('av', reason='PyAV is not installed')
 

@@ -6,8 +6,12 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from rpstn_mmpose.visualization import VideoWriter
-from tests.test_models.conftest import (CODEC, tiny_backbone,
-                                        tiny_image_head, tiny_video_model)
+from tests.test_models.conftest import (
+    CODEC,
+    tiny_backbone,
+    tiny_image_head,
+    tiny_video_model,
+)
 
 NUM_JOINTS = 13
 INPUT = CODEC['input_size']

@@ -11,7 +11,6 @@ from typing import Any, Callable, Iterator, Tuple
 import numpy as np
 from scipy.io import savemat
 
-
 # In place of a JSON value. Text is written as it stands: json.dumps would
 # refuse some of it, and readers must not.
 JSON_VALUES = [

@@ -9,8 +9,11 @@ from mmpose.datasets import CombinedDataset
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from rpstn_mmpose.datasets import (BaseClipDataset, PennActionDataset,
-                                   resolve_metainfo_file)
+from rpstn_mmpose.datasets import (
+    BaseClipDataset,
+    PennActionDataset,
+    resolve_metainfo_file,
+)
 from tests.test_datasets.test_tracks import make_track
 
 META = dict(from_file='configs/_base_/datasets/penn_action.py')

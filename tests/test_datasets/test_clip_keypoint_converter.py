@@ -4,8 +4,11 @@ import pytest
 from mmpose.datasets import CombinedDataset
 from mmpose.datasets.transforms import KeypointConverter
 
-from rpstn_mmpose.datasets import (ClipKeypointConverter, JHMDBClipDataset,
-                                   PennActionDataset)
+from rpstn_mmpose.datasets import (
+    ClipKeypointConverter,
+    JHMDBClipDataset,
+    PennActionDataset,
+)
 from tests.test_datasets.jhmdb_files import write_jhmdb
 
 PENN = 'configs/_base_/datasets/penn_action.py'

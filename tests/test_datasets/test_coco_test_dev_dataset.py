@@ -8,8 +8,9 @@ import json
 import pytest
 
 from rpstn_mmpose.datasets import CocoTestDevDataset
-from rpstn_mmpose.datasets.datasets.coco_test_dev_dataset import \
-    DetectionFileError
+from rpstn_mmpose.datasets.datasets.coco_test_dev_dataset import (
+    DetectionFileError,
+)
 
 IMAGE = dict(id=3, file_name='a.jpg', width=96, height=72)
 BOX = dict(image_id=3, category_id=1, bbox=[1, 2, 30, 40], score=.5)

@@ -14,13 +14,24 @@ from mmengine.dataset import pseudo_collate
 from mmengine.fileio import BaseStorageBackend, register_backend
 from torch.utils.data import DataLoader
 
-from rpstn_mmpose.datasets import (JHMDBClipDataset, JHMDBCocoClipDataset,
-                                   LoadClip, PennActionDataset,
-                                   PoseTrackClipDataset)
-from rpstn_mmpose.datasets.file_access import (is_hidden, join_address,
-                                               list_files, read_bytes)
-from tests.test_datasets.jhmdb_files import (write_jhmdb, write_split,
-                                             write_video)
+from rpstn_mmpose.datasets import (
+    JHMDBClipDataset,
+    JHMDBCocoClipDataset,
+    LoadClip,
+    PennActionDataset,
+    PoseTrackClipDataset,
+)
+from rpstn_mmpose.datasets.file_access import (
+    is_hidden,
+    join_address,
+    list_files,
+    read_bytes,
+)
+from tests.test_datasets.jhmdb_files import (
+    write_jhmdb,
+    write_split,
+    write_video,
+)
 from tests.test_datasets.penn_files import write_penn
 from tests.test_datasets.posetrack_files import write_posetrack
 

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import avoid_cache_randomness
-from mmpose.datasets.transforms import (GetBBoxCenterScale,
-                                        PhotometricDistortion,
-                                        RandomBBoxTransform, TopdownAffine)
+from mmpose.datasets.transforms import (
+    GetBBoxCenterScale,
+    PhotometricDistortion,
+    RandomBBoxTransform,
+    TopdownAffine,
+)
 
 from rpstn_mmpose.datasets.transforms import ForEachFrame, PackClipInputs
 from rpstn_mmpose.structures import split_clip

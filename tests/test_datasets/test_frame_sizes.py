@@ -6,16 +6,24 @@ import cv2
 import numpy as np
 import pytest
 
-from rpstn_mmpose.datasets import (CocoTestDevDataset, JHMDBClipDataset,
-                                   JHMDBCocoClipDataset, PennActionDataset,
-                                   PoseTrackClipDataset, VideoClipDataset,
-                                   VideoPeople)
+from rpstn_mmpose.datasets import (
+    CocoTestDevDataset,
+    JHMDBClipDataset,
+    JHMDBCocoClipDataset,
+    PennActionDataset,
+    PoseTrackClipDataset,
+    VideoClipDataset,
+    VideoPeople,
+)
 from rpstn_mmpose.datasets.transforms import LoadClip, region_decoder
 from tests.real_data import require_case, require_real_data
 from tests.test_datasets import jhmdb_files, penn_files
-from tests.test_datasets.posetrack_files import (image, person,
-                                                 write_posetrack,
-                                                 write_sequence)
+from tests.test_datasets.posetrack_files import (
+    image,
+    person,
+    write_posetrack,
+    write_sequence,
+)
 
 # All files here are of this size.
 WIDTH, HEIGHT = 96, 72

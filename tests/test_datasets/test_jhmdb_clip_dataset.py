@@ -9,9 +9,15 @@ from mmengine.logging import MMLogger
 
 from rpstn_mmpose.datasets import JHMDBClipDataset
 from tests.real_data import require_real_data
-from tests.test_datasets.jhmdb_files import (mat_bytes, part_mask, positions,
-                                             write, write_jhmdb, write_split,
-                                             write_video)
+from tests.test_datasets.jhmdb_files import (
+    mat_bytes,
+    part_mask,
+    positions,
+    write,
+    write_jhmdb,
+    write_split,
+    write_video,
+)
 
 
 def jhmdb(root, split='train', sub=1, **kwargs):

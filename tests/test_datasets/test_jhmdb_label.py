@@ -3,12 +3,19 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from rpstn_mmpose.datasets.jhmdb_label import (make_jhmdb_label,
-                                               parse_joint_positions,
-                                               parse_puppet_mask)
+from rpstn_mmpose.datasets.jhmdb_label import (
+    make_jhmdb_label,
+    parse_joint_positions,
+    parse_puppet_mask,
+)
 from tests.real_data import require_case, require_real_data
-from tests.test_datasets.jhmdb_files import (HEIGHT, WIDTH, mat_bytes,
-                                             part_mask, positions)
+from tests.test_datasets.jhmdb_files import (
+    HEIGHT,
+    WIDTH,
+    mat_bytes,
+    part_mask,
+    positions,
+)
 
 SIZE = (WIDTH, HEIGHT)
 

@@ -4,11 +4,18 @@ import json
 import numpy as np
 import pytest
 
-from rpstn_mmpose.datasets.label_fields import (field, file_name_of, is_place,
-                                                list_field, numbers,
-                                                object_list, picture_size,
-                                                read_json, shown,
-                                                whole_number)
+from rpstn_mmpose.datasets.label_fields import (
+    field,
+    file_name_of,
+    is_place,
+    list_field,
+    numbers,
+    object_list,
+    picture_size,
+    read_json,
+    shown,
+    whole_number,
+)
 
 
 def deep(levels):

@@ -10,9 +10,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rpstn_mmpose.datasets import (CocoTestDevDataset, JHMDBClipDataset,
-                                   JHMDBCocoClipDataset, PennActionDataset,
-                                   PoseTrackClipDataset)
+from rpstn_mmpose.datasets import (
+    CocoTestDevDataset,
+    JHMDBClipDataset,
+    JHMDBCocoClipDataset,
+    PennActionDataset,
+    PoseTrackClipDataset,
+)
 from rpstn_mmpose.datasets.label_fields import PLACE_LIMIT
 from tests.test_datasets import jhmdb_files, penn_files
 from tests.test_datasets.label_fuzz import changed_json, changed_mat, outcome

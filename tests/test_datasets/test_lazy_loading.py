@@ -13,15 +13,21 @@ from mmpose.datasets.transforms.formatting import image_to_tensor
 from mmpose.structures.bbox import get_warp_matrix
 from PIL import Image
 
-from rpstn_mmpose.datasets.transforms import (ForEachFrame, LoadClip,
-                                              MaskRandomJoints,
-                                              PackClipInputs,
-                                              ReducedTopdownAffine,
-                                              encoded_frame, region_decoder)
+from rpstn_mmpose.datasets.transforms import (
+    ForEachFrame,
+    LoadClip,
+    MaskRandomJoints,
+    PackClipInputs,
+    ReducedTopdownAffine,
+    encoded_frame,
+    region_decoder,
+)
 from rpstn_mmpose.datasets.transforms.clip_formatting import frames_to_tensor
-from rpstn_mmpose.datasets.transforms.encoded_frame import (EncodedFrame,
-                                                            flip_frame,
-                                                            jpeg_size)
+from rpstn_mmpose.datasets.transforms.encoded_frame import (
+    EncodedFrame,
+    flip_frame,
+    jpeg_size,
+)
 from rpstn_mmpose.datasets.transforms.reduced_affine import warp_matrices
 
 INPUT = (48, 64)

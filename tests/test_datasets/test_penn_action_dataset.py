@@ -7,8 +7,11 @@ import pytest
 from mmengine.logging import MMLogger
 
 from rpstn_mmpose.datasets import PennActionDataset
-from tests.test_datasets.penn_files import (label_arrays, write_label,
-                                            write_penn)
+from tests.test_datasets.penn_files import (
+    label_arrays,
+    write_label,
+    write_penn,
+)
 
 
 def penn(root, split='train', **kwargs):

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from rpstn_mmpose.datasets.penn_action_label import (mend_boxes,
-                                                     parse_penn_label)
+from rpstn_mmpose.datasets.penn_action_label import (
+    mend_boxes,
+    parse_penn_label,
+)
 from tests.real_data import require_case
 from tests.test_datasets.penn_files import HEIGHT, WIDTH, label_arrays
 

@@ -9,11 +9,15 @@ from mmengine.logging import MessageHub
 from rpstn_mmpose.datasets import PoseTrackClipDataset
 from rpstn_mmpose.structures import split_clip
 from tests.real_data import require_case, require_real_data
-from tests.test_datasets.posetrack_files import (image, image_id,
-                                                 labelled_poses, person,
-                                                 wanted_poses,
-                                                 write_posetrack,
-                                                 write_sequence)
+from tests.test_datasets.posetrack_files import (
+    image,
+    image_id,
+    labelled_poses,
+    person,
+    wanted_poses,
+    write_posetrack,
+    write_sequence,
+)
 
 REAL = 'mmpose_samples/posetrack18'
 EVERY_4TH = (0, 4, 8, 12, 16)

@@ -9,8 +9,13 @@ from rpstn_mmpose.datasets.posetrack_fields import frame_number
 from rpstn_mmpose.datasets.posetrack_label import PersonLabel, parse_posetrack
 from rpstn_mmpose.datasets.posetrack_pieces import person_pieces
 from tests.real_data import require_case
-from tests.test_datasets.posetrack_files import (JOINTS, content, image,
-                                                 image_id, person)
+from tests.test_datasets.posetrack_files import (
+    JOINTS,
+    content,
+    image,
+    image_id,
+    person,
+)
 
 
 def parse(data, **kwargs):

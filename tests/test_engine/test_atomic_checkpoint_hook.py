@@ -13,12 +13,14 @@ import torch
 from mmengine.fileio import LocalBackend
 from mmengine.registry import HOOKS
 
-from rpstn_mmpose.engine import (AtomicCheckpointHook, CheckpointError,
-                                 load_weights)
+from rpstn_mmpose.engine import (
+    AtomicCheckpointHook,
+    CheckpointError,
+    load_weights,
+)
 
 from . import toy
 from .toy import toy_runner
-
 
 # Of the run that is killed.
 EPOCHS = 40

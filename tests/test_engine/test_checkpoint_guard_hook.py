@@ -9,7 +9,8 @@ from torch import nn
 
 from rpstn_mmpose.engine import CheckpointError, CheckpointGuardHook
 from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
-    check_checkpoint_matches)
+    check_checkpoint_matches,
+)
 
 from .toy import ToyModel, toy_runner
 

@@ -11,8 +11,11 @@ from mmpose.registry import HOOKS, MODELS
 from torch import nn
 
 from rpstn_mmpose.engine.hooks import AtomicCheckpointHook, FastInferenceHook
-from tests.test_models.conftest import (clip_sample, tiny_image_model,
-                                        tiny_video_model)
+from tests.test_models.conftest import (
+    clip_sample,
+    tiny_image_model,
+    tiny_video_model,
+)
 
 
 def norms(model):
@@ -112,11 +115,6 @@ def test_it_stands_between_averaging_and_saving():
         for hook in (EMAHook, FastInferenceHook, AtomicCheckpointHook)
     ]
     assert ranks[0] < ranks[1] < ranks[2]
-
-
-def test_winograd_in_sixteen_bits():
-    with pytest.raises(ValueError, match='needs float32'):
-        FastInferenceHook(winograd=True, dtype='bfloat16')
 
 
 def test_unknown_dtype():

@@ -2,9 +2,11 @@
 import pytest
 
 from rpstn_mmpose.engine import CheckpointError
-from rpstn_mmpose.engine.resume_source import (NamedCheckpoint,
-                                               checkpoint_to_resume,
-                                               last_checkpoint)
+from rpstn_mmpose.engine.resume_source import (
+    NamedCheckpoint,
+    checkpoint_to_resume,
+    last_checkpoint,
+)
 
 
 @pytest.fixture()

@@ -9,8 +9,10 @@ from mmengine.config import Config
 from mmengine.runner import save_checkpoint
 
 from rpstn_mmpose.engine import load_weights, stock_tools
-from rpstn_mmpose.engine.stock_tools import (add_checkpoint_guard,
-                                             load_stock_tool)
+from rpstn_mmpose.engine.stock_tools import (
+    add_checkpoint_guard,
+    load_stock_tool,
+)
 
 from .toy import ToyModel
 

@@ -6,8 +6,18 @@ import math
 import pytest
 
 from rpstn_mmpose.evaluation.ablation_results import (
-    Stat, comparison_warnings, csv_row, describe, limb_curves, load_record,
-    load_records, paired_difference, score, summarize, write_csv)
+    Stat,
+    comparison_warnings,
+    csv_row,
+    describe,
+    limb_curves,
+    load_record,
+    load_records,
+    paired_difference,
+    score,
+    summarize,
+    write_csv,
+)
 
 from .ablation_records import NAMES, THRESHOLDS, make_pck, make_record
 

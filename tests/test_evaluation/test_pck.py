@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from mmpose.evaluation.functional import keypoint_pck_accuracy
 
-from rpstn_mmpose.evaluation.functional import (group_pck, joint_groups, pck,
-                                                pck_counts, reference_length)
+from rpstn_mmpose.evaluation.functional import (
+    group_pck,
+    joint_groups,
+    pck,
+    pck_counts,
+    reference_length,
+)
 
 PENN = [
     'head', 'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',

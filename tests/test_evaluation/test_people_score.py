@@ -5,9 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from rpstn_mmpose.evaluation.people_score import (box_iou, load_people,
-                                                  match_people, people_table,
-                                                  score_people)
+from rpstn_mmpose.evaluation.people_score import (
+    box_iou,
+    load_people,
+    match_people,
+    people_table,
+    score_people,
+)
 from rpstn_mmpose.synthetic.skeleton import PENN_JOINTS
 from tests.test_tools.load_tool import load_tool
 

@@ -2,11 +2,19 @@
 import numpy as np
 import pytest
 from mmengine.evaluator import BaseMetric, Evaluator
-from mmpose.evaluation.metrics import (CocoMetric, PCKAccuracy,
-                                       PoseTrack18Metric, posetrack18_metric)
+from mmpose.evaluation.metrics import (
+    CocoMetric,
+    PCKAccuracy,
+    PoseTrack18Metric,
+    posetrack18_metric,
+)
 
-from rpstn_mmpose.evaluation import (PerFrameMetric, load_posetrack_dir,
-                                     posetrack_ap, posetrack_columns)
+from rpstn_mmpose.evaluation import (
+    PerFrameMetric,
+    load_posetrack_dir,
+    posetrack_ap,
+    posetrack_columns,
+)
 from rpstn_mmpose.structures import split_clip
 from tests.real_data import require_real_data
 from tests.test_evaluation import posetrack_samples

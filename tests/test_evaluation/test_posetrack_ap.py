@@ -5,12 +5,20 @@ import json
 import numpy as np
 import pytest
 
-from rpstn_mmpose.evaluation import (POSETRACK_JOINTS, load_posetrack_dir,
-                                     posetrack_ap, posetrack_columns,
-                                     posetrack_table)
+from rpstn_mmpose.evaluation import (
+    POSETRACK_JOINTS,
+    load_posetrack_dir,
+    posetrack_ap,
+    posetrack_columns,
+    posetrack_table,
+)
 from tests.real_data import require_real_data
-from tests.test_evaluation.posetrack_files import (EVALUATED, IGNORED, pair,
-                                                   person)
+from tests.test_evaluation.posetrack_files import (
+    EVALUATED,
+    IGNORED,
+    pair,
+    person,
+)
 
 
 def totals(*args, **kwargs):

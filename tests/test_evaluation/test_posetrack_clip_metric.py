@@ -13,13 +13,24 @@ from mmengine.structures import InstanceData
 from mmpose.registry import METRICS
 from mmpose.structures import PoseDataSample
 
-from rpstn_mmpose.evaluation import (PoseTrackClipMetric, load_posetrack_dir,
-                                     posetrack_ap, posetrack_mot)
+from rpstn_mmpose.evaluation import (
+    PoseTrackClipMetric,
+    load_posetrack_dir,
+    posetrack_ap,
+    posetrack_mot,
+)
 from tests.real_data import require_real_data
-from tests.test_evaluation.posetrack_files import (JOINTS, person, sequence,
-                                                   write)
-from tests.test_evaluation.posetrack_samples import (META, clips_of,
-                                                     posetrack_clip)
+from tests.test_evaluation.posetrack_files import (
+    JOINTS,
+    person,
+    sequence,
+    write,
+)
+from tests.test_evaluation.posetrack_samples import (
+    META,
+    clips_of,
+    posetrack_clip,
+)
 
 COLUMNS = ['Head', 'Shou', 'Elb', 'Wri', 'Hip', 'Knee', 'Ankl', 'Total']
 

@@ -4,10 +4,19 @@ import re
 import numpy as np
 import pytest
 
-from rpstn_mmpose.evaluation import (load_posetrack_dir, posetrack_ap,
-                                     posetrack_mot)
-from tests.test_evaluation.posetrack_files import (IGNORED, JOINTS, pair,
-                                                   person, sequence, write)
+from rpstn_mmpose.evaluation import (
+    load_posetrack_dir,
+    posetrack_ap,
+    posetrack_mot,
+)
+from tests.test_evaluation.posetrack_files import (
+    IGNORED,
+    JOINTS,
+    pair,
+    person,
+    sequence,
+    write,
+)
 
 
 def ap(gt, pred):

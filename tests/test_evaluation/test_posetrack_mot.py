@@ -7,8 +7,12 @@ import pytest
 from rpstn_mmpose.evaluation import posetrack_mot
 from rpstn_mmpose.evaluation.functional.posetrack_mot import JointTrackCounts
 from tests.real_data import require_real_data
-from tests.test_evaluation.posetrack_files import (EVALUATED, IGNORED, pair,
-                                                   person)
+from tests.test_evaluation.posetrack_files import (
+    EVALUATED,
+    IGNORED,
+    pair,
+    person,
+)
 
 NAN = float('nan')
 

@@ -5,12 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from rpstn_mmpose.evaluation import (load_posetrack_dir, posetrack_ap,
-                                     posetrack_mot)
+from rpstn_mmpose.evaluation import (
+    load_posetrack_dir,
+    posetrack_ap,
+    posetrack_mot,
+)
 from tests.real_data import require_case, require_real_data
-from tests.test_evaluation.official_posetrack import (joint_events,
-                                                      official_ap,
-                                                      official_mot, videos)
+from tests.test_evaluation.official_posetrack import (
+    joint_events,
+    official_ap,
+    official_mot,
+    videos,
+)
 from tests.test_evaluation.posetrack_files import IGNORED, pair, person
 from tests.test_evaluation.posetrack_random import random_contents
 

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 import rpstn_mmpose
 from rpstn_mmpose.apis import StreamingPoseEstimator
-from rpstn_mmpose.models.utils.decode_heatmaps import decode_heatmaps
+from rpstn_mmpose.speed.decode_heatmaps import decode_heatmaps
 
 from .conftest import NUM_JOINTS, clip_sample, tiny_video_model
 

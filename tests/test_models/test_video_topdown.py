@@ -8,8 +8,14 @@ from mmpose.registry import MODELS
 
 from rpstn_mmpose.models import VideoTopdownPoseEstimator
 
-from .conftest import (CODEC, NUM_JOINTS, clip_sample, tiny_backbone,
-                       tiny_image_model, tiny_video_model)
+from .conftest import (
+    CODEC,
+    NUM_JOINTS,
+    clip_sample,
+    tiny_backbone,
+    tiny_image_model,
+    tiny_video_model,
+)
 
 T = 4
 

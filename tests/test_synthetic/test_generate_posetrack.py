@@ -12,9 +12,11 @@ from mmpose.structures import PoseDataSample
 
 from rpstn_mmpose.datasets import PoseTrackClipDataset
 from rpstn_mmpose.synthetic import generate_posetrack
-from rpstn_mmpose.synthetic.generate_posetrack import (POSETRACK_MANIFEST,
-                                                       PoseTrackConfig,
-                                                       sample_crowd)
+from rpstn_mmpose.synthetic.generate_posetrack import (
+    POSETRACK_MANIFEST,
+    PoseTrackConfig,
+    sample_crowd,
+)
 from tests.real_data import require_real_data
 from tests.test_datasets.posetrack_files import labelled_poses, wanted_poses
 from tests.test_synthetic.test_generate import digest

@@ -18,8 +18,7 @@ with pytest.MonkeyPatch.context() as patch:  # where a script is run from
     from benchmarks.bench import PeakMemory
     from benchmarks.data import frames_of, lazily, shrunk, with_reduction
     from benchmarks.inference import stream
-    from benchmarks.models import (random_clips, released_arrangement,
-                                   settle)
+    from benchmarks.models import random_clips, released_arrangement, settle
 
 
 @pytest.fixture

@@ -7,13 +7,16 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
 
-from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import \
-    check_checkpoint_matches
-from rpstn_mmpose.engine.safe_checkpoint import load_weights
+from rpstn_mmpose.checkpoints.safe_checkpoint import load_weights
+from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
+    check_checkpoint_matches,
+)
 from rpstn_mmpose.recipes import configs_dir
-from tests.test_models.released_rpstn import (image_model_entries,
-                                              random_weights,
-                                              released_entries)
+from tests.test_systems.test_rpstn.released_rpstn import (
+    image_model_entries,
+    random_weights,
+    released_entries,
+)
 
 from .load_tool import load_tool
 

@@ -9,8 +9,12 @@ import pytest
 import torch
 
 from tests.test_visualization.test_video_prediction import small_config
-from tests.test_visualization.videos import (ShiftModel, build_dataset, truth,
-                                             write_videos)
+from tests.test_visualization.videos import (
+    ShiftModel,
+    build_dataset,
+    truth,
+    write_videos,
+)
 
 from .load_tool import load_tool
 

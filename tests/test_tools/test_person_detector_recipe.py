@@ -66,9 +66,9 @@ def test_trains_evaluates_and_leaves_a_checkpoint(data, tmp_path):
 def test_detector_of_the_demo_finds_memorised_people(data, tmp_path):
     """60 steps on two pictures, as PersonDetector uses the model; about 10
     seconds: a detector that never learns passes no shorter test."""
-    from mmengine.dataset import pseudo_collate
     from mmdet.registry import DATASETS, MODELS
     from mmdet.utils import register_all_modules
+    from mmengine.dataset import pseudo_collate
 
     from rpstn_mmpose.apis import PersonDetector
     from rpstn_mmpose.evaluation.people_score import box_iou

@@ -10,8 +10,12 @@ import torch
 from rpstn_mmpose.visualization import VideoWriter
 from rpstn_mmpose.visualization.video_report import load_predictions
 from tests.test_apis.tiny import build, pose_config, texture, video_model
-from tests.test_visualization.test_video_report import (Page, dump_dom,
-                                                        make_content, person)
+from tests.test_visualization.test_video_report import (
+    Page,
+    dump_dom,
+    make_content,
+    person,
+)
 
 from .load_tool import load_tool
 

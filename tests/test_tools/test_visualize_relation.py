@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_visualization.test_relation_figure import (build, clip_config,
-                                                           image_config,
-                                                           make_frames)
+from tests.test_visualization.test_relation_figure import (
+    build,
+    clip_config,
+    image_config,
+    make_frames,
+)
 
 from .load_tool import load_tool
 

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from rpstn_mmpose.evaluation.ablation_results import Stat, summarize
-from rpstn_mmpose.visualization.ablation_report import (ablation_table,
-                                                        format_stat,
-                                                        plot_cost,
-                                                        plot_occluded_visible,
-                                                        plot_pck_curves,
-                                                        summary_table)
+from rpstn_mmpose.visualization.ablation_report import (
+    ablation_table,
+    format_stat,
+    plot_cost,
+    plot_occluded_visible,
+    plot_pck_curves,
+    summary_table,
+)
 from tests.test_evaluation.ablation_records import make_pck, make_record
 
 PLOTS = (plot_pck_curves, plot_occluded_visible, plot_cost)

@@ -2,8 +2,11 @@
 import numpy as np
 import pytest
 
-from rpstn_mmpose.visualization import (predict_videos, score_video,
-                                        write_comparison)
+from rpstn_mmpose.visualization import (
+    predict_videos,
+    score_video,
+    write_comparison,
+)
 from rpstn_mmpose.visualization.skeleton_drawing import WRONG
 
 from .test_video_writer import decode

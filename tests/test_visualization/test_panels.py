@@ -2,8 +2,12 @@
 import numpy as np
 import pytest
 
-from rpstn_mmpose.visualization import (compose_panels, draw_legend,
-                                        fit_frame, stack_rows)
+from rpstn_mmpose.visualization import (
+    compose_panels,
+    draw_legend,
+    fit_frame,
+    stack_rows,
+)
 from rpstn_mmpose.visualization.panels import BACKGROUND, text_bar
 
 

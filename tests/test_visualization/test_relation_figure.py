@@ -8,11 +8,13 @@ from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS, MODELS
 
 import rpstn_mmpose
-from rpstn_mmpose.visualization.relation_figure import (RelationRecorder,
-                                                        check_box,
-                                                        draw_relation_figure,
-                                                        find_relation,
-                                                        predict_relation)
+from rpstn_mmpose.visualization.relation_figure import (
+    RelationRecorder,
+    check_box,
+    draw_relation_figure,
+    find_relation,
+    predict_relation,
+)
 
 CODEC = dict(
     type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=2)

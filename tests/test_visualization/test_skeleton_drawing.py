@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 
 from rpstn_mmpose.visualization import draw_pose
-from rpstn_mmpose.visualization.skeleton_drawing import (WRONG,
-                                                         draw_segment,
-                                                         line_thickness)
+from rpstn_mmpose.visualization.skeleton_drawing import (
+    WRONG,
+    draw_segment,
+    line_thickness,
+)
 
 # A chain of three joints; colours are RGB.
 META = dict(

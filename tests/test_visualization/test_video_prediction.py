@@ -4,9 +4,12 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from rpstn_mmpose.visualization import (choose_videos, list_videos,
-                                        load_model_and_dataset,
-                                        predict_videos)
+from rpstn_mmpose.visualization import (
+    choose_videos,
+    list_videos,
+    load_model_and_dataset,
+    predict_videos,
+)
 
 from .videos import LENGTHS, LevelModel, build_dataset, truth, write_videos
 

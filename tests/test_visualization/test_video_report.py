@@ -12,13 +12,15 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from rpstn_mmpose.visualization.video_report import (RelationPicture,
-                                                     build_report,
-                                                     find_predictions,
-                                                     frame_runs,
-                                                     load_predictions,
-                                                     video_source,
-                                                     write_report)
+from rpstn_mmpose.visualization.video_report import (
+    RelationPicture,
+    build_report,
+    find_predictions,
+    frame_runs,
+    load_predictions,
+    video_source,
+    write_report,
+)
 
 JOINTS = ['head', 'left_wrist', 'right_wrist']
 NASTY = '"><img src=x onerror=alert(1)></script><script>alert(2)</script>&amp;'

@@ -19,7 +19,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 
 import rpstn_mmpose
-from rpstn_mmpose.engine.atomic_file import write_atomically
+from rpstn_mmpose.checkpoints.atomic_file import write_atomically
 from rpstn_mmpose.evaluation.ablation_results import RESULT_FILE, load_record
 from rpstn_mmpose.evaluation.model_cost import cpu_name, gmacs_per_frame
 

@@ -3,10 +3,15 @@
 import argparse
 import sys
 
-from rpstn_mmpose.visualization import (check_output_path, choose_videos,
-                                        list_videos, load_model_and_dataset,
-                                        predict_videos, write_comparison,
-                                        write_contact_sheet)
+from rpstn_mmpose.visualization import (
+    check_output_path,
+    choose_videos,
+    list_videos,
+    load_model_and_dataset,
+    predict_videos,
+    write_comparison,
+    write_contact_sheet,
+)
 from rpstn_mmpose.visualization.contact_sheet import SHEET_ENDINGS
 
 

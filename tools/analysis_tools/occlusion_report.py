@@ -28,17 +28,31 @@ from rpstn_mmpose.apis import FrameSource, MotionTracker, open_source
 from rpstn_mmpose.apis.video_pose_inferencer import check_boxes
 from rpstn_mmpose.datasets import BaseClipDataset, VideoPeople
 from rpstn_mmpose.datasets.transforms import MaskRandomJoints
-from rpstn_mmpose.evaluation.functional import (group_pck, joint_groups,
-                                                pck_counts, reference_length)
+from rpstn_mmpose.evaluation.functional import (
+    group_pck,
+    joint_groups,
+    pck_counts,
+    reference_length,
+)
 from rpstn_mmpose.evaluation.people_score import load_people
-from rpstn_mmpose.visualization import (VideoPoses, check_output_path,
-                                        choose_videos, list_videos,
-                                        load_model_and_dataset,
-                                        predict_videos, write_contact_sheet)
-from rpstn_mmpose.visualization.comparison import (check_predictions,
-                                                   keypoint_names, read_frame)
-from rpstn_mmpose.visualization.contact_sheet import (SHEET_ENDINGS,
-                                                      choose_frames)
+from rpstn_mmpose.visualization import (
+    VideoPoses,
+    check_output_path,
+    choose_videos,
+    list_videos,
+    load_model_and_dataset,
+    predict_videos,
+    write_contact_sheet,
+)
+from rpstn_mmpose.visualization.comparison import (
+    check_predictions,
+    keypoint_names,
+    read_frame,
+)
+from rpstn_mmpose.visualization.contact_sheet import (
+    SHEET_ENDINGS,
+    choose_frames,
+)
 
 # A joint is one of these.
 KINDS = ('masked', 'visible', 'occluded')

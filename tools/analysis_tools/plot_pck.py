@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 from rpstn_mmpose.visualization.output_path import check_output_path
-from rpstn_mmpose.visualization.pck_report import (load_pck_result,
-                                                   pck_table, plot_pck)
+from rpstn_mmpose.visualization.pck_report import (
+    load_pck_result,
+    pck_table,
+    plot_pck,
+)
 
 
 def parse_args(args=None):

@@ -5,8 +5,11 @@ import json
 import math
 import sys
 
-from rpstn_mmpose.evaluation import (posetrack_ap, posetrack_mot,
-                                     posetrack_table)
+from rpstn_mmpose.evaluation import (
+    posetrack_ap,
+    posetrack_mot,
+    posetrack_table,
+)
 from rpstn_mmpose.visualization.output_path import check_output_path
 
 

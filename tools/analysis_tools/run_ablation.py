@@ -22,14 +22,25 @@ from mmengine.config import Config, DictAction  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 import rpstn_mmpose  # noqa: E402
-from rpstn_mmpose.engine.atomic_file import write_atomically  # noqa: E402
+from rpstn_mmpose.checkpoints.atomic_file import write_atomically  # noqa: E402
 from rpstn_mmpose.evaluation import ClipPCK  # noqa: E402
 from rpstn_mmpose.evaluation.ablation_results import (  # noqa: E402
-    NORM, RESULT_FILE, load_record, load_records, score, summarize, write_csv)
+    NORM,
+    RESULT_FILE,
+    load_record,
+    load_records,
+    score,
+    summarize,
+    write_csv,
+)
 from rpstn_mmpose.synthetic.data_folder import MANIFEST  # noqa: E402
 from rpstn_mmpose.visualization.ablation_report import (  # noqa: E402
-    ablation_table, plot_cost, plot_occluded_visible, plot_pck_curves,
-    summary_table)
+    ablation_table,
+    plot_cost,
+    plot_occluded_visible,
+    plot_pck_curves,
+    summary_table,
+)
 
 STAMP = 'settings.sha256'
 # What ablation_run.py reads and writes in a run's folder, besides its result.

@@ -15,8 +15,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS
 
 import rpstn_mmpose
+from rpstn_mmpose.checkpoints.atomic_file import write_atomically
 from rpstn_mmpose.datasets import BaseClipDataset
-from rpstn_mmpose.engine.atomic_file import write_atomically
 from rpstn_mmpose.evaluation.model_cost import gmacs_per_frame
 from rpstn_mmpose.models import VideoTopdownPoseEstimator
 from rpstn_mmpose.visualization.output_path import check_output_path

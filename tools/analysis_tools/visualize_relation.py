@@ -9,11 +9,13 @@ import cv2
 from mmengine.config import Config
 
 from rpstn_mmpose.visualization.output_path import check_output_path
-from rpstn_mmpose.visualization.relation_figure import (FIGURE_ENDINGS,
-                                                        draw_relation_figure,
-                                                        find_relation,
-                                                        predict_relation,
-                                                        takes_clips)
+from rpstn_mmpose.visualization.relation_figure import (
+    FIGURE_ENDINGS,
+    draw_relation_figure,
+    find_relation,
+    predict_relation,
+    takes_clips,
+)
 from rpstn_mmpose.visualization.video_prediction import load_model_and_dataset
 
 IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')

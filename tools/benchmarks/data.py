@@ -255,8 +255,10 @@ def run_data(bench: Bench) -> None:
     import cv2
 
     from rpstn_mmpose.datasets import PennActionDataset
-    from rpstn_mmpose.datasets.transforms.region_decoder import (BACKEND,
-                                                                 load_library)
+    from rpstn_mmpose.datasets.transforms.region_decoder import (
+        BACKEND,
+        load_library,
+    )
     cv2.setNumThreads(0)  # as mmengine sets it in workers
     codec = dict(load_config(bench.args.config).codec)
     size = codec['input_size']

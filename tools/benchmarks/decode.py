@@ -31,7 +31,7 @@ def run_decode(bench: Bench) -> None:
     from mmengine.structures import InstanceData
     from mmpose.registry import MODELS
 
-    from rpstn_mmpose.models.utils.decode_heatmaps import decode_to_numpy
+    from rpstn_mmpose.speed.decode_heatmaps import decode_to_numpy
     for name, codec in CODECS.items():
         head = MODELS.build(
             dict(

@@ -6,20 +6,13 @@ import copy
 from typing import Any, Dict, Tuple
 
 from .bench import CLIP_LENGTH, Bench
-from .models import (build_model, difference, random_clips,
-                     released_arrangement)
+from .models import build_model, difference, random_clips, released_arrangement
 
 
 def fast_models(bench: Bench, model) -> Dict[str, Any]:
     """Optimized copies, by name."""
-    from rpstn_mmpose.models.utils.fast_inference import (
-        optimize_for_inference)
+    from rpstn_mmpose.speed import optimize_for_inference
     wanted: Dict[str, dict] = {'fast': {}}
-    if not bench.cuda:
-        wanted = {
-            'fast, direct convolutions': dict(winograd=False),
-            'fast': {}
-        }
     if bench.args.half:
         wanted['fast, bfloat16'] = dict(dtype='bfloat16')
     if bench.args.compile:

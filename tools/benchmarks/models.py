@@ -26,7 +26,8 @@ def build_model(bench: Bench, **train_cfg):
     if bench.args.checkpoint:
         from rpstn_mmpose.engine import load_weights
         from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
-            check_checkpoint_matches)
+            check_checkpoint_matches,
+        )
         check_checkpoint_matches(
             model, load_weights(bench.args.checkpoint, map_location='cpu'),
             bench.args.checkpoint)

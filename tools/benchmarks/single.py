@@ -8,8 +8,7 @@ from pathlib import Path
 
 from .bench import CLIP_LENGTH, Bench
 from .inference import stream
-from .models import (build_model, difference, random_clips,
-                     released_arrangement)
+from .models import build_model, difference, random_clips, released_arrangement
 
 
 def run_matching(bench: Bench) -> None:
@@ -87,7 +86,7 @@ def run_onnx(bench: Bench) -> None:
     except ImportError as error:
         raise ValueError(f'the onnx benchmark needs onnxruntime ({error}); '
                          'pip install onnx onnxruntime onnxscript') from error
-    from rpstn_mmpose.models.utils.onnx_export import export_streaming
+    from rpstn_mmpose.speed.onnx_export import export_streaming
     model = build_model(bench)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

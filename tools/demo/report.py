@@ -11,14 +11,17 @@ import numpy as np
 
 from rpstn_mmpose import config_path
 from rpstn_mmpose.visualization.output_path import check_output_path
-from rpstn_mmpose.visualization.video_report import (EMBED_LIMIT, PAGE_ENDINGS,
-                                                     RelationPicture,
-                                                     build_report,
-                                                     find_predictions,
-                                                     frame_runs,
-                                                     load_predictions,
-                                                     video_source,
-                                                     write_report)
+from rpstn_mmpose.visualization.video_report import (
+    EMBED_LIMIT,
+    PAGE_ENDINGS,
+    RelationPicture,
+    build_report,
+    find_predictions,
+    frame_runs,
+    load_predictions,
+    video_source,
+    write_report,
+)
 
 # Grey levels, of the median pixel: compression changes it by a few.
 MAX_DIFFERENCE = 20
@@ -207,9 +210,14 @@ def relation_picture(args, info, drawn):
     from mmengine.config import Config
 
     from rpstn_mmpose.visualization.relation_figure import (
-        draw_relation_figure, find_relation, predict_relation, takes_clips)
-    from rpstn_mmpose.visualization.video_prediction import \
-        load_model_and_dataset
+        draw_relation_figure,
+        find_relation,
+        predict_relation,
+        takes_clips,
+    )
+    from rpstn_mmpose.visualization.video_prediction import (
+        load_model_and_dataset,
+    )
     track, frame = choose_person(info, args.frame, args.track)
     path = args.pose_config
     if not os.path.isfile(path):

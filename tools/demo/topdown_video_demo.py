@@ -192,8 +192,11 @@ def run(args):
     # Late, so that --help and usage errors are quick.
     from tqdm import tqdm
 
-    from rpstn_mmpose.apis import (TrajectoryRecorder, VideoPoseInferencer,
-                                   open_source)
+    from rpstn_mmpose.apis import (
+        TrajectoryRecorder,
+        VideoPoseInferencer,
+        open_source,
+    )
     from rpstn_mmpose.visualization import check_output_path
     source = open_source(args.video, args.fps)
     stem = os.path.join(args.out_dir, source.name)

@@ -32,9 +32,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         import rpstn_mmpose
         from rpstn_mmpose.engine import load_weights
         from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
-            check_checkpoint_matches)
-        from rpstn_mmpose.models.utils.fast_inference import fuse_conv_bn
-        from rpstn_mmpose.models.utils.onnx_export import export_streaming
+            check_checkpoint_matches,
+        )
+        from rpstn_mmpose.speed.fast_inference import fuse_conv_bn
+        from rpstn_mmpose.speed.onnx_export import export_streaming
         config = args.config
         if not Path(config).is_file():
             config = rpstn_mmpose.config_path(config)

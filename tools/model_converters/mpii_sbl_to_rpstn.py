@@ -8,11 +8,13 @@ from typing import List, NoReturn, Optional
 
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from rpstn_mmpose.checkpoints.files import (
+    check_new_file,
+    read_checkpoint,
+    write_checkpoint,
+)
 from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
-from rpstn_mmpose.models.utils.checkpoint_files import (check_new_file,
-                                                        read_checkpoint,
-                                                        write_checkpoint)
-from rpstn_mmpose.models.utils.mpii_weights import convert_mpii
+from rpstn_mmpose.systems.rpstn.mpii_weights import convert_mpii
 
 METAINFO = dict(
     penn='configs/_base_/datasets/penn_action.py',

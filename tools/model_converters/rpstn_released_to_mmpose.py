@@ -8,14 +8,18 @@ from typing import List, NoReturn, Optional
 
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from rpstn_mmpose.checkpoints.files import (
+    check_new_file,
+    read_checkpoint,
+    write_checkpoint,
+)
 from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
-from rpstn_mmpose.models.utils.checkpoint_files import (check_new_file,
-                                                        read_checkpoint,
-                                                        write_checkpoint)
-from rpstn_mmpose.models.utils.released_weights import (RELEASED_JOINTS,
-                                                        convert_released,
-                                                        matching_recipe,
-                                                        recipe_options)
+from rpstn_mmpose.systems.rpstn.released_weights import (
+    RELEASED_JOINTS,
+    convert_released,
+    matching_recipe,
+    recipe_options,
+)
 
 RECIPES = 'configs/body_2d_keypoint/rpstn'
 METAINFO = dict(

@@ -3,8 +3,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from typing import (Any, Callable, List, Mapping, Optional, Sequence, Tuple,
-                    Union)
+from typing import (
+    Any,
+    Callable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 from mmengine.logging import MessageHub, print_log

@@ -9,9 +9,17 @@ from mmpose.datasets.datasets import CocoDataset
 from mmpose.registry import DATASETS
 
 from ..file_access import read_bytes
-from ..label_fields import (MAX_FLOAT32, field, file_name_of, is_place,
-                            object_list, picture_size, read_json, shown,
-                            whole_number)
+from ..label_fields import (
+    MAX_FLOAT32,
+    field,
+    file_name_of,
+    is_place,
+    object_list,
+    picture_size,
+    read_json,
+    shown,
+    whole_number,
+)
 from ..transforms.clip_checks import check_frame_sizes
 
 PERSON = 1

@@ -12,8 +12,12 @@ from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from ..file_access import is_missing_folder, list_files, read_bytes
-from ..jhmdb_label import (JHMDBLabel, make_jhmdb_label,
-                           parse_joint_positions, parse_puppet_mask)
+from ..jhmdb_label import (
+    JHMDBLabel,
+    make_jhmdb_label,
+    parse_joint_positions,
+    parse_puppet_mask,
+)
 from ..tracks import Track
 from .base_clip_dataset import BaseClipDataset
 

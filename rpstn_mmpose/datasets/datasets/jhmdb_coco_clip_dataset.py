@@ -11,13 +11,21 @@ from mmpose.registry import DATASETS
 
 from ..file_access import join_address, read_bytes
 from ..jhmdb_label import NUM_JOINTS
-from ..label_fields import (field, file_name_of, is_place, list_field, numbers,
-                            object_list, picture_size, read_json, whole_number)
+from ..label_fields import (
+    field,
+    file_name_of,
+    is_place,
+    list_field,
+    numbers,
+    object_list,
+    picture_size,
+    read_json,
+    whole_number,
+)
 from ..penn_action_label import mend_boxes
 from ..tracks import Track
 from .base_clip_dataset import BaseClipDataset
 from .jhmdb_clip_dataset import JHMDBClipDataset
-
 
 # What was done about each irregularity of the annotations.
 _REMEDY = {

@@ -10,8 +10,7 @@ from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from ..file_access import join_address, list_files, read_bytes
-from ..label_fields import (MAX_FLOAT32, is_place, numbers, read_json,
-                            shown)
+from ..label_fields import MAX_FLOAT32, is_place, numbers, read_json, shown
 from ..posetrack_label import BOX_MARGIN, PoseTrackVideo, parse_posetrack
 from ..posetrack_pieces import person_pieces
 from ..tracks import Track, TrackStore

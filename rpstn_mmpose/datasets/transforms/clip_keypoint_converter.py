@@ -11,7 +11,6 @@ from mmpose.registry import TRANSFORMS
 
 from ..metainfo import resolve_metainfo_file
 
-
 # What MMPose's data sets copy from their metainfo into each sample.
 _SAMPLE_KEYS = ('flip_indices', 'flip_pairs', 'upper_body_ids',
                 'lower_body_ids', 'dataset_keypoint_weights')

@@ -11,11 +11,15 @@ import torch
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import (BaseLoop, EpochBasedTrainLoop,
-                             IterBasedTrainLoop, find_latest_checkpoint)
+from mmengine.runner import (
+    BaseLoop,
+    EpochBasedTrainLoop,
+    IterBasedTrainLoop,
+    find_latest_checkpoint,
+)
 from mmpose.registry import HOOKS
 
-from ..atomic_file import AtomicLocalBackend, remove_leftovers
+from ...checkpoints.atomic_file import AtomicLocalBackend, remove_leftovers
 from ..own_checkpoints import OwnCheckpoints
 from ..resume_source import checkpoint_to_resume
 

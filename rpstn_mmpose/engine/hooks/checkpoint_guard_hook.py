@@ -11,9 +11,9 @@ from mmengine.runner import BaseLoop, find_latest_checkpoint
 from mmpose.registry import HOOKS
 from torch import nn
 
-from ..checkpoint_contents import check_kinds
+from ...checkpoints import CheckpointError
+from ...checkpoints.contents import check_kinds
 from ..resume_state import check_resume_state
-from ..safe_checkpoint import CheckpointError
 
 
 def check_checkpoint_matches(model: nn.Module,

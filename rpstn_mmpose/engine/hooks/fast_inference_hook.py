@@ -11,8 +11,8 @@ from mmpose.registry import HOOKS
 from torch import nn
 
 from ...models import VideoTopdownPoseEstimator
-from ...models.utils.decode_heatmaps import check_decodable
-from ...models.utils.fast_inference import DTYPES, optimize_for_inference
+from ...speed.decode_heatmaps import check_decodable
+from ...speed.fast_inference import DTYPES, optimize_for_inference
 
 
 @HOOKS.register_module()
@@ -20,7 +20,7 @@ class FastInferenceHook(Hook):
     """Tests and validates with a faster copy of the model.
 
     The copy is made by
-    :func:`~rpstn_mmpose.models.utils.fast_inference.optimize_for_inference`
+    :func:`~rpstn_mmpose.speed.fast_inference.optimize_for_inference`
     from the weights as they are when the test starts (those of EMAHook,
     where there is one), and dropped after it: the model that trains, and
     that checkpoints are written from, is never touched. It needs the memory
@@ -29,8 +29,6 @@ class FastInferenceHook(Hook):
     Args:
         fuse (bool): Work batch norms into convolutions.
         channels_last (bool): Keep maps in channels-last order.
-        winograd (bool, optional): Large 3x3 convolutions by Winograd's
-            algorithm. Defaults to ``None``: on CPUs in float32.
         dtype (str, optional): ``'bfloat16'`` or ``'float16'``. Defaults to
             ``None``, float32.
         compile (bool | dict): Use ``torch.compile``, with these arguments.
@@ -39,9 +37,9 @@ class FastInferenceHook(Hook):
             GPU, no heatmaps are copied to the host. Defaults to ``False``.
 
     Raises:
-        ValueError: For another dtype, or ``winograd`` in 16 bits; and at the
-            start of a test, if ``decode_on_device`` is set for an image
-            model, or for a codec that it does not know.
+        ValueError: For another dtype; and at the start of a test, if
+            ``decode_on_device`` is set for an image model, or for a codec
+            that it does not know.
     """
 
     # After EMAHook has put its weights in; before CheckpointHook, which
@@ -51,7 +49,6 @@ class FastInferenceHook(Hook):
     def __init__(self,
                  fuse: bool = True,
                  channels_last: bool = True,
-                 winograd: Optional[bool] = None,
                  dtype: Optional[str] = None,
                  compile: Union[bool, dict] = False,
                  decode_on_device: bool = False) -> None:
@@ -59,13 +56,9 @@ class FastInferenceHook(Hook):
             raise ValueError(
                 f'{self.__class__.__name__}: dtype must be one of '
                 f'{sorted(DTYPES)} or None, but got {dtype!r}')
-        if winograd and dtype is not None:
-            raise ValueError(f'{self.__class__.__name__}: winograd=True needs '
-                             'float32; leave out dtype, or winograd')
         self.options = dict(
             fuse=fuse,
             channels_last=channels_last,
-            winograd=winograd,
             dtype=dtype,
             compile=compile)
         self.decode_on_device = decode_on_device

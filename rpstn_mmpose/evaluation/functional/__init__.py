@@ -1,11 +1,24 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from .mean_pose import mean_pose, mean_pose_baseline
-from .pck import (PCK_GROUPS, group_pck, joint_groups, pck, pck_counts,
-                  reference_length)
-from .posetrack_ap import (POSETRACK_GROUPS, posetrack_ap, posetrack_columns,
-                           posetrack_table)
-from .posetrack_io import (POSETRACK_FILE_NAMES, POSETRACK_JOINTS,
-                           load_posetrack_dir)
+from .pck import (
+                  PCK_GROUPS,
+                  group_pck,
+                  joint_groups,
+                  pck,
+                  pck_counts,
+                  reference_length,
+)
+from .posetrack_ap import (
+                  POSETRACK_GROUPS,
+                  posetrack_ap,
+                  posetrack_columns,
+                  posetrack_table,
+)
+from .posetrack_io import (
+                  POSETRACK_FILE_NAMES,
+                  POSETRACK_JOINTS,
+                  load_posetrack_dir,
+)
 from .posetrack_mot import posetrack_mot
 
 __all__ = [

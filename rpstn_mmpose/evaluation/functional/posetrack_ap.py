@@ -6,8 +6,12 @@ from typing import Dict, List, Mapping, Tuple
 
 import numpy as np
 
-from .posetrack_io import (POSETRACK_JOINTS, FramePair, PoseTrackSource,
-                           posetrack_sequences)
+from .posetrack_io import (
+    POSETRACK_JOINTS,
+    FramePair,
+    PoseTrackSource,
+    posetrack_sequences,
+)
 
 # Columns of PoseTrack's tables, each the mean of its joints.
 POSETRACK_GROUPS: Dict[str, Tuple[str, ...]] = {

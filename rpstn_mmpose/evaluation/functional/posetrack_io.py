@@ -11,10 +11,19 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 import numpy as np
 
 from ...datasets.file_access import is_hidden
-from ...datasets.label_fields import (file_name_of, is_place, list_field,
-                                      numbers, shown, whole_number)
-from ...datasets.posetrack_fields import (ignore_polygons, joint_names,
-                                          keypoint_rows)
+from ...datasets.label_fields import (
+    file_name_of,
+    is_place,
+    list_field,
+    numbers,
+    shown,
+    whole_number,
+)
+from ...datasets.posetrack_fields import (
+    ignore_polygons,
+    joint_names,
+    keypoint_rows,
+)
 
 # The evaluated joints in the official order. Ears are not evaluated.
 POSETRACK_JOINTS: Tuple[str, ...] = (

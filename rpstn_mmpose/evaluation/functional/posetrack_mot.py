@@ -8,8 +8,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .posetrack_ap import PCKH_THR, head_distances, known_mean
-from .posetrack_io import (POSETRACK_JOINTS, FramePair, PoseTrackSource,
-                           posetrack_sequences)
+from .posetrack_io import (
+    POSETRACK_JOINTS,
+    FramePair,
+    PoseTrackSource,
+    posetrack_sequences,
+)
 
 
 class JointTrackCounts:

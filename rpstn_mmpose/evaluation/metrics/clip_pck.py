@@ -12,8 +12,7 @@ from mmengine.logging import print_log
 from mmpose.registry import METRICS
 
 from ...structures import wanted_frames
-from ..functional import (group_pck, joint_groups, pck_counts,
-                          reference_length)
+from ..functional import group_pck, joint_groups, pck_counts, reference_length
 
 SWEEP = tuple(round(0.1 * i, 1) for i in range(1, 11))
 

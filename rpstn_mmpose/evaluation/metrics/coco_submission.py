@@ -14,7 +14,7 @@ from mmpose.evaluation.metrics import CocoMetric
 from mmpose.registry import METRICS
 from xtcocotools.coco import COCO
 
-from ...engine.atomic_file import write_atomically
+from ...checkpoints.atomic_file import write_atomically
 
 NUM_KEYPOINTS = 17
 

@@ -13,12 +13,18 @@ from mmengine.logging import print_log
 from mmpose.evaluation.functional import oks_nms
 from mmpose.registry import METRICS
 
+from ...checkpoints.atomic_file import write_atomically
 from ...datasets.label_fields import whole_number
-from ...engine.atomic_file import write_atomically
 from ...structures import wanted_frames
-from ..functional import (POSETRACK_FILE_NAMES, POSETRACK_JOINTS,
-                          load_posetrack_dir, posetrack_ap, posetrack_columns,
-                          posetrack_mot, posetrack_table)
+from ..functional import (
+    POSETRACK_FILE_NAMES,
+    POSETRACK_JOINTS,
+    load_posetrack_dir,
+    posetrack_ap,
+    posetrack_columns,
+    posetrack_mot,
+    posetrack_table,
+)
 
 # Of the truth's image entries, what is not repeated beside predictions.
 _TRUTH_ONLY = ('ignore_regions_x', 'ignore_regions_y', 'mask_file')

@@ -16,9 +16,9 @@ from mmpose.utils.tensor_utils import to_numpy
 from mmpose.utils.typing import SampleList
 from torch import Tensor
 
-from ..utils import load_image_pretrained
-from ..utils.decode_heatmaps import check_decodable, decode_to_numpy
-from ..utils.recompute import recompute_in_backward
+from ...checkpoints import load_image_pretrained
+from ...speed.decode_heatmaps import check_decodable, decode_to_numpy
+from ...speed.recompute import recompute_in_backward
 from .estimator_options import STARTS, check_test_cfg, complete_train_cfg
 
 
@@ -77,7 +77,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             the frame before, e.g. ``GatedHeatmapMemory``; also without a
             neck. ``None`` (the paper): the heatmaps are the head's.
         image_pretrained (dict, optional): Arguments of
-            :func:`~rpstn_mmpose.models.utils.load_image_pretrained`: the
+            :func:`~rpstn_mmpose.checkpoints.load_image_pretrained`: the
             image model that extractor, initializer and 1x1 start from.
         train_cfg (dict, optional): Options of training:
 

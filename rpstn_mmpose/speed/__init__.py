@@ -1,0 +1,4 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from .fast_inference import optimize_for_inference
+
+__all__ = ['optimize_for_inference']

@@ -1,0 +1,109 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""A stream's frame as one compiled function."""
+from __future__ import annotations
+
+from typing import Any, Set, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from ..models.pose_estimators.video_topdown import ClipState
+from .fast_inference import with_frozen_weights
+
+
+def _in_order(maps: Tensor, order: torch.memory_format) -> Tensor:
+    """Maps with the very strides of a memory order.
+
+    ``Tensor.contiguous`` leaves those of dimensions of size 1 as they are,
+    and ``torch.compile`` compiles again for other ones.
+    """
+    _, channels, height, width = maps.shape
+    strides = (height * width, width, 1)
+    if order == torch.channels_last:
+        strides = (1, width * channels, channels)
+    if maps.stride() == (channels * height * width, *strides):
+        return maps
+    return maps.clone(memory_format=order)
+
+
+class CompiledFrame:
+    """A stream's next frame, from crops to heatmaps, compiled as a whole.
+
+    On a GPU the frame becomes a CUDA graph: hundreds of small kernels are
+    then given to the device by one call. There is one recording for each
+    number of crops. Each takes a minute or two at its first frame, and
+    memory, so that their number is limited; further numbers of crops run
+    uncompiled. On a CPU it needs a C++ compiler.
+
+    The CUDA graphs have not been run on a GPU yet. What was tested is the
+    handling of their memory (with a stand-in that behaves as PyTorch's
+    documentation says), that the frame is one graph, and the compiled
+    function on a CPU.
+
+    Args:
+        model (VideoTopdownPoseEstimator): With a neck or a memory, in
+            evaluation mode. Its weights must not change any more.
+        max_recordings (int): For how many different numbers of crops.
+            Defaults to 8, as many as ``torch.compile`` takes unasked.
+        **options: Arguments of :func:`torch.compile`, in the place of those
+            that are chosen by the model's device.
+
+    Raises:
+        ValueError: If ``max_recordings`` is below 1.
+    """
+
+    def __init__(self,
+                 model: nn.Module,
+                 max_recordings: int = 8,
+                 **options: Any) -> None:
+        if max_recordings < 1:
+            raise ValueError(f'{self.__class__.__name__}: max_recordings '
+                             f'must be at least 1, but got {max_recordings}')
+
+        def frame(inputs: Tensor, feats: Tensor,
+                  heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
+            new = model.extract_feat(inputs[:, None])[:, 0]
+            return tuple(model.step(new, ClipState(feats, heatmaps))[1])
+
+        self.max_recordings = max_recordings
+        self._sizes: Set[int] = set()
+        self._plain = frame
+        on_cpu = next(model.parameters()).device.type == 'cpu'
+        if on_cpu and not options:
+            self._compiled = with_frozen_weights(frame)
+        else:
+            options = options or dict(mode='reduce-overhead', dynamic=False)
+            self._compiled = torch.compile(frame, **options)
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor,
+                 state: ClipState) -> Tuple[Tensor, ClipState]:
+        """Heatmaps of the next frame.
+
+        Args:
+            inputs (Tensor): Normalized crops, (N, 3, H, W).
+            state (ClipState): State of the frame before, of N rows.
+
+        Returns:
+            tuple[Tensor, ClipState]: As of the model's ``step``. Both are
+            the caller's own: later frames do not write over them.
+        """
+        size = len(inputs)
+        if size not in self._sizes:
+            if len(self._sizes) >= self.max_recordings:
+                state = ClipState(*self._plain(inputs, *state))
+                return state.heatmaps, state
+            self._sizes.add(size)
+        # One memory order, whoever made the state: for another one there
+        # would be another recording.
+        order = torch.contiguous_format
+        if state.feats.is_contiguous(memory_format=torch.channels_last):
+            order = torch.channels_last
+        # A replay writes over what the one before gave, which must be done
+        # with by then, and is: these are copies.
+        torch.compiler.cudagraph_mark_step_begin()
+        new = self._compiled(
+            _in_order(inputs, torch.contiguous_format),
+            *(_in_order(part, order) for part in state))
+        state = ClipState(*(part.clone(memory_format=order) for part in new))
+        return state.heatmaps, state

@@ -1,0 +1,312 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Make a trained model faster without changing what it says."""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+DTYPES = dict(bfloat16=torch.bfloat16, float16=torch.float16)
+# Parts of a head, and of the estimator, that stay in float32: what works on
+# the K heatmaps. They are cheap, and their rounding would show.
+PRECISE_PARTS = ('final_layer', 'relation', 'norm', 'first_norm', 'memory')
+COMPILED_PARTS = ('backbone', 'feature_neck', 'initializer', 'neck', 'head')
+
+
+def example_inputs(model: nn.Module) -> Tensor:
+    """Random inputs of the size that an estimator's codec names.
+
+    Args:
+        model (nn.Module): An image or video estimator whose head has a
+            decoder.
+
+    Returns:
+        Tensor: One image (1, 3, H, W), or a clip of two (1, 2, 3, H, W).
+
+    Raises:
+        ValueError: If the head has no decoder that names the input size.
+    """
+    from ..models.pose_estimators import VideoTopdownPoseEstimator
+    decoder = getattr(getattr(model, 'head', None), 'decoder', None)
+    size = getattr(decoder, 'input_size', None)
+    if size is None:
+        raise ValueError(
+            f'{type(model).__name__}: its head has no decoder that tells the '
+            'input size; give example inputs')
+    frames = (2, ) if isinstance(model, VideoTopdownPoseEstimator) else ()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(
+        1, *frames, 3, size[1], size[0], generator=generator)
+    return images.to(next(model.parameters()).device)
+
+
+def _heatmaps(model: nn.Module, inputs: Tensor) -> Tensor:
+    with torch.no_grad():
+        maps = model(inputs, None, mode='tensor')
+    if not isinstance(maps, Tensor):
+        raise ValueError(
+            f'{type(model).__name__} with a {type(model.head).__name__} gives '
+            'no heatmaps, and only models of heatmaps can be made fast')
+    return maps
+
+
+def conv_bn_pairs(
+        model: nn.Module,
+        inputs: Tensor) -> List[Tuple[nn.Module, _BatchNorm]]:
+    """Which batch norms always take exactly what one convolution gives.
+
+    The model is run and watched. The order in which layers are registered,
+    which other tools go by, tells nothing: in a head with a joint relation
+    the norm comes right after the 1x1 in that order and is applied after the
+    relation; and the released network shares one norm between two
+    convolutions.
+
+    Args:
+        model (nn.Module): In evaluation mode.
+        inputs (Tensor): What it takes in ``mode='tensor'``.
+
+    Returns:
+        list[tuple[nn.Module, _BatchNorm]]: Convolution and norm.
+    """
+    given: Dict[int, tuple] = {}
+    takers: Dict[nn.Module, set] = {}
+    givers: Dict[nn.Module, set] = {}
+    calls: Dict[nn.Module, int] = {}
+
+    def after_conv(conv, args, output) -> None:
+        calls[conv] = calls.get(conv, 0) + 1
+        # Kept, so that no later tensor can have its id.
+        given[id(output)] = (conv, output, output._version)
+
+    def before_norm(norm, args) -> None:
+        calls[norm] = calls.get(norm, 0) + 1
+        conv, output, version = given.get(id(args[0]), (None, None, None))
+        if output is not None and output._version != version:
+            conv = None  # changed in place on the way
+        givers.setdefault(norm, set()).add(conv)
+        if conv is not None:
+            takers.setdefault(conv, set()).add(norm)
+
+    hooks = []
+    for module in model.modules():
+        if isinstance(module, CONVOLUTIONS):
+            hooks.append(module.register_forward_hook(after_conv))
+        elif isinstance(module, _BatchNorm):
+            hooks.append(module.register_forward_pre_hook(before_norm))
+    try:
+        _heatmaps(model, inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    pairs = []
+    for conv, norms in takers.items():
+        norm = next(iter(norms))
+        grouped_deconv = (
+            isinstance(conv, nn.ConvTranspose2d) and conv.groups > 1)
+        if (len(norms) == 1 and givers[norm] == {conv}
+                and calls[norm] == calls[conv]
+                and norm.running_mean is not None and not grouped_deconv):
+            pairs.append((conv, norm))
+    return pairs
+
+
+def _replace(model: nn.Module, new: Dict[nn.Module, nn.Module]) -> None:
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if child in new:
+                setattr(parent, name, new[child])
+
+
+def fuse_conv_bn(model: nn.Module,
+                 inputs: Optional[Tensor] = None,
+                 atol: float = 1e-4) -> int:
+    """Work batch norms into the convolutions before them, in place.
+
+    Args:
+        model (nn.Module): In evaluation mode, float32.
+        inputs (Tensor, optional): What to run it on. Defaults to
+            :func:`example_inputs`.
+        atol (float): How much the model's output may change, as a share of
+            its largest value.
+
+    Returns:
+        int: Number of norms that are gone.
+
+    Raises:
+        ValueError: If the model is in training mode.
+        RuntimeError: If its output has changed by more than ``atol``: one of
+            the convolutions is used elsewhere too. The model is left as it
+            was.
+    """
+    if model.training:
+        raise ValueError('fuse_conv_bn needs a model in evaluation mode; '
+                         'call model.eval() first')
+    inputs = example_inputs(model) if inputs is None else inputs
+    before = _heatmaps(model, inputs)
+    new, old = {}, {}
+    for conv, norm in conv_bn_pairs(model, inputs):
+        fused = fuse_conv_bn_eval(
+            conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d))
+        new.update({conv: fused, norm: nn.Identity()})
+        old.update({new[conv]: conv, new[norm]: norm})
+    _replace(model, new)
+    change = (_heatmaps(model, inputs) - before).abs().max()
+    if not change <= atol * before.abs().max().clamp_min(1e-12):
+        _replace(model, old)
+        raise RuntimeError(
+            f'fuse_conv_bn: the output of {type(model).__name__} changed by '
+            f'{float(change):.2g}; a convolution in front of a batch norm is '
+            'used elsewhere too. Go without fuse')
+    return len(new) // 2
+
+
+class _CastInputs:
+    """Forward pre-hook: floating point inputs in one dtype."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+
+    def __call__(self, module: nn.Module, args: tuple) -> tuple:
+        return tuple(
+            arg.to(self.dtype) if isinstance(arg, Tensor)
+            and arg.is_floating_point() else arg for arg in args)
+
+
+def _is_precise(name: str) -> bool:
+    return any(part in PRECISE_PARTS for part in name.split('.'))
+
+
+def use_half_precision(model: nn.Module, dtype: str = 'bfloat16') -> None:
+    """Let convolutions and linear layers compute in 16 bits, in place.
+
+    Their weights are converted once, which autocast would do for every
+    batch. Batch norms that are left, the 1x1 to the heatmaps and all that
+    works on heatmaps stay in float32, and so does the model's output.
+
+    Args:
+        model (nn.Module): In evaluation mode.
+        dtype (str): ``'bfloat16'`` or ``'float16'`` (GPUs).
+
+    Raises:
+        ValueError: For another dtype.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f'dtype must be one of {sorted(DTYPES)}, but got '
+                         f'{dtype!r}')
+    for name, module in model.named_modules():
+        leaf = name.rsplit('.', 1)[-1]
+        if leaf in PRECISE_PARTS and _is_precise(name):
+            module.register_forward_pre_hook(_CastInputs(torch.float32))
+        elif (isinstance(module, CONVOLUTIONS + (nn.Linear, ))
+              and not _is_precise(name)):
+            module.to(DTYPES[dtype])
+            module.register_forward_pre_hook(_CastInputs(DTYPES[dtype]))
+
+
+def with_frozen_weights(function: Callable) -> Callable:
+    """Compile a function of constant weights.
+
+    Inductor then puts the weights into the order that its convolutions want,
+    and what follows a convolution into it. The setting is a global one: torch
+    2.13 takes no notice of it among the options of ``torch.compile``.
+
+    Args:
+        function (Callable): Of modules whose weights do not change any more.
+
+    Returns:
+        Callable: The same function. It is compiled at its first call, and
+        again for inputs of other shapes.
+    """
+    from torch._inductor import config
+    compiled = torch.compile(function, dynamic=False)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with config.patch(freezing=True):
+            return compiled(*args, **kwargs)
+
+    return call
+
+
+def compile_parts(model: nn.Module,
+                  options: Optional[dict] = None) -> List[str]:
+    """Let ``torch.compile`` do the parts of an estimator, in place.
+
+    They are compiled when they are first called, which takes a minute or two
+    for a ResNet-50, and again for other batch sizes (torch gives up after
+    eight, and runs those uncompiled): for streams and long tests. On CPUs it
+    needs a C++ compiler.
+
+    Args:
+        model (nn.Module): In evaluation mode. On a CPU its weights must not
+            change any more.
+        options (dict, optional): Arguments of :func:`torch.compile`.
+            Defaults to none; on a CPU, the weights are then frozen.
+
+    Returns:
+        list[str]: The names of the parts.
+    """
+    on_cpu = next(model.parameters()).device.type == 'cpu'
+    names = [
+        name for name in COMPILED_PARTS
+        if isinstance(getattr(model, name, None), nn.Module)
+    ]
+    for name in names:
+        part = getattr(model, name)
+        # A neck that can prepare a step is called by its two halves.
+        methods = (['make_kernels', 'respond']
+                   if hasattr(part, 'respond') else ['forward'])
+        for method in methods:
+            plain = getattr(part, method)
+            if options is None and on_cpu:
+                fast = with_frozen_weights(plain)
+            else:
+                fast = torch.compile(plain, **(options or {}))
+            setattr(part, method, fast)
+    return names
+
+
+def optimize_for_inference(model: nn.Module,
+                           fuse: bool = True,
+                           channels_last: bool = True,
+                           dtype: Optional[str] = None,
+                           compile: Union[bool, dict] = False,
+                           inputs: Optional[Tensor] = None) -> nn.Module:
+    """Make a trained estimator fast, in place. It cannot be trained after.
+
+    The defaults are what is safe: heatmaps stay the same up to the rounding
+    of float32.
+
+    Args:
+        model (nn.Module): An image or video estimator. It is put into
+            evaluation mode.
+        fuse (bool): Work batch norms into convolutions, see
+            :func:`fuse_conv_bn`.
+        channels_last (bool): Keep weights and maps in channels-last order.
+        dtype (str, optional): ``'bfloat16'`` or ``'float16'``, see
+            :func:`use_half_precision`. Defaults to ``None``, float32.
+        compile (bool | dict): See :func:`compile_parts`. Defaults to
+            ``False``.
+        inputs (Tensor, optional): What to run the model on to see which
+            layers follow each other. Defaults to :func:`example_inputs`.
+
+    Returns:
+        nn.Module: ``model``.
+
+    Raises:
+        ValueError: If the model does not give heatmaps, or an option is out
+            of range.
+    """
+    model.eval()
+    if fuse:
+        fuse_conv_bn(model, inputs)
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
+    if dtype is not None:
+        use_half_precision(model, dtype)
+    if compile:
+        compile_parts(model, compile if isinstance(compile, dict) else None)
+    return model

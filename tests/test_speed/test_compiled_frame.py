@@ -1,0 +1,185 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+import pytest
+import torch
+
+from rpstn_mmpose.models import ClipState
+from rpstn_mmpose.speed.compiled_frame import CompiledFrame
+from rpstn_mmpose.speed.fast_inference import optimize_for_inference
+from tests.test_models.conftest import tiny_video_model
+
+from .test_fast_inference import VARIANTS, heatmaps, lively
+
+
+class Recordings:
+    """In the place of torch.compile: what CUDA graphs do with memory.
+
+    For each shape of the inputs, inputs are copied to and outputs come in
+    tensors that are always the same. Once the next step has begun, these may
+    hold anything: here, nan.
+    """
+
+    def __init__(self):
+        self.outputs = {}
+        self.replays = 0
+        self.begun = False
+
+    def compile(self, function, **_):
+
+        def replay(*args):
+            assert self.begun, 'no step was begun'
+            self.begun = False
+            self.replays += 1
+            new = function(*(arg.clone() for arg in args))
+            key = tuple(arg.shape for arg in args)
+            kept = self.outputs.setdefault(
+                key, [part.clone() for part in new])
+            for part, value in zip(kept, new):
+                part.copy_(value)
+            return tuple(kept)
+
+        return replay
+
+    def begin_step(self):
+        self.begun = True
+        for kept in self.outputs.values():
+            for part in kept:
+                part.fill_(float('nan'))
+
+    @contextmanager
+    def installed(self):
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch('torch.compile', self.compile))
+            stack.enter_context(
+                mock.patch('torch.compiler.cudagraph_mark_step_begin',
+                           self.begin_step))
+            yield self
+
+
+def started(model, clips):
+    """Heatmaps and state of the clips' first frames."""
+    with torch.no_grad():
+        feats = model.extract_feat(clips[:, :1])[:, 0]
+        initial = model.initial_heatmaps(clips)
+        return model.start(feats, None if initial is None else initial[:, 0])
+
+
+def walk(model, frame, clips):
+    """Heatmaps of all frames, looked at when the last one is done."""
+    maps, state = started(model, clips)
+    found = [maps]
+    for inputs in clips.unbind(1)[1:]:
+        maps, state = frame(inputs, state)
+        found.append(maps)
+    return torch.stack(found, dim=1)
+
+
+NETS = dict(
+    VARIANTS,
+    memory_alone=tiny_video_model(
+        neck=None,
+        initializer='features',
+        memory=dict(type='RecursiveHeatmapMean')))
+
+
+@pytest.mark.parametrize('variant', NETS)
+def test_nothing_is_written_over(variant):
+    """Two walks with other numbers of people in between."""
+    model = lively(NETS[variant])
+    clips = torch.randn(3, 5, 3, 64, 64)
+    expected = heatmaps(model, clips)
+    recordings = Recordings()
+    with recordings.installed():
+        frame = CompiledFrame(model)
+        first = walk(model, frame, clips[:2])
+        torch.testing.assert_close(
+            walk(model, frame, clips[1:2]), expected[1:2])
+        torch.testing.assert_close(
+            walk(model, frame, clips[1:]), expected[1:])
+    torch.testing.assert_close(first, expected[:2])
+    assert len(recordings.outputs) == 2 and recordings.replays == 12
+
+
+@pytest.mark.parametrize('options', [
+    dict(channels_last=False),
+    dict(channels_last=True),
+    dict(dtype='bfloat16')
+])
+def test_one_graph_for_each_number_of_people(options):
+    """torch.compile itself, with the graphs run as they are. It breaks off
+    where a frame is more than one graph."""
+    model = optimize_for_inference(lively(VARIANTS['paper']), **options)
+    clips = torch.randn(2, 4, 3, 64, 64)
+    expected = heatmaps(model, clips)
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    frame = CompiledFrame(
+        model, backend=backend, fullgraph=True, dynamic=False)
+    tolerance = dict(rtol=1e-4, atol=1e-4)
+    if 'dtype' in options:  # batched otherwise, rounded otherwise
+        tolerance = dict(rtol=0, atol=0.05 * float(expected.abs().max()))
+    for count in (2, 1, 2):
+        torch.testing.assert_close(
+            walk(model, frame, clips[:count]), expected[:count], **tolerance)
+    # States of start and of step in whatever order, crops that are slices.
+    state = started(model, clips)[1]
+    for order in (torch.contiguous_format, torch.channels_last):
+        frame(clips[:, 1].contiguous(memory_format=order),
+              ClipState(state.feats,
+                        state.heatmaps.contiguous(memory_format=order)))
+    assert len(graphs) == 2
+
+
+def test_no_more_recordings_than_asked_for():
+    """The number of people changes all the time."""
+    model = lively(VARIANTS['features'])
+    clips = torch.randn(4, 3, 3, 64, 64)
+    expected = heatmaps(model, clips)
+    recordings = Recordings()
+    with recordings.installed():
+        frame = CompiledFrame(model, max_recordings=2)
+        for count in (3, 1, 2, 4, 2, 1, 3):
+            torch.testing.assert_close(
+                walk(model, frame, clips[:count]),
+                expected[:count],
+                rtol=1e-4,
+                atol=1e-5)
+    shapes = [key[0][0] for key in recordings.outputs]
+    assert shapes == [3, 1] and recordings.replays == 8
+
+
+def test_options_by_device():
+    """On anything but a CPU: CUDA graphs. On a CPU: frozen weights."""
+    from torch._inductor import config
+    seen = []
+
+    def compiler(function, **options):
+        seen.append(options)
+
+        def call(*args):
+            seen.append(config.freezing)
+            return function(*args)
+
+        return call
+
+    model = lively(VARIANTS['features'])
+    clips = torch.randn(1, 2, 3, 64, 64)
+    with mock.patch('torch.compile', compiler):
+        walk(model, CompiledFrame(model), clips)
+        CompiledFrame(model.to('meta'))
+        CompiledFrame(model, dynamic=True)
+    on_cpu, frozen, elsewhere, given = seen
+    assert 'mode' not in on_cpu and frozen is True
+    assert elsewhere == dict(mode='reduce-overhead', dynamic=False)
+    assert given == dict(dynamic=True)
+
+
+def test_bad_option():
+    with pytest.raises(ValueError, match='max_recordings must be at least 1'):
+        CompiledFrame(lively(VARIANTS['features']), max_recordings=0)
