@@ -5,12 +5,20 @@ from .version import __version__, check_versions
 # Before anything that needs the packages it checks.
 check_versions()
 
-from . import datasets, engine, evaluation, models, visualization  # noqa: E402
+from . import (  # noqa: E402
+    datasets,
+    engine,
+    evaluation,
+    models,
+    systems,
+    visualization,
+)
 from .recipes import config_path, configs_dir, list_configs  # noqa: E402
 
 engine.enable_safe_loading()
 
 __all__ = [
     '__version__', 'check_versions', 'config_path', 'configs_dir', 'datasets',
-    'engine', 'evaluation', 'list_configs', 'models', 'visualization'
+    'engine', 'evaluation', 'list_configs', 'models', 'systems',
+    'visualization'
 ]

@@ -4,24 +4,36 @@ from .people_drawing import draw_people
 from .person_detector import PersonDetector
 from .prediction_writer import PredictionWriter
 from .smoothing import OneEuroFilter
-from .streaming import StreamingPoseEstimator
 from .tracking import BaseTracker, ByteTracker, MotionTracker
 from .trajectories import TrajectoryRecorder
 from .video_io import (
-                       CameraSource,
-                       Frame,
-                       FrameSource,
-                       GeneratorSource,
-                       ImagesSource,
-                       VideoFileSource,
-                       open_source,
+    CameraSource,
+    Frame,
+    FrameSource,
+    GeneratorSource,
+    ImagesSource,
+    VideoFileSource,
+    open_source,
 )
 from .video_pose_inferencer import VideoPoseInferencer, VideoRun
 
 __all__ = [
-    'BaseTracker', 'ByteTracker', 'CameraSource', 'Frame', 'FrameSource',
-    'GeneratorSource', 'ImagesSource', 'MotionTracker', 'OneEuroFilter',
-    'PersonDetector', 'PredictionWriter', 'StreamingPoseEstimator',
-    'TrajectoryRecorder', 'VideoFileSource', 'VideoPoseInferencer',
-    'VideoRun', 'draw_people', 'frame_pipeline', 'open_source'
+    'BaseTracker',
+    'ByteTracker',
+    'CameraSource',
+    'Frame',
+    'FrameSource',
+    'GeneratorSource',
+    'ImagesSource',
+    'MotionTracker',
+    'OneEuroFilter',
+    'PersonDetector',
+    'PredictionWriter',
+    'TrajectoryRecorder',
+    'VideoFileSource',
+    'VideoPoseInferencer',
+    'VideoRun',
+    'draw_people',
+    'frame_pipeline',
+    'open_source',
 ]

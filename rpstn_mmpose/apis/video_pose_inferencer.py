@@ -39,17 +39,13 @@ from torch import nn
 from ..datasets.metainfo import resolve_metainfo_file
 from ..recipes import config_path
 from ..speed.fast_inference import DTYPES, optimize_for_inference
+from ..streams import make_stream
+from ..streams.pose_stream import COLLAPSE_RATIO, MAX_GAP
 from ..visualization import VideoWriter, check_output_path
 from .crop_pipeline import frame_pipeline
 from .people_drawing import draw_people
 from .person_detector import PersonDetector, load_matching_weights
 from .prediction_writer import PredictionWriter, to_plain
-from .streaming import (
-    COLLAPSE_RATIO,
-    MAX_GAP,
-    StreamingPoseEstimator,
-    is_recurrent,
-)
 from .tracking import BaseTracker
 from .video_io import Frame, FrameSource, InputType, open_source
 
@@ -175,11 +171,11 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
 
     Follows MMPose's inferencers, with these differences. Input is always a
     video: a file, a camera, a folder, a pattern or a list of frames. Every
-    person has an id. A :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator`
-    continues each person's pose from the frame before; MMPose's top-down
-    image models work too. Nothing is loaded whole, so that memory does not
-    grow with the video. Leaving the loop early, an exception and Ctrl-C
-    leave files that are complete for the frames done.
+    person has an id. Recurrent models continue each person's pose from the
+    frame before; MMPose's top-down image models work too. Nothing is loaded
+    whole, so that memory does not grow with the video. Leaving the loop
+    early, an exception and Ctrl-C leave files that are complete for the
+    frames done.
 
     A damaged frame is reported and bridged: the last good frame takes its
     place with the poses it had, and its record says ``damaged``.
@@ -214,7 +210,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             evaluated for; for a model without a state, nothing. ``None`` or
             0: never. Defaults to ``'clip'``.
         collapse_ratio (float, optional): See
-            :class:`~rpstn_mmpose.apis.StreamingPoseEstimator`.
+            :class:`~rpstn_mmpose.streams.RecurrentStream`.
         max_gap (int): See there.
         device (str, optional): Defaults to ``None``: cuda where there is one.
         fast (str, optional): Put the pose model through
@@ -291,13 +287,13 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         # are compiled too, and a frame can be prepared.
         whole_frame = (
             compile and self.device.type != 'cpu'
-            and is_recurrent(self.model))
+            and self._carries_state)
         if fast is not None or compile:
             optimize_for_inference(
                 self.model,
                 dtype=fast if fast in DTYPES else None,
                 compile=compile and not whole_frame)
-        self.estimator = StreamingPoseEstimator(
+        self.estimator = make_stream(
             self.model,
             reset_interval=self._reset_interval(reset_interval),
             collapse_ratio=collapse_ratio,
@@ -338,8 +334,12 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 raise ValueError(f"{self.__class__.__name__}: reset_interval "
                                  "must be a number, None or 'clip', but got "
                                  f'{interval!r}')
-            interval = self._clip_length() if is_recurrent(self.model) else 0
+            interval = self._clip_length() if self._carries_state else 0
         return interval or 0
+
+    @property
+    def _carries_state(self) -> bool:
+        return getattr(self.model, 'carries_state', False)
 
     def _clip_length(self) -> int:
         """Frames of the test data's clips, for a model with a state."""
@@ -360,7 +360,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
 
     def _init_tracker(self, tracker: Any) -> BaseTracker:
         tracker = self._build(tracker or dict(type='MotionTracker'))
-        if tracker.uses_keypoints and self.estimator.recurrent:
+        if tracker.uses_keypoints and self.estimator.needs_ids:
             raise ValueError(
                 f'{self.__class__.__name__}: {type(tracker).__name__} wants '
                 'the poses of a frame to find out who is who, but '

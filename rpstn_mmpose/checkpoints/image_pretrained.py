@@ -2,7 +2,7 @@
 """Start a video model from a trained image model (RPSTN, Sec. IV-B)."""
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Optional, Sequence
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
 import torch
 from mmengine.logging import print_log
@@ -10,15 +10,6 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from torch import Tensor, nn
 
-# Where the parts of an image model go in a video model: its features serve
-# the extractor, and the whole of it the pose initializer.
-DESTINATIONS = (
-    ('backbone.', ('backbone.', 'initializer.backbone.')),
-    ('head.deconv_layers.', ('feature_neck.deconv_layers.',
-                             'initializer.head.deconv_layers.')),
-    ('head.final_layer.', ('head.final_layer.',
-                           'initializer.head.final_layer.')),
-)
 MICROSOFT_HEAD = ('deconv_layers.', 'final_layer.')
 
 
@@ -83,11 +74,15 @@ def select_joints(source: Dict[str, Tensor],
     }
 
 
-def video_state_dict(source: Dict[str, Tensor]) -> Dict[str, Tensor]:
+def video_state_dict(
+        source: Dict[str, Tensor],
+        destinations: Mapping[str, Sequence[str]]) -> Dict[str, Tensor]:
     """An image model's weights under the names of a video model's parts.
 
     Args:
         source (dict[str, Tensor]): See :func:`image_state_dict`.
+        destinations (Mapping): The video model's ``image_weights``: prefixes
+            of the image model's names to prefixes of its own.
 
     Returns:
         dict[str, Tensor]: Those of extractor, initializer and 1x1; the
@@ -95,9 +90,9 @@ def video_state_dict(source: Dict[str, Tensor]) -> Dict[str, Tensor]:
     """
     return {
         destination + name[len(prefix):]: value
-        for prefix, destinations in DESTINATIONS
+        for prefix, targets in destinations.items()
         for name, value in source.items() if name.startswith(prefix)
-        for destination in destinations
+        for destination in targets
     }
 
 
@@ -107,13 +102,9 @@ def load_image_pretrained(model: nn.Module,
                           source_metainfo: Optional[str] = None) -> None:
     """Copy an image model's weights into a video model's parts.
 
-    ``backbone`` and ``head.deconv_layers`` go into the feature extractor,
-    ``head.final_layer`` into the video head's 1x1, and all three into the
-    pose initializer as well, where the model has one.
-
     Args:
-        model (nn.Module): A
-            :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator`.
+        model (nn.Module): An estimator of clips; its ``image_weights`` tell
+            where the parts of the image model go.
         checkpoint (str): Path or URL of a checkpoint of an MMPose top-down
             heatmap model, or of a SimpleBaseline of Microsoft's
             human-pose-estimation.pytorch. The latter is trained on BGR
@@ -146,7 +137,7 @@ def load_image_pretrained(model: nn.Module,
 
     own = model.state_dict()
     loaded = {}
-    for source_prefix, prefixes in DESTINATIONS:
+    for source_prefix, prefixes in model.image_weights.items():
         for prefix in prefixes:
             wanted = [name for name in own if name.startswith(prefix)]
             for name in wanted:

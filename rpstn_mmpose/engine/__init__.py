@@ -4,6 +4,10 @@ from .autocast_optim_wrapper import AutocastOptimWrapper
 from .hooks import AtomicCheckpointHook, CheckpointGuardHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'AutocastOptimWrapper', 'CheckpointError',
-    'CheckpointGuardHook', 'enable_safe_loading', 'load_weights'
+    'AtomicCheckpointHook',
+    'AutocastOptimWrapper',
+    'CheckpointError',
+    'CheckpointGuardHook',
+    'enable_safe_loading',
+    'load_weights',
 ]

@@ -2,21 +2,37 @@
 from .data_preprocessors import ClipDataPreprocessor
 from .heads import JRECPMHead, JREHead, JREViPNASHead, RelationMixin
 from .memories import GatedHeatmapMemory, RecursiveHeatmapMean
-from .necks import DeconvNeck, JRPSPNeck
-from .pose_estimators import ClipState, VideoTopdownPoseEstimator
+from .necks import DeconvNeck
+from .pose_estimators import (
+    ClipPoseEstimator,
+    RecurrentPoseEstimator,
+    SequenceLifter,
+    WindowPoseEstimator,
+)
 from .relation import (
-                       ConvRefinement,
-                       JointRelationExtractor,
-                       NonLocalRelation,
-                       RelationSequence,
-                       SkeletonGraphRelation,
+    ConvRefinement,
+    JointRelationExtractor,
+    NonLocalRelation,
+    RelationSequence,
+    SkeletonGraphRelation,
 )
 
 __all__ = [
-    'ClipDataPreprocessor', 'ClipState', 'ConvRefinement', 'DeconvNeck',
-    'GatedHeatmapMemory', 'JRECPMHead', 'JREHead', 'JREViPNASHead',
-    'JRPSPNeck', 'JointRelationExtractor', 'NonLocalRelation',
-    'RecursiveHeatmapMean', 'RelationMixin', 'RelationSequence',
+    'ClipDataPreprocessor',
+    'ClipPoseEstimator',
+    'ConvRefinement',
+    'DeconvNeck',
+    'GatedHeatmapMemory',
+    'JRECPMHead',
+    'JREHead',
+    'JREViPNASHead',
+    'JointRelationExtractor',
+    'NonLocalRelation',
+    'RecurrentPoseEstimator',
+    'RecursiveHeatmapMean',
+    'RelationMixin',
+    'RelationSequence',
+    'SequenceLifter',
     'SkeletonGraphRelation',
-    'VideoTopdownPoseEstimator'
+    'WindowPoseEstimator',
 ]

@@ -2,12 +2,11 @@
 """A stream's frame as one compiled function."""
 from __future__ import annotations
 
-from typing import Any, Set, Tuple
+from typing import Any, NamedTuple, Set, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from ..models.pose_estimators.video_topdown import ClipState
 from .fast_inference import with_frozen_weights
 
 
@@ -41,8 +40,8 @@ class CompiledFrame:
     function on a CPU.
 
     Args:
-        model (VideoTopdownPoseEstimator): With a neck or a memory, in
-            evaluation mode. Its weights must not change any more.
+        model (RecurrentPoseEstimator): In evaluation mode. Its weights must
+            not change any more.
         max_recordings (int): For how many different numbers of crops.
             Defaults to 8, as many as ``torch.compile`` takes unasked.
         **options: Arguments of :func:`torch.compile`, in the place of those
@@ -60,10 +59,11 @@ class CompiledFrame:
             raise ValueError(f'{self.__class__.__name__}: max_recordings '
                              f'must be at least 1, but got {max_recordings}')
 
-        def frame(inputs: Tensor, feats: Tensor,
-                  heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
-            new = model.extract_feat(inputs[:, None])[:, 0]
-            return tuple(model.step(new, ClipState(feats, heatmaps))[1])
+        self._state = model.State
+
+        def frame(inputs: Tensor, *state: Tensor) -> Tuple[Tensor, ...]:
+            # The heatmaps are a field of the state.
+            return tuple(model.next(inputs, model.State(*state))[1])
 
         self.max_recordings = max_recordings
         self._sizes: Set[int] = set()
@@ -77,27 +77,28 @@ class CompiledFrame:
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor,
-                 state: ClipState) -> Tuple[Tensor, ClipState]:
+                 state: NamedTuple) -> Tuple[Tensor, NamedTuple]:
         """Heatmaps of the next frame.
 
         Args:
             inputs (Tensor): Normalized crops, (N, 3, H, W).
-            state (ClipState): State of the frame before, of N rows.
+            state (NamedTuple): The model's ``State`` of the frame before, of
+                N rows.
 
         Returns:
-            tuple[Tensor, ClipState]: As of the model's ``step``. Both are
+            tuple[Tensor, NamedTuple]: As of the model's ``next``. Both are
             the caller's own: later frames do not write over them.
         """
         size = len(inputs)
         if size not in self._sizes:
             if len(self._sizes) >= self.max_recordings:
-                state = ClipState(*self._plain(inputs, *state))
+                state = self._state(*self._plain(inputs, *state))
                 return state.heatmaps, state
             self._sizes.add(size)
         # One memory order, whoever made the state: for another one there
         # would be another recording.
         order = torch.contiguous_format
-        if state.feats.is_contiguous(memory_format=torch.channels_last):
+        if state[0].is_contiguous(memory_format=torch.channels_last):
             order = torch.channels_last
         # A replay writes over what the one before gave, which must be done
         # with by then, and is: these are copies.
@@ -105,5 +106,6 @@ class CompiledFrame:
         new = self._compiled(
             _in_order(inputs, torch.contiguous_format),
             *(_in_order(part, order) for part in state))
-        state = ClipState(*(part.clone(memory_format=order) for part in new))
+        state = self._state(*(part.clone(memory_format=order)
+                              for part in new))
         return state.heatmaps, state

@@ -2,7 +2,7 @@
 """Make a trained model faster without changing what it says."""
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Union
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 DTYPES = dict(bfloat16=torch.bfloat16, float16=torch.float16)
-# Parts of a head, and of the estimator, that stay in float32: what works on
-# the K heatmaps. They are cheap, and their rounding would show.
-PRECISE_PARTS = ('final_layer', 'relation', 'norm', 'first_norm', 'memory')
-COMPILED_PARTS = ('backbone', 'feature_neck', 'initializer', 'neck', 'head')
+# What MMPose's own classes cannot tell about themselves: the 1x1 to the
+# heatmaps stays in float32, and these parts may be compiled.
+PRECISE_PARTS = ('final_layer',)
+COMPILED_PARTS = ('backbone', 'neck', 'head')
 
 
 def example_inputs(model: nn.Module) -> Tensor:
@@ -25,19 +25,20 @@ def example_inputs(model: nn.Module) -> Tensor:
             decoder.
 
     Returns:
-        Tensor: One image (1, 3, H, W), or a clip of two (1, 2, 3, H, W).
+        Tensor: One image (1, 3, H, W), or a clip (1, T, 3, H, W) of the
+        estimator's ``example_frames``.
 
     Raises:
         ValueError: If the head has no decoder that names the input size.
     """
-    from ..models.pose_estimators import VideoTopdownPoseEstimator
     decoder = getattr(getattr(model, 'head', None), 'decoder', None)
     size = getattr(decoder, 'input_size', None)
     if size is None:
         raise ValueError(
             f'{type(model).__name__}: its head has no decoder that tells the '
             'input size; give example inputs')
-    frames = (2, ) if isinstance(model, VideoTopdownPoseEstimator) else ()
+    count = getattr(model, 'example_frames', None)
+    frames = () if count is None else (count, )
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(
         1, *frames, 3, size[1], size[0], generator=generator)
@@ -176,8 +177,18 @@ class _CastInputs:
             and arg.is_floating_point() else arg for arg in args)
 
 
-def _is_precise(name: str) -> bool:
-    return any(part in PRECISE_PARTS for part in name.split('.'))
+def precise_parts(model: nn.Module) -> Set[nn.Module]:
+    """Modules that stay in float32: what works on the K heatmaps. They are
+    cheap, and their rounding would show.
+
+    A class tells its own by ``precise_parts``, names of children.
+    """
+    return {
+        getattr(module, name)
+        for module in model.modules()
+        for name in (*getattr(module, 'precise_parts', ()), *PRECISE_PARTS)
+        if isinstance(getattr(module, name, None), nn.Module)
+    }
 
 
 def use_half_precision(model: nn.Module, dtype: str = 'bfloat16') -> None:
@@ -197,12 +208,13 @@ def use_half_precision(model: nn.Module, dtype: str = 'bfloat16') -> None:
     if dtype not in DTYPES:
         raise ValueError(f'dtype must be one of {sorted(DTYPES)}, but got '
                          f'{dtype!r}')
-    for name, module in model.named_modules():
-        leaf = name.rsplit('.', 1)[-1]
-        if leaf in PRECISE_PARTS and _is_precise(name):
-            module.register_forward_pre_hook(_CastInputs(torch.float32))
-        elif (isinstance(module, CONVOLUTIONS + (nn.Linear, ))
-              and not _is_precise(name)):
+    precise = precise_parts(model)
+    kept = {inner for part in precise for inner in part.modules()}
+    for part in precise:
+        part.register_forward_pre_hook(_CastInputs(torch.float32))
+    for module in model.modules():
+        if (isinstance(module, CONVOLUTIONS + (nn.Linear, ))
+                and module not in kept):
             module.to(DTYPES[dtype])
             module.register_forward_pre_hook(_CastInputs(DTYPES[dtype]))
 
@@ -251,15 +263,12 @@ def compile_parts(model: nn.Module,
     """
     on_cpu = next(model.parameters()).device.type == 'cpu'
     names = [
-        name for name in COMPILED_PARTS
+        name for name in getattr(model, 'compiled_parts', COMPILED_PARTS)
         if isinstance(getattr(model, name, None), nn.Module)
     ]
     for name in names:
         part = getattr(model, name)
-        # A neck that can prepare a step is called by its two halves.
-        methods = (['make_kernels', 'respond']
-                   if hasattr(part, 'respond') else ['forward'])
-        for method in methods:
+        for method in getattr(part, 'compiled_methods', ('forward', )):
             plain = getattr(part, method)
             if options is None and on_cpu:
                 fast = with_frozen_weights(plain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Tuple, Union
+from typing import Any, NamedTuple, Tuple, Union
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +12,14 @@ OPSET = 18
 
 
 class _FirstFrame(nn.Module):
-    """Images (N, 3, H, W) to heatmaps and features to remember."""
+    """Images (N, 3, H, W) to the state, its heatmaps first."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> Tuple[Tensor, Tensor]:
-        frames = image[:, None]
-        initial = self.model.initial_heatmaps(frames)
-        heatmaps, state = self.model.start(
-            self.model.extract_feat(frames)[:, 0],
-            None if initial is None else initial[:, 0])
-        return heatmaps, state.feats
+    def forward(self, image: Tensor) -> Tuple[Tensor, ...]:
+        return _heatmaps_first(self.model.first(image)[1])
 
 
 class _NextFrame(nn.Module):
@@ -34,13 +29,17 @@ class _NextFrame(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor, prev_feats: Tensor,
-                prev_heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
-        from ..models.pose_estimators import ClipState
-        feats = self.model.extract_feat(image[:, None])[:, 0]
-        heatmaps, state = self.model.step(
-            feats, ClipState(prev_feats, prev_heatmaps))
-        return heatmaps, state.feats
+    def forward(self, image: Tensor, *state: Tensor) -> Tuple[Tensor, ...]:
+        state = self.model.State(*state)
+        return _heatmaps_first(self.model.next(image, state)[1])
+
+
+def _heatmaps_first(state: NamedTuple) -> Tuple[Any, ...]:
+    others = [
+        value for name, value in zip(state._fields, state)
+        if name != 'heatmaps'
+    ]
+    return (state.heatmaps, *others)
 
 
 def export_streaming(model: nn.Module,
@@ -48,16 +47,14 @@ def export_streaming(model: nn.Module,
                      people: int = 1) -> Tuple[Path, Path]:
     """Write ``first_frame.onnx`` and ``next_frame.onnx``.
 
-    Both give ``heatmaps`` (N, K, h, w) and ``feats`` (N, C, h, w).
-    ``first_frame`` takes ``image``, N normalized crops (N, 3, H, W);
-    ``next_frame`` also takes the state, ``prev_feats`` and
-    ``prev_heatmaps``, which are ``feats`` and ``heatmaps`` of the frame
-    before.
+    Both give ``heatmaps`` (N, K, h, w) and the other fields of the model's
+    ``State`` (of RPSTN: ``feats``, (N, C, h, w)). ``first_frame`` takes
+    ``image``, N normalized crops (N, 3, H, W); ``next_frame`` also takes the
+    state of the frame before, each name with ``prev_`` in front.
 
     Args:
-        model (nn.Module): A :class:`~rpstn_mmpose.models.
-            VideoTopdownPoseEstimator` in evaluation mode, float32, on the
-            CPU, not compiled, its weights in contiguous order.
+        model (nn.Module): A recurrent estimator in evaluation mode, float32,
+            on the CPU, not compiled, its weights in contiguous order.
         folder (str | Path): Where to write.
         people (int): N, which is fixed: the kernels of the dynamic
             convolution are part of the data, and the graph has one group for
@@ -72,9 +69,7 @@ def export_streaming(model: nn.Module,
         ValueError: If the model is not a recurrent one, or is in training
             mode.
     """
-    from ..models.pose_estimators import VideoTopdownPoseEstimator
-    if not (isinstance(model, VideoTopdownPoseEstimator)
-            and model.carries_state):
+    if not getattr(model, 'carries_state', False):
         raise ValueError(f'export_streaming: {type(model).__name__} has no '
                          'state to hand on; it takes a '
                          'VideoTopdownPoseEstimator with a neck or a memory')
@@ -90,18 +85,19 @@ def export_streaming(model: nn.Module,
     image = torch.zeros(people, 3, height, width)
     first, following = _FirstFrame(model).eval(), _NextFrame(model).eval()
     with torch.no_grad():
-        heatmaps, feats = first(image)
+        state = model.first(image)[1]
+    outputs = list(_heatmaps_first(model.State(*model.State._fields)))
     paths = folder / 'first_frame.onnx', folder / 'next_frame.onnx'
     graphs = ((first, (image, ), ['image']),
-              (following, (image, feats, heatmaps),
-               ['image', 'prev_feats', 'prev_heatmaps']))
+              (following, (image, *state),
+               ['image', *(f'prev_{name}' for name in state._fields)]))
     for path, (module, args, names) in zip(paths, graphs):
         torch.onnx.export(
             module,
             args,
             str(path),
             input_names=names,
-            output_names=['heatmaps', 'feats'],
+            output_names=outputs,
             opset_version=OPSET,
             dynamo=True,
             external_data=False,

@@ -2,10 +2,10 @@
 """Take a clip's sample apart into MMPose's single-frame samples."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Sequence, Union
 
 import numpy as np
-from mmengine.structures import PixelData
+from mmengine.structures import InstanceData, PixelData
 from mmpose.structures import PoseDataSample
 
 _INSTANCE_FIELDS = ('gt_instances', 'pred_instances', 'gt_instance_labels')
@@ -98,13 +98,99 @@ def _frame_meta(meta: dict, row: int, num_rows: int) -> dict:
     return out
 
 
-def _slice_field(field: Any, row: int, num_rows: int) -> Any:
-    """Channels of one frame, from (T * C) x h x w."""
+# Metainfo with an entry for each row.
+_ROW_META = ('frame_ids', 'image_ids', 'img_paths', 'frame_mask',
+             'input_center', 'input_scale')
+
+
+def narrow(
+    data_sample: Union[PoseDataSample, dict], rows: Sequence[int]
+) -> Union[PoseDataSample, dict]:
+    """A clip's sample with some of its rows alone.
+
+    Targets, boxes, predictions, ids, paths, the geometry of the crops and
+    ``frame_mask`` shrink together, so that whatever takes a clip takes the
+    narrowed one.
+
+    Args:
+        data_sample: A clip's sample of T rows; or the dict that mmengine's
+            Evaluator makes of it; or a stock single-frame sample.
+        rows: S numbers of rows, in the order wanted.
+
+    Returns:
+        PoseDataSample | dict: Of S rows, slices of the clip's; the sample
+        itself, where all rows stay as they are.
+
+    Raises:
+        ValueError: A sample without instances.
+        IndexError: A row that is not there.
+    """
+    num_rows = _num_rows(data_sample)
+    rows = [int(row) for row in rows]
+    if rows == list(range(num_rows)):
+        return data_sample
+    is_dict = isinstance(data_sample, dict)
+    meta = data_sample if is_dict else data_sample.metainfo
+    meta = {
+        key: _take_rows(value, rows) if key in _ROW_META else value
+        for key, value in meta.items()
+        if key not in _INSTANCE_FIELDS + _FIELDS
+    }
+    if 'img_paths' in meta:
+        meta['img_path'] = meta['img_paths'][0]
+    if 'image_ids' in meta:
+        meta['img_id'] = int(meta['image_ids'][0])
+    elif {'img_id', 'video_id', 'frame_ids'} <= set(meta):
+        meta['img_id'] = f'{meta["video_id"]}/{meta["frame_ids"][0]}'
+    parts = {}
+    for name in _INSTANCE_FIELDS:
+        if name in data_sample:
+            parts[name] = _instance_rows(_get(data_sample, name), rows)
+    for name in _FIELDS:
+        if name in data_sample:
+            parts[name] = _field_rows(_get(data_sample, name), rows, num_rows)
+    if is_dict:
+        return {**meta, **parts}
+    return PoseDataSample(metainfo=meta, **parts)
+
+
+def _take_rows(value: Any, rows: List[int]) -> Any:
+    """Entries of a list or an array; slices, where the rows are together."""
+    if isinstance(value, (list, tuple)):
+        return [value[row] for row in rows]
+    first, last = rows[0], rows[-1]
+    if rows == list(range(first, last + 1)):
+        if last >= len(value):
+            raise IndexError(f'row {last} of {len(value)}')
+        return value[first:last + 1]
+    return value[rows]
+
+
+def _instance_rows(instances: Any, rows: List[int]) -> Any:
+    if isinstance(instances, dict):
+        return {
+            key: _take_rows(value, rows)
+            for key, value in instances.items()
+        }
+    # An empty InstanceData (labels in evaluation) has no rows to take.
+    if not len(instances):
+        return instances
+    out = InstanceData()
+    for key, value in instances.all_items():
+        out.set_field(_take_rows(value, rows), key)
+    return out
+
+
+def _field_rows(field: Any, rows: List[int], num_rows: int) -> Any:
+    """Channels of some frames, from (T * C) x h x w."""
     items = field.items() if isinstance(field, dict) else field.all_items()
     out: Dict[str, Any] = {}
     for key, value in items:
         channels = len(value) // num_rows
-        out[key] = value[row * channels:(row + 1) * channels]
+        out[key] = _take_rows(value, [
+            row * channels + channel for row in rows
+            for channel in range(channels)
+        ])
     return out if isinstance(field, dict) else PixelData(**out)
 
 
@@ -140,12 +226,11 @@ def split_clip(
         raise ValueError(f'split_clip: frame_mask has {len(wanted)} entries '
                          f'for {num_rows} rows')
     is_dict = isinstance(data_sample, dict)
-    parts = _INSTANCE_FIELDS + _FIELDS
-    if is_dict:
-        meta = {k: v for k, v in data_sample.items() if k not in parts}
-    else:
-        meta = data_sample.metainfo
-
+    meta = data_sample if is_dict else data_sample.metainfo
+    meta = {
+        key: value for key, value in meta.items()
+        if key not in _INSTANCE_FIELDS + _FIELDS
+    }
     samples = []
     for row in np.flatnonzero(wanted) if only_wanted else range(num_rows):
         row = int(row)
@@ -155,15 +240,11 @@ def split_clip(
                 'raw_ann_info',
                 _coco_annotation(
                     _get(data_sample, 'gt_instances'), row, frame_meta))
-        frame = {}
-        for name in _INSTANCE_FIELDS:
-            if name in data_sample:
-                instances = _get(data_sample, name)
-                frame[name] = _slice_instances(instances, row)
-        for name in _FIELDS:
-            if name in data_sample:
-                frame[name] = _slice_field(
-                    _get(data_sample, name), row, num_rows)
+        narrowed = narrow(data_sample, [row])
+        frame = {
+            name: _get(narrowed, name)
+            for name in _INSTANCE_FIELDS + _FIELDS if name in narrowed
+        }
         if is_dict:
             samples.append({**frame_meta, **frame})
         else:
@@ -176,10 +257,3 @@ def _has_truth(data_sample: Union[PoseDataSample, dict]) -> bool:
         return False
     gt = _get(data_sample, 'gt_instances')
     return all(k in gt for k in ('bboxes', 'keypoints', 'keypoints_visible'))
-
-
-def _slice_instances(instances: Any, row: int) -> Any:
-    if isinstance(instances, dict):
-        return {key: value[row:row + 1] for key, value in instances.items()}
-    # An empty InstanceData (labels in evaluation) has no rows to slice.
-    return instances[row:row + 1] if len(instances) else instances

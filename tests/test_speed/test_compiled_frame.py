@@ -5,9 +5,9 @@ from unittest import mock
 import pytest
 import torch
 
-from rpstn_mmpose.models import ClipState
 from rpstn_mmpose.speed.compiled_frame import CompiledFrame
 from rpstn_mmpose.speed.fast_inference import optimize_for_inference
+from rpstn_mmpose.systems.rpstn import ClipState
 from tests.test_models.conftest import tiny_video_model
 
 from .test_fast_inference import VARIANTS, heatmaps, lively

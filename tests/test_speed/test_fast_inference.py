@@ -7,16 +7,16 @@ import torch
 from mmpose.registry import MODELS
 from torch import nn
 
-from rpstn_mmpose.models.pose_estimators.video_topdown import (
-    ClipState,
-    PreparedState,
-)
 from rpstn_mmpose.speed.fast_inference import (
     conv_bn_pairs,
     example_inputs,
     fuse_conv_bn,
     optimize_for_inference,
     with_frozen_weights,
+)
+from rpstn_mmpose.systems.rpstn.estimator import (
+    ClipState,
+    PreparedState,
 )
 from tests.test_models.conftest import (
     NUM_JOINTS,

@@ -18,7 +18,6 @@ import rpstn_mmpose
 from rpstn_mmpose.checkpoints.atomic_file import write_atomically
 from rpstn_mmpose.datasets import BaseClipDataset
 from rpstn_mmpose.evaluation.model_cost import gmacs_per_frame
-from rpstn_mmpose.models import VideoTopdownPoseEstimator
 from rpstn_mmpose.visualization.output_path import check_output_path
 
 # A step's operations in those of a forward pass: itself, and the gradients of
@@ -128,7 +127,7 @@ def clip_gmacs(model, train_cfg, length, input_size):
     """Multiply-accumulates of a clip's forward pass in training, in 10^9."""
     width, height = input_size
     frames = torch.zeros(length, 3, height, width)
-    if not isinstance(model, VideoTopdownPoseEstimator):
+    if not hasattr(model, 'output_rows'):
         # MMPose's own models take the frames of clips as images.
         return length * gmacs_per_frame(model, frames[0])
     gmacs = length * gmacs_per_frame(model, frames)

@@ -16,7 +16,7 @@ def run_matching(bench: Bench) -> None:
     import torch
     import torch.nn.functional as F
 
-    from rpstn_mmpose.models.necks.dynamic_conv import depthwise_dynamic_conv
+    from rpstn_mmpose.systems.rpstn.dynamic_conv import depthwise_dynamic_conv
     channels, side, kernel = (8, 16, 3) if bench.args.quick else (256, 64, 7)
     device = bench.args.device
 

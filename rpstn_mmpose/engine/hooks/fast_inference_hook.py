@@ -10,7 +10,6 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch import nn
 
-from ...models import VideoTopdownPoseEstimator
 from ...speed.decode_heatmaps import check_decodable
 from ...speed.fast_inference import DTYPES, optimize_for_inference
 
@@ -33,7 +32,7 @@ class FastInferenceHook(Hook):
             ``None``, float32.
         compile (bool | dict): Use ``torch.compile``, with these arguments.
         decode_on_device (bool): Switch on that option of the ``test_cfg`` of
-            a :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator`: on a
+            a recurrent estimator, such as ``VideoTopdownPoseEstimator``: on a
             GPU, no heatmaps are copied to the host. Defaults to ``False``.
 
     Raises:
@@ -82,7 +81,7 @@ class FastInferenceHook(Hook):
 
     def _check_decodable(self, model: nn.Module) -> None:
         """See that the model has the option, and that it fits."""
-        if not isinstance(model, VideoTopdownPoseEstimator):
+        if getattr(model, 'kind', None) != 'recurrent':
             raise ValueError(
                 f'{self.__class__.__name__}: decode_on_device is an option '
                 'of VideoTopdownPoseEstimator, and the model is a '

@@ -62,6 +62,8 @@ class RelationMixin:
             is asked for while ``norm_cfg`` is ``None``.
     """
 
+    precise_parts = ('final_layer', 'relation', 'norm', 'first_norm')
+
     def __init__(self,
                  *args,
                  relation: Optional[dict] = PAPER_RELATION,

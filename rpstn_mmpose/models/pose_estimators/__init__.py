@@ -1,4 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-from .video_topdown import ClipState, VideoTopdownPoseEstimator
+from .clip_pose_estimator import ClipPoseEstimator
+from .lifter import SequenceLifter
+from .recurrent import RecurrentPoseEstimator
+from .window import WindowPoseEstimator
 
-__all__ = ['ClipState', 'VideoTopdownPoseEstimator']
+__all__ = [
+    'ClipPoseEstimator',
+    'RecurrentPoseEstimator',
+    'SequenceLifter',
+    'WindowPoseEstimator',
+]

@@ -20,6 +20,7 @@ from ...checkpoints.simple_baseline import (
     recognise_depth,
     simple_baseline_shapes,
 )
+from .estimator import VideoTopdownPoseEstimator
 
 # Joints that MPII does not have, and the ones nearest to them. All others
 # start from the joint of their own name.
@@ -31,7 +32,7 @@ class MPIIWeights(NamedTuple):
 
     Attributes:
         state_dict (dict[str, Tensor]): Weights of extractor, initializer and
-            1x1 of a :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator`.
+            1x1 of a ``VideoTopdownPoseEstimator``.
         depth (int): Of the ResNet.
         start (dict[str, str]): For each joint the MPII joint it starts from.
         microsoft (bool): Whether the names were Microsoft's, whose networks
@@ -89,7 +90,8 @@ def convert_mpii(checkpoint: dict, joints: Sequence[str],
     order = source_channels(list(start.values()), mpii_names, 'MPII')
     kept = {name: state[name].float() for short, name in names.items()
             if short in shapes}
-    result = video_state_dict(select_joints(kept, order))
+    result = video_state_dict(
+        select_joints(kept, order), VideoTopdownPoseEstimator.image_weights)
     return MPIIWeights(
         {name: value.clone() for name, value in result.items()},
         depth,

@@ -62,7 +62,7 @@ class ReleasedWeights(NamedTuple):
 
     Attributes:
         state_dict (dict[str, Tensor]): Under the names of a
-            :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator`.
+            :class:`~rpstn_mmpose.systems.rpstn.VideoTopdownPoseEstimator`.
         dataset (str): ``'penn'`` or ``'jhmdb'``.
         initializer_depth (int): ResNet of the pose initializer.
         extractor_depth (int): ResNet of the feature extractor.

@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from rpstn_mmpose.models.necks.dynamic_conv import depthwise_dynamic_conv
+from rpstn_mmpose.systems.rpstn.dynamic_conv import depthwise_dynamic_conv
 
 
 def by_hand(feats, kernels):

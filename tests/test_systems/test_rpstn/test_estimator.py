@@ -6,9 +6,7 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 
-from rpstn_mmpose.models import VideoTopdownPoseEstimator
-
-from .conftest import (
+from tests.test_models.conftest import (
     CODEC,
     NUM_JOINTS,
     clip_sample,
@@ -377,7 +375,7 @@ def test_a_memory_says_that_it_has_nothing_to_remember(monkeypatch):
     """Once, of a model; the poses are those without it."""
     said = []
     monkeypatch.setattr(
-        'rpstn_mmpose.models.pose_estimators.video_topdown.print_log',
+        'rpstn_mmpose.models.pose_estimators.recurrent.print_log',
         lambda text, **_: said.append(text))
     settings = dict(neck=None, initializer='features')
     plain = build(**settings)
@@ -582,24 +580,6 @@ def test_bad_arguments(overrides, message):
     with pytest.raises(ValueError, match=message) as info:
         MODELS.build(tiny_video_model(**overrides))
     assert 'VideoTopdownPoseEstimator' in str(info.value)
-
-
-def test_systems_of_windows_have_options_of_their_own():
-    config = tiny_video_model(
-        neck=None,
-        initializer='features',
-        test_cfg=dict(both_directions=True, window='own'),
-        train_cfg=dict(state_gradient=False))
-    config.pop('type')
-
-    class Window(VideoTopdownPoseEstimator):
-
-        def forward_clip(self, inputs):
-            return super().forward_clip(inputs)
-
-    model = Window(**config)
-    assert not model.walks_through_clips and not model.carries_state
-    assert model.test_cfg['window'] == 'own'
 
 
 def test_images_are_refused():

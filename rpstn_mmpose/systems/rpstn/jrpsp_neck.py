@@ -34,9 +34,8 @@ class JRPSPNeck(BaseModule):
     From the features and heatmaps of one frame it makes a kernel per channel
     (the pose semantics), and matches the next frame's features with it.
 
-    It is a temporal neck, which is what
-    :class:`~rpstn_mmpose.models.VideoTopdownPoseEstimator` steps through a
-    clip: ``forward(previous features, previous heatmaps, current features)``
+    It is a temporal neck, by which ``VideoTopdownPoseEstimator`` steps through
+    a clip: ``forward(previous features, previous heatmaps, current features)``
     gives the current response and the features to remember.
 
     Args:
@@ -72,6 +71,9 @@ class JRPSPNeck(BaseModule):
             sides, ``norm_response`` is set without ``feature_norm``, or
             ``num_convs`` is not 3, 4 or 5.
     """
+
+    # A stream may prepare a step: the two halves of forward.
+    compiled_methods = ('make_kernels', 'respond')
 
     def __init__(self,
                  in_channels: int,

@@ -5,13 +5,12 @@ import torch
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
-from rpstn_mmpose.apis import StreamingPoseEstimator
-from rpstn_mmpose.apis.streaming import _StateRows, _take
-from rpstn_mmpose.models import ClipState, VideoTopdownPoseEstimator
-from rpstn_mmpose.models.pose_estimators.video_topdown import PreparedState
+from rpstn_mmpose.streams import make_stream
+from rpstn_mmpose.streams.states import StateRows, take_rows
+from rpstn_mmpose.systems.rpstn import ClipState
+from rpstn_mmpose.systems.rpstn.estimator import PreparedState
+from tests.test_apis.tiny import NUM_JOINTS, build, image_model, video_model
 from tests.test_speed.test_compiled_frame import Recordings
-
-from .tiny import NUM_JOINTS, build, image_model, video_model
 
 LENGTH = 11
 FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11]
@@ -144,7 +143,7 @@ def test_streaming_equals_clips_with_the_same_resets(start, flip):
         gain=4).double()
     videos, present, segments = scene()
     expected = by_clips(model, videos, segments)
-    estimator = StreamingPoseEstimator(
+    estimator = make_stream(
         model, **options_for(start, reset_interval=5, collapse_ratio=None))
     assert_same(stream(estimator, videos, present), expected)
     # Again from the beginning, and not by chance: without resets, or with
@@ -152,7 +151,7 @@ def test_streaming_equals_clips_with_the_same_resets(start, flip):
     estimator.reset()
     assert_same(stream(estimator, videos, present), expected)
     endless = stream(
-        StreamingPoseEstimator(model, collapse_ratio=None), videos, present)
+        make_stream(model, collapse_ratio=None), videos, present)
     whole = by_clips(model, videos,
                      [(p, list(present[p])) for p in present])
     assert_same(endless, whole)
@@ -164,7 +163,7 @@ def test_streaming_equals_clips_with_the_same_resets(start, flip):
 def test_single_precision():
     model = build(video_model())
     videos, present, segments = scene()
-    estimator = StreamingPoseEstimator(
+    estimator = make_stream(
         model, reset_interval=5, collapse_ratio=None)
     result = stream(estimator, videos, present)
     assert max(abs(score).max() for _, score in result.values()) > 0.1
@@ -177,7 +176,7 @@ def test_a_person_missing_for_two_frames(max_gap, restarts):
     model = build(video_model())
     videos = {p: crops(LENGTH, seed=p) for p in (0, 1)}
     seen = [0, 1, 2, 5, 6]
-    estimator = StreamingPoseEstimator(
+    estimator = make_stream(
         model, collapse_ratio=None, max_gap=max_gap)
     result = stream(estimator, videos, {0: seen, 1: range(LENGTH)})
     segments = [(0, seen[:3]), (0, seen[3:])] if restarts else [(0, seen)]
@@ -190,7 +189,7 @@ def test_a_person_missing_for_two_frames(max_gap, restarts):
 def test_skipped_frames_are_a_gap_for_everybody():
     model = build(video_model())
     video = crops(3)
-    estimator = StreamingPoseEstimator(model, max_gap=1)
+    estimator = make_stream(model, max_gap=1)
 
     def step(frame):
         data = dict(inputs=video[frame], data_samples=sample((100, 80)))
@@ -213,7 +212,7 @@ def test_skipped_frames_are_a_gap_for_everybody():
 def test_one_extractor_pass_a_start_and_a_step_for_all(monkeypatch, flip):
     model = build(video_model(test_cfg=dict(flip_test=flip)))
     calls = []
-    for name in ('extract_feat', 'start', 'step'):
+    for name in ('frame_features', 'start', 'step'):
 
         kept = getattr(model, name)
 
@@ -222,16 +221,16 @@ def test_one_extractor_pass_a_start_and_a_step_for_all(monkeypatch, flip):
             return kept(feats, *args)
 
         monkeypatch.setattr(model, name, spy)
-    estimator = StreamingPoseEstimator(
+    estimator = make_stream(
         model, reset_interval=3, collapse_ratio=None)
     rows = 2 if flip else 1
     expected = [
-        ([5], [('extract_feat', 1), ('start', 1)]),
-        ([5, 6, 9], [('extract_feat', 3), ('start', 2), ('step', 1)]),
-        ([9, 5, 6], [('extract_feat', 3), ('step', 3)]),
+        ([5], [('frame_features', 1), ('start', 1)]),
+        ([5, 6, 9], [('frame_features', 3), ('start', 2), ('step', 1)]),
+        ([9, 5, 6], [('frame_features', 3), ('step', 3)]),
         # 5 has had three frames
-        ([5, 6, 9], [('extract_feat', 3), ('start', 1), ('step', 2)]),
-        ([6], [('extract_feat', 1), ('start', 1)]),
+        ([5, 6, 9], [('frame_features', 3), ('start', 1), ('step', 2)]),
+        ([6], [('frame_features', 1), ('start', 1)]),
     ]
     for ids, wanted in expected:
         calls.clear()
@@ -243,7 +242,7 @@ def test_one_extractor_pass_a_start_and_a_step_for_all(monkeypatch, flip):
 
 def test_no_more_states_than_people_in_sight():
     model = build(video_model())
-    estimator = StreamingPoseEstimator(model, max_gap=2)
+    estimator = make_stream(model, max_gap=2)
     for frame in range(12):
         # Two new people in every frame.
         estimator.heatmaps(
@@ -254,7 +253,7 @@ def test_no_more_states_than_people_in_sight():
 
 
 def test_states_of_absent_people_do_not_hold_the_batch_they_were_in():
-    estimator = StreamingPoseEstimator(build(video_model()))
+    estimator = make_stream(build(video_model()))
     estimator.heatmaps(torch.rand(8, 3, 64, 64), range(8))
     estimator.heatmaps(torch.rand(7, 3, 64, 64), range(7))
     for part in estimator._states._one((7, False)):
@@ -280,7 +279,7 @@ def starts_by_scores(monkeypatch, scores, ratio):
             return kept(*args)
 
         monkeypatch.setattr(model, name, spy)
-    estimator = StreamingPoseEstimator(model, collapse_ratio=ratio)
+    estimator = make_stream(model, collapse_ratio=ratio)
     for _ in scores:
         data = dict(inputs=crops(1)[0], data_samples=sample((100, 80)))
         estimator.predict([data], [0])
@@ -335,13 +334,13 @@ def test_a_stream_of_a_net_that_says_negative_numbers():
     torch.nn.init.constant_(model.head.norm.bias, -60)
     videos = {0: crops(LENGTH)}
     result = stream(
-        StreamingPoseEstimator(model), videos, {0: range(LENGTH)})
+        make_stream(model), videos, {0: range(LENGTH)})
     assert max(score.max() for _, score in result.values()) < -1
     pairs = [(0, list(range(LENGTH))[begin:begin + 2])
              for begin in range(0, LENGTH, 2)]
     assert_same(result, by_clips(model, videos, pairs))
     endless = stream(
-        StreamingPoseEstimator(model, collapse_ratio=None), videos,
+        make_stream(model, collapse_ratio=None), videos,
         {0: range(LENGTH)})
     assert_same(endless, by_clips(model, videos, [(0, list(range(LENGTH)))]))
     assert min(frame for _, frame in differ(result, endless)) == 2
@@ -358,7 +357,7 @@ def test_decoding_on_the_device(monkeypatch, start):
                 test_cfg=dict(flip_test=True, **test_cfg), **STARTS[start]))
         if test_cfg:
             monkeypatch.setattr(model.head, 'decode', None)  # not called
-        return stream(StreamingPoseEstimator(model), videos, present)
+        return stream(make_stream(model), videos, present)
 
     expected = results()
     assert_same(results(decode_on_device=True), expected)
@@ -366,9 +365,9 @@ def test_decoding_on_the_device(monkeypatch, start):
 
 def test_rows_keep_their_memory_order():
     batch = torch.rand(4, 8, 3, 5).to(memory_format=torch.channels_last)
-    assert _take(batch, [0, 1, 2, 3]) is batch
+    assert take_rows(batch, [0, 1, 2, 3]) is batch
     for rows in ([2], [3, 0], [1, 0, 2, 3]):
-        taken = _take(batch, rows)
+        taken = take_rows(batch, rows)
         assert torch.equal(taken, batch[rows])
         assert taken.is_contiguous(memory_format=torch.channels_last)
 
@@ -377,7 +376,7 @@ def test_states_keep_their_memory_order():
     """Of those in sight, in another order, and of those who were away."""
     batch = ClipState(torch.rand(3, 8, 3, 5), torch.rand(3, 4, 3, 5))
     ordered = [x.to(memory_format=torch.channels_last) for x in batch]
-    rows = _StateRows()
+    rows = StateRows()
     rows.put('abc', ClipState(*ordered), ())
     rows.put('ca', ClipState(*(part[[2, 0]] for part in ordered)), 'b')
     for keys in ('a', 'b', 'ac', 'bca'):
@@ -409,7 +408,7 @@ def test_preparing_changes_nothing(monkeypatch, start, flip):
     videos, present = comings_and_goings()
     options = options_for(start, reset_interval=4, collapse_ratio=None)
     expected = stream(
-        StreamingPoseEstimator(model, **options), videos, present)
+        make_stream(model, **options), videos, present)
     given = []
     step = model.step
 
@@ -418,7 +417,7 @@ def test_preparing_changes_nothing(monkeypatch, start, flip):
         return step(feats, state)
 
     monkeypatch.setattr(model, 'step', spy)
-    estimator = StreamingPoseEstimator(model, **options)
+    estimator = make_stream(model, **options)
     for _ in range(2):
         given.clear()
         assert_same(stream(estimator, videos, present, True), expected)
@@ -435,7 +434,7 @@ def frame_of(estimator, ids, seed=0):
 
 def test_what_is_prepared_is_dropped_with_the_states():
     model = build(video_model(), gain=4)
-    estimator = StreamingPoseEstimator(model, max_gap=1)
+    estimator = make_stream(model, max_gap=1)
     estimator.prepare()  # of nobody
     assert estimator._prepared is None
     frame_of(estimator, [5, 6])
@@ -470,7 +469,7 @@ def test_only_what_the_next_frame_needs_is_prepared(monkeypatch):
         return prepare(state)
 
     monkeypatch.setattr(model, 'prepare', spy)
-    estimator = StreamingPoseEstimator(
+    estimator = make_stream(
         model, reset_interval=2, collapse_ratio=None)
     for ids, wanted in (([1], [1]), ([1, 2, 3], [2]), ([3, 1, 2], [1]),
                         ([2], [1]), ([2], [])):
@@ -492,10 +491,10 @@ def test_compiled_frames_give_the_same(start, flip):
     videos, present = comings_and_goings()
     options = dict(reset_interval=4, collapse_ratio=None)
     expected = stream(
-        StreamingPoseEstimator(model, **options), videos, present)
+        make_stream(model, **options), videos, present)
     recordings = Recordings()
     with recordings.installed():
-        estimator = StreamingPoseEstimator(model, compile=True, **options)
+        estimator = make_stream(model, compile=True, **options)
         assert_same(stream(estimator, videos, present, True), expected)
     assert estimator._prepared is None
     # New are 1 and 2 in frame 0, 3 in 1, 4 in 3, and 3 again in 8. After
@@ -505,8 +504,8 @@ def test_compiled_frames_give_the_same(start, flip):
 
 def test_image_models_predict_as_always():
     model = build(image_model(test_cfg=dict(flip_test=True)))
-    estimator = StreamingPoseEstimator(model)
-    assert not estimator.recurrent
+    estimator = make_stream(model)
+    assert not estimator.needs_ids
     images = crops(2)
 
     def data():
@@ -527,30 +526,24 @@ def test_image_models_predict_as_always():
 
 def test_both_directions_cannot_be_read(monkeypatch):
     said = []
-    monkeypatch.setattr('rpstn_mmpose.apis.streaming.print_log',
+    monkeypatch.setattr('rpstn_mmpose.streams.recurrent_stream.print_log',
                         lambda text, **_: said.append(text))
-    StreamingPoseEstimator(build(video_model()))
+    make_stream(build(video_model()))
     assert said == []
     config = video_model(test_cfg=dict(both_directions=True))
-    StreamingPoseEstimator(build(config))
+    make_stream(build(config))
     assert len(said) == 1 and 'read forwards only' in said[0]
 
 
 def test_heatmaps_are_given_where_asked_for():
     model = build(video_model(test_cfg=dict(output_heatmaps=True)))
-    estimator = StreamingPoseEstimator(model)
+    estimator = make_stream(model)
     data = dict(inputs=crops(1)[0], data_samples=sample((100, 80)))
     out = estimator.predict([data], [0])[0]
     assert out.pred_fields.heatmaps.shape == (NUM_JOINTS, 16, 16)
     np.testing.assert_allclose(
         out.pred_fields.heatmaps.flatten(1).amax(dim=1),
         out.pred_instances.keypoint_scores[0], rtol=1e-5)
-
-
-class Window(VideoTopdownPoseEstimator):
-
-    def forward_clip(self, inputs):
-        raise AssertionError('not called')
 
 
 @pytest.mark.parametrize('options, message', [
@@ -560,16 +553,7 @@ class Window(VideoTopdownPoseEstimator):
 ])
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
-        StreamingPoseEstimator(build(video_model()), **options)
-
-
-@pytest.mark.parametrize('start', STARTS)
-def test_models_of_windows_are_refused(start):
-    """With a neck, with a memory, and with neither."""
-    config = video_model(**STARTS[start])
-    config.pop('type')
-    with pytest.raises(ValueError, match='Window combines a window of frames'):
-        StreamingPoseEstimator(Window(**config))
+        make_stream(build(video_model()), **options)
 
 
 STATELESS = dict(
@@ -586,12 +570,12 @@ def test_options_of_a_state_that_is_not_there(model, option):
     name, = option
     with pytest.raises(ValueError, match=f'{name} is for models that carry '
                        'a state .* this (Video)?Topdown.* has none; leave'):
-        StreamingPoseEstimator(build(STATELESS[model]), **option)
+        make_stream(build(STATELESS[model]), **option)
 
 
 @pytest.mark.parametrize('model', STATELESS)
 def test_what_is_true_of_models_without_a_state_may_be_said(model):
-    StreamingPoseEstimator(
+    make_stream(
         build(STATELESS[model]), reset_interval=0, collapse_ratio=None)
 
 
@@ -600,13 +584,13 @@ def test_a_state_that_is_dropped_in_every_frame_is_refused(start):
     model = build(video_model(**STARTS[start]))
     with pytest.raises(ValueError, match='reset_interval=1 starts everybody '
                        'anew in every frame, .* 0 .never., or to 2 or more'):
-        StreamingPoseEstimator(model, reset_interval=1)
-    StreamingPoseEstimator(model, reset_interval=2)
+        make_stream(model, reset_interval=1)
+    make_stream(model, reset_interval=2)
 
 
 @pytest.mark.parametrize('count, ids', [(2, [1, 1]), (2, [1]), (0, [])])
 def test_ids_that_do_not_fit(count, ids):
-    estimator = StreamingPoseEstimator(build(video_model()))
+    estimator = make_stream(build(video_model()))
     with pytest.raises(ValueError, match='as many different person ids'):
         estimator.heatmaps(torch.rand(count, 3, 64, 64), ids)
     with pytest.raises(ValueError, match='3 crops need as many ids'):

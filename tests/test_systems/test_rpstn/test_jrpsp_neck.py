@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 
-from rpstn_mmpose.models.necks import depthwise_dynamic_conv
+from rpstn_mmpose.systems.rpstn import depthwise_dynamic_conv
 
 C, K, SIDE = 4, 3, 32
 

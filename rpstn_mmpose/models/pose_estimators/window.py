@@ -1,0 +1,126 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
+from typing import Any, Sequence, Tuple
+
+import numpy as np
+from mmpose.utils.typing import SampleList
+from torch import Tensor
+
+from .clip_pose_estimator import ClipPoseEstimator, stock_samples
+
+
+class WindowPoseEstimator(ClipPoseEstimator):
+    """A frame's pose from the frames around it.
+
+    A system says in :meth:`combine` how the frames' features become those of
+    the wanted frame. ``backbone``, ``neck`` and ``head`` are MMPose's own, or
+    any others of their kind: the head, heatmaps or not, brings its loss, flip
+    test and decoding.
+
+    Args:
+        clip_offsets (Sequence[int]): Where the T frames of a clip lie, 0 once
+            among them for the wanted one, e.g. ``(-1, 0, 1)``; the data set
+            has the same. Offsets below 1 alone need no later frames.
+        kwargs: See :class:`ClipPoseEstimator`.
+
+    Raises:
+        ValueError: Offsets without exactly one 0.
+    """
+
+    kind = 'window'
+
+    def __init__(
+        self,
+        *args: Any,
+        clip_offsets: Sequence[int],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.clip_offsets = tuple(clip_offsets)
+        if self.clip_offsets.count(0) != 1:
+            raise ValueError(
+                f'{type(self).__name__}: clip_offsets must have 0 exactly '
+                f'once, but got {self.clip_offsets}'
+            )
+        self.before = max(0, -min(self.clip_offsets))
+        self.after = max(0, max(self.clip_offsets))
+        self.example_frames = len(self.clip_offsets)
+
+    def output_rows(self, wanted: np.ndarray) -> np.ndarray:
+        """The row at offset 0."""
+        return np.array([self.clip_offsets.index(0)])
+
+    def combine(
+        self, feats: Tuple[Tensor, ...], offsets: Sequence[int]
+    ) -> Tuple[Tensor, ...]:
+        """Features of the frames to those of the wanted one.
+
+        Args:
+            feats (tuple[Tensor]): Levels (B, T, C, h, w).
+            offsets (Sequence[int]): T offsets from the wanted frame.
+
+        Returns:
+            tuple[Tensor]: Levels (B, C', h, w), for the head.
+        """
+        raise NotImplementedError
+
+    def window_features(self, inputs: Tensor) -> Tuple[Tensor, ...]:
+        """What the head takes, of clips (B, T, 3, H, W).
+
+        Raises:
+            ValueError: Clips of another length than the offsets.
+        """
+        feats = self.extract_feat(inputs)
+        if inputs.shape[1] != len(self.clip_offsets):
+            raise ValueError(
+                f'{type(self).__name__} takes a frame at each of the offsets '
+                f'{self.clip_offsets}, but got clips of {inputs.shape[1]} '
+                'frames; give the data set the same clip_offsets'
+            )
+        return self.combine(feats, self.clip_offsets)
+
+    def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
+        """``mode='tensor'``: what the head gives, (B, ...)."""
+        return self.head.forward(self.window_features(inputs))
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+        """The head's own losses, of the wanted frames.
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+            data_samples (list[PoseDataSample]): B samples of T rows.
+        """
+        samples = stock_samples(self.answered(data_samples))
+        return self.head.loss(
+            self.window_features(inputs), samples, train_cfg=self.train_cfg
+        )
+
+    def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
+        """Keypoints of the wanted frames, in image coordinates.
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+            data_samples (list[PoseDataSample]): B samples of T rows.
+
+        Returns:
+            list[PoseDataSample]: B samples of one row.
+        """
+        feats = self.window_features(inputs)
+        if self.test_cfg.get('flip_test', False):
+            feats = [feats, self.window_features(inputs.flip(-1))]
+        return self.predict_from(feats, self.answered(data_samples))
+
+    def predict_from(self, feats: Any, samples: SampleList) -> SampleList:
+        """Keypoints from what the head takes.
+
+        Args:
+            feats: Levels (B, C', h, w); with a flip test a list of these and
+                of the mirrored frames'.
+            samples (list[PoseDataSample]): B samples of one row.
+        """
+        predictions = self.head.predict(feats, samples, test_cfg=self.test_cfg)
+        fields = None
+        if isinstance(predictions, tuple):
+            predictions, fields = predictions
+        return self.add_pred_to_datasample(predictions, fields, samples)

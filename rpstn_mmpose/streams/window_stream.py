@@ -1,0 +1,147 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Deque, Dict, List, NamedTuple, Sequence, Tuple
+
+import torch
+from mmengine.dataset import pseudo_collate
+from mmpose.utils.typing import SampleList
+from torch import Tensor, nn
+
+from .pose_stream import FramePoses, PoseStream, refuse_state_options
+
+Levels = Tuple[Tensor, ...]
+
+
+class _Pending(NamedTuple):
+    """A frame that waits for those behind it."""
+
+    frame: int
+    person_ids: List[int]
+    samples: SampleList
+
+
+class WindowStream(PoseStream):
+    """Models that combine the frames around the wanted one.
+
+    A frame's features are computed once, when it comes in, of its own crop;
+    its poses are done when the frames behind it are there. A person who is
+    not in a frame of the window counts with the nearest frame in which the
+    person was seen without a break, as at the ends of a video.
+
+    Args:
+        model (WindowPoseEstimator): In evaluation mode.
+        reset_interval, collapse_ratio, max_gap, compile: See
+            :class:`RecurrentStream`; only their defaults are taken.
+
+    Raises:
+        ValueError: An option of a state, which a window has not.
+    """
+
+    needs_ids = True
+
+    def __init__(self, model: nn.Module, **options: Any) -> None:
+        refuse_state_options(type(self).__name__, model, options)
+        super().__init__(model)
+        self.delay = model.after
+
+    def reset(self) -> None:
+        """Forget everybody; the next frame is the first of a video."""
+        super().reset()
+        self._waiting: Deque[_Pending] = deque()
+        # By frame and person: features of the crop, and of the mirrored one.
+        self._feats: Dict[int, Dict[int, List[Levels]]] = {}
+
+    @torch.no_grad()
+    def push(
+        self, data: Sequence[dict], person_ids: Sequence[int]
+    ) -> List[FramePoses]:
+        """See :class:`PoseStream`."""
+        ids = [int(person_id) for person_id in person_ids]
+        data = self.checked(data, ids)
+        if len(set(ids)) != len(ids):
+            raise ValueError(
+                f'{type(self).__name__}: person ids must differ, but got {ids}'
+            )
+        self._frame += 1
+        samples: SampleList = []
+        self._feats[self._frame] = {}
+        if ids:
+            batch = self.model.data_preprocessor(
+                pseudo_collate(list(data)), False
+            )
+            samples = batch['data_samples']
+            views = [batch['inputs'][:, 0]]
+            if self.model.test_cfg.get('flip_test', False):
+                views.append(views[0].flip(-1))
+            feats = [self.model.frame_features(view) for view in views]
+            self._feats[self._frame] = {
+                key: [
+                    tuple(level[row : row + 1] for level in levels)
+                    for levels in feats
+                ]
+                for row, key in enumerate(ids)
+            }
+        self._waiting.append(_Pending(self._frame, ids, samples))
+        return self._done(self._frame - self.delay)
+
+    def skip_frame(self) -> List[FramePoses]:
+        """Pass a frame without people, or one that cannot be used."""
+        return self.push([], [])
+
+    def flush(self) -> List[FramePoses]:
+        """The frames that are still inside; the video is over."""
+        return self._done(self._frame)
+
+    @torch.no_grad()
+    def _done(self, last: int) -> List[FramePoses]:
+        """Poses of the waiting frames up to a number."""
+        done = []
+        while self._waiting and self._waiting[0].frame <= last:
+            pending = self._waiting.popleft()
+            done.append(FramePoses(*pending[:2], self._poses(pending)))
+            oldest = pending.frame + 1 - self.model.before
+            self._feats = {
+                frame: feats
+                for frame, feats in self._feats.items()
+                if frame >= oldest
+            }
+        return done
+
+    def _poses(self, pending: _Pending) -> SampleList:
+        if not pending.person_ids:
+            return []
+        model = self.model
+        windows = [
+            [
+                self._seen(pending.frame, offset, key)
+                for key in pending.person_ids
+            ]
+            for offset in model.clip_offsets
+        ]
+        combined = []
+        for view in range(len(windows[0][0])):
+            levels = tuple(
+                torch.stack(
+                    [
+                        torch.cat([feats[view][level] for feats in people])
+                        for people in windows
+                    ],
+                    dim=1,
+                )
+                for level in range(len(windows[0][0][view]))
+            )
+            combined.append(model.combine(levels, model.clip_offsets))
+        feats = combined if len(combined) > 1 else combined[0]
+        return model.predict_from(feats, pending.samples)
+
+    def _seen(self, frame: int, offset: int, key: int) -> List[Levels]:
+        """Features of a person, as far towards the offset as there are any
+        without a break."""
+        step = 1 if offset > 0 else -1
+        for _ in range(abs(offset)):
+            if key not in self._feats.get(frame + step, ()):
+                break
+            frame += step
+        return self._feats[frame][key]
