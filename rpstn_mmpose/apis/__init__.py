@@ -15,7 +15,8 @@ from .video_io import (
     VideoFileSource,
     open_source,
 )
-from .video_pose_inferencer import VideoPoseInferencer, VideoRun
+from .video_output import VideoRun
+from .video_pose_inferencer import VideoPoseInferencer
 
 __all__ = [
     'BaseTracker',

@@ -429,13 +429,13 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
 
 def test_names_of_recipes_and_of_mmpose_are_found():
     from rpstn_mmpose import config_path
-    from rpstn_mmpose.apis.video_pose_inferencer import _resolve_config
+    from rpstn_mmpose.apis.pose_config import resolve_config
     name = 'rpstn_res18_1xb8-100e_penn-256x256'
-    assert _resolve_config(name) == config_path(name)
-    assert _resolve_config('rtmpose-m_8xb256-420e_coco-256x192') == (
+    assert resolve_config(name) == config_path(name)
+    assert resolve_config('rtmpose-m_8xb256-420e_coco-256x192') == (
         'rtmpose-m_8xb256-420e_coco-256x192')
     with pytest.raises(FileNotFoundError, match='no such config file'):
-        _resolve_config('folder/no_such.py')
+        resolve_config('folder/no_such.py')
 
 
 def test_weights(tmp_path):

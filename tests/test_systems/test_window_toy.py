@@ -1,6 +1,8 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A system of windows, moved in as a folder of its own would."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
 
+from rpstn_mmpose.apis import VideoPoseInferencer, open_source
 from rpstn_mmpose.streams import make_stream
-from tests.test_apis.tiny import build
+from rpstn_mmpose.streams.stages import EstimateStage, VideoFrame
+from tests.test_apis.tiny import build, write_video
 from tests.test_datasets.penn_files import write_penn
 
 from .window_toy import OFFSETS, toy_model, toy_pipeline
@@ -210,3 +214,70 @@ def test_a_wanted_row_that_is_not_answered(root):
     clip = DATASETS.build(dataset(root, (0, -1, 1)))[0]
     with pytest.raises(ValueError, match='give the data set the window'):
         model.test_step(pseudo_collate([clip]))
+
+
+@pytest.mark.parametrize('offsets', [OFFSETS, (-2, -1, 0), (0, 1, 2, 3)])
+def test_inferencer_gives_frames_and_poses_together(
+    offsets, tmp_path, monkeypatch
+):
+    """All of them, the last ones too; a frame is drawn with its own poses."""
+    monkeypatch.chdir(tmp_path)
+    video = write_video(tmp_path / 'walk.mp4', num_frames=6)
+    config = Config(
+        dict(
+            default_scope='mmpose',
+            model=toy_model(K, offsets),
+            test_dataloader=dict(dataset=dataset('nowhere', offsets)),
+        )
+    )
+    inferencer = VideoPoseInferencer(config, device='cpu')
+    boxes = [[[8 + 2 * i, 8, 48 + 2 * i, 56]] for i in range(6)]
+    boxes[4] = []
+    results = list(
+        inferencer(str(video), bboxes=boxes, return_vis=True, out_dir='out')
+    )
+    assert [result['frame_id'] for result in results] == list(range(6))
+    found = [len(result['predictions'][0]) for result in results]
+    assert found == [1, 1, 1, 1, 0, 1]
+    stream = make_stream(inferencer.model)
+    stage = EstimateStage(stream, inferencer.pipeline, inferencer.dataset_meta)
+    frames = list(open_source(str(video)))
+    done = []
+    for frame, box in zip(frames, boxes):
+        given = np.float32([[*b, 1] for b in box]).reshape(-1, 5)
+        done += stage.push(
+            VideoFrame(
+                frame.image, frame.index, boxes=given, ids=np.arange(len(box))
+            )
+        )
+    done += stage.flush()
+    for frame, result, item in zip(frames, results, done):
+        assert np.array_equal(item.image, frame.image)
+        for person in result['predictions'][0]:
+            np.testing.assert_allclose(
+                person['keypoints'],
+                item.sample.pred_instances.keypoints[0],
+                rtol=1e-5,
+            )
+    written = json.loads((tmp_path / 'out/predictions/walk.json').read_text())
+    assert [r['frame_id'] for r in written['instance_info']] == list(range(6))
+
+
+def test_leaving_the_loop_early_keeps_what_was_done(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    video = write_video(tmp_path / 'walk.mp4', num_frames=6)
+    config = Config(
+        dict(
+            default_scope='mmpose',
+            model=toy_model(K),
+            test_dataloader=dict(dataset=dataset('nowhere')),
+        )
+    )
+    inferencer = VideoPoseInferencer(
+        config, det_model='whole_image', device='cpu'
+    )
+    for result in inferencer(str(video), pred_out_dir='out'):
+        if result['frame_id'] == 2:
+            break
+    written = json.loads((tmp_path / 'out/walk.json').read_text())
+    assert [r['frame_id'] for r in written['instance_info']] == [0, 1, 2]

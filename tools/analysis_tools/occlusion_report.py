@@ -25,7 +25,7 @@ from mmpose.registry import DATASETS, TRANSFORMS
 from tqdm import tqdm
 
 from rpstn_mmpose.apis import FrameSource, MotionTracker, open_source
-from rpstn_mmpose.apis.video_pose_inferencer import check_boxes
+from rpstn_mmpose.apis.boxes import check_boxes
 from rpstn_mmpose.datasets import BaseClipDataset, VideoPeople
 from rpstn_mmpose.datasets.transforms import MaskRandomJoints
 from rpstn_mmpose.evaluation.functional import (

@@ -1,0 +1,158 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Where people are in a frame: detected, given, or everywhere."""
+
+from __future__ import annotations
+
+from typing import (
+    Any,
+    Callable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Union,
+)
+
+import numpy as np
+
+from ..streams.stages import VideoFrame
+from .person_detector import PersonDetector
+from .video_io import Frame, FrameSource
+
+BoxesType = Union[Sequence, Mapping, Callable[[np.ndarray, int], Any]]
+
+
+def check_boxes(boxes: Any, where: str) -> np.ndarray:
+    """Bring boxes given by a user into shape.
+
+    Args:
+        boxes: (N, 4) or (N, 5): x1 y1 x2 y2 in pixels, score.
+        where: Beginning of the error message.
+
+    Returns:
+        np.ndarray: (N, 5) float32; the score is 1 where none was given.
+
+    Raises:
+        ValueError: Another shape, or a box that is not finite or has no
+            area.
+    """
+    try:
+        array = np.asarray(boxes, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f'{where}: boxes must be rows of 4 or 5 numbers, but got {boxes!r}'
+        ) from None
+    if array.size == 0:
+        return np.zeros((0, 5), np.float32)
+    if array.ndim != 2 or array.shape[1] not in (4, 5):
+        raise ValueError(
+            f'{where}: boxes must be N x 4 (x1 y1 x2 y2) or N x 5 with '
+            f'scores, but got {array.shape}'
+        )
+    bad = ~(
+        np.isfinite(array).all(axis=1)
+        & (array[:, 2:4] > array[:, :2]).all(axis=1)
+    )
+    if bad.any():
+        raise ValueError(
+            f'{where}: the box {array[bad][0].tolist()} must be finite with '
+            'x1 < x2 and y1 < y2'
+        )
+    if array.shape[1] == 4:
+        ones = np.ones((len(array), 1), np.float32)
+        array = np.concatenate([array, ones], axis=1)
+    return array
+
+
+class FrameReader:
+    """Frames of a source with the boxes of their people.
+
+    Args:
+        source: The video.
+        boxes: Given ones: a list with an entry for every frame, a mapping by
+            frame number, or a function of (image, frame number).
+        detector: Finds them where none are given. Without one the whole
+            frame is a box.
+        limits: ``bbox_thr`` and ``nms_thr`` of the detector.
+        batch_size: Frames that the detector takes at once.
+        max_frames: Stop after so many.
+        owner: Who asks, for messages.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        boxes: Optional[BoxesType],
+        detector: Optional[PersonDetector],
+        limits: Mapping[str, float],
+        batch_size: int = 1,
+        max_frames: Optional[int] = None,
+        owner: str = 'FrameReader',
+    ) -> None:
+        self.source, self.boxes, self.detector = source, boxes, detector
+        self.limits, self.batch_size = limits, batch_size
+        self.max_frames, self.owner = max_frames, owner
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        frames = iter(self.source)
+        left = self.max_frames
+        error: Optional[Exception] = None
+        done = False
+        try:
+            while not done:
+                chunk: List[Frame] = []
+                try:
+                    while len(chunk) < self.batch_size and left != 0:
+                        chunk.append(next(frames))
+                        left = None if left is None else left - 1
+                    done = left == 0
+                except StopIteration:
+                    done = True
+                except (OSError, ValueError) as reason:
+                    # First what was read before.
+                    error, done = reason, True
+                for frame, found in zip(chunk, self._boxes(chunk)):
+                    yield VideoFrame(
+                        image=frame.image,
+                        index=frame.index,
+                        damaged=frame.damaged,
+                        path=frame.path,
+                        boxes=found,
+                    )
+        finally:
+            frames.close()
+        if error is not None:
+            raise error
+
+    def _boxes(self, chunk: List[Frame]) -> Iterator[np.ndarray]:
+        """Boxes (N, 5) of each frame; none of damaged ones."""
+        found: Iterator[np.ndarray] = iter(())
+        if self.boxes is None and self.detector is not None:
+            images = [frame.image for frame in chunk if not frame.damaged]
+            if images:
+                found = iter(self.detector(images, **self.limits))
+        for frame in chunk:
+            if frame.damaged:
+                yield np.zeros((0, 5), np.float32)
+            elif self.boxes is not None:
+                yield self._given(frame)
+            elif self.detector is None:
+                height, width = frame.image.shape[:2]
+                yield np.float32([[0, 0, width, height, 1]])
+            else:
+                yield next(found)
+
+    def _given(self, frame: Frame) -> np.ndarray:
+        if callable(self.boxes):
+            boxes = self.boxes(frame.image, frame.index)
+        elif isinstance(self.boxes, Mapping):
+            boxes = self.boxes.get(frame.index, ())
+        elif frame.index < len(self.boxes):
+            boxes = self.boxes[frame.index]
+        else:
+            raise ValueError(
+                f'{self.owner}: bboxes are given for {len(self.boxes)} '
+                'frames, but the video has more'
+            )
+        return check_boxes(boxes, f'bboxes of frame {frame.index}')

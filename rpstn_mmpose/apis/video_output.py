@@ -1,0 +1,170 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional
+
+from mmengine.logging import print_log
+from mmpose.structures import PoseDataSample, split_instances
+
+from ..streams.stages import VideoFrame
+from ..visualization import VideoWriter
+from .people_drawing import draw_people
+from .prediction_writer import PredictionWriter, to_plain
+from .video_io import FrameSource
+
+MAX_WARNINGS = 5
+
+
+@dataclass
+class VideoRun:
+    """What happened in a run of :class:`VideoPoseInferencer`.
+
+    Attributes:
+        num_frames: Done so far.
+        announced_frames: By the source, or None.
+        num_damaged: Frames that were bridged.
+        frames_with_people: Good frames with at least one person.
+        cut_off: Whether the video ended before its announced end.
+        fps: Frames a second of the video.
+        vis_path: Of the annotated video, or empty.
+        pred_path: Of the predictions, or empty.
+    """
+
+    num_frames: int = 0
+    announced_frames: Optional[int] = None
+    num_damaged: int = 0
+    frames_with_people: int = 0
+    cut_off: bool = False
+    fps: float = 0.0
+    vis_path: str = ''
+    pred_path: str = ''
+
+
+class VideoOutput:
+    """What comes of a run: pictures, the annotated video, the predictions.
+
+    Files are begun with the first frame and are complete for the frames
+    done, whatever ends the run.
+
+    Args:
+        run: Counts, and names the files.
+        source: The video.
+        metainfo: Of the joints.
+        return_vis: Make pictures even if no video is written.
+        return_datasamples: Give samples instead of lists of instances.
+        draw_bbox, thickness, kpt_thr: See
+            :func:`~rpstn_mmpose.apis.draw_people`.
+    """
+
+    def __init__(
+        self,
+        run: VideoRun,
+        source: FrameSource,
+        metainfo: dict,
+        return_vis: bool = False,
+        return_datasamples: bool = False,
+        draw_bbox: bool = True,
+        thickness: Optional[int] = None,
+        kpt_thr: float = 0.3,
+    ) -> None:
+        self.run, self.source, self.metainfo = run, source, metainfo
+        self.return_vis = return_vis
+        self.return_datasamples = return_datasamples
+        self.style = dict(
+            draw_bbox=draw_bbox, thickness=thickness, kpt_thr=kpt_thr
+        )
+        self._video: Optional[VideoWriter] = None
+        self._record: Optional[PredictionWriter] = None
+
+    def write(self, item: VideoFrame) -> dict:
+        """Count, draw and write a frame.
+
+        Returns:
+            dict: What the inferencer yields.
+        """
+        run = self.run
+        instances = to_instances(item.sample)
+        if item.damaged:
+            self._report(item)
+        else:
+            run.frames_with_people += len(instances) > 0
+        picture = None
+        if self.return_vis or run.vis_path:
+            picture = draw_people(
+                item.image,
+                instances,
+                self.metainfo,
+                note='damaged frame' if item.damaged else '',
+                **self.style,
+            )
+        if run.vis_path:
+            if self._video is None:
+                self._video = VideoWriter(run.vis_path, fps=self.source.fps)
+            self._video.write(picture)
+        if run.pred_path:
+            if self._record is None:
+                self._record = PredictionWriter(
+                    run.pred_path, self._meta_info()
+                )
+            others = {'damaged': True} if item.damaged else {}
+            self._record.write(item.index, instances, **others)
+        run.num_frames += 1
+        return dict(
+            predictions=[
+                item.sample if self.return_datasamples else instances
+            ],
+            visualization=(
+                [picture[..., ::-1].copy()] if self.return_vis else []
+            ),
+            frame_id=item.index,
+            damaged=bool(item.damaged),
+        )
+
+    def close(self) -> None:
+        """Give the files their names."""
+        try:
+            if self._video is not None:
+                if self._video.num_frames:
+                    self._video.close()
+                else:
+                    self._video.discard()
+        finally:
+            if self._record is not None:
+                self._record.close()
+
+    def _report(self, item: VideoFrame) -> None:
+        self.run.num_damaged += 1
+        if self.run.num_damaged > MAX_WARNINGS:
+            return
+        last = ''
+        if self.run.num_damaged == MAX_WARNINGS:
+            last = ' (further ones are only counted)'
+        print_log(
+            f'{item.path or self.source.name}: frame {item.index} '
+            f'{item.damaged}; it shows the one before{last}',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+    def _meta_info(self) -> Dict[str, Any]:
+        """Of the data set, as in MMPose's demos, and of the video."""
+        video = dict(
+            name=self.source.name,
+            fps=self.run.fps,
+            width=self.source.size[0],
+            height=self.source.size[1],
+            announced_frames=self.run.announced_frames,
+        )
+        return to_plain(dict(self.metainfo, video=video))
+
+
+def to_instances(sample: PoseDataSample) -> List[dict]:
+    """MMPose's records of people, with ``track_id``."""
+    people = sample.pred_instances
+    instances = split_instances(people)
+    for item, track_id in zip(instances, people.track_ids):
+        item['track_id'] = int(track_id)
+        item['bbox_score'] = float(item['bbox_score'])
+    return instances

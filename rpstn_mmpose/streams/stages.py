@@ -1,0 +1,265 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""The steps of a run over a video, each fed a frame at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Callable, Deque, List, Optional, Sequence
+
+import numpy as np
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample, merge_data_samples
+
+from .pose_stream import FramePoses, PoseStream
+
+
+@dataclass
+class VideoFrame:
+    """A frame on its way through the stages.
+
+    Attributes:
+        image: (H, W, 3) uint8, BGR.
+        index: From 0.
+        damaged: What is wrong with it; empty where nothing is. Nothing is
+            known of a damaged frame but that time has passed.
+        path: Of the image file; empty for videos and cameras.
+        boxes: (N, 5), x1 y1 x2 y2 score, pixels.
+        ids: (N,) of the people, once they are tracked.
+        sample: ``pred_instances`` with a row for each tracked person, once
+            the poses are there.
+    """
+
+    image: np.ndarray
+    index: int
+    damaged: str = ''
+    path: str = ''
+    boxes: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, 5), np.float32)
+    )
+    ids: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    sample: Optional[PoseDataSample] = None
+
+
+class Stage:
+    """Takes frames in order and gives each of them on once, in order."""
+
+    def reset(self) -> None:
+        """Forget the last video."""
+
+    def push(self, item: VideoFrame) -> List[VideoFrame]:
+        """Take a frame; give those that are done."""
+        raise NotImplementedError
+
+    def flush(self) -> List[VideoFrame]:
+        """Give what is still inside; the video is over."""
+        return []
+
+
+def push_through(
+    stages: Sequence[Stage], items: Sequence[VideoFrame]
+) -> List[VideoFrame]:
+    """Send frames through stages; those that come out."""
+    for stage in stages:
+        items = [done for item in items for done in stage.push(item)]
+    return list(items)
+
+
+def flush_through(stages: Sequence[Stage]) -> List[VideoFrame]:
+    """Empty the stages, from the first to the last."""
+    done: List[VideoFrame] = []
+    for number, stage in enumerate(stages):
+        done += push_through(stages[number + 1 :], stage.flush())
+    return done
+
+
+def sizes_of(boxes: np.ndarray) -> np.ndarray:
+    """Longer sides of boxes (N, 4 or more), pixels."""
+    return (boxes[:, 2:4] - boxes[:, :2]).max(axis=1, initial=0)
+
+
+class TrackStage(Stage):
+    """Who is who, by the boxes; boxes of nobody are dropped.
+
+    Args:
+        tracker (BaseTracker): One that does not use keypoints.
+        smoothing (optional): Filter of the boxes' corners.
+        fps: Frames a second, for the filter.
+    """
+
+    def __init__(self, tracker: Any, smoothing: Any, fps: float) -> None:
+        self.tracker, self.smoothing, self.fps = tracker, smoothing, fps
+
+    def reset(self) -> None:
+        """Forget the last video."""
+        self.tracker.reset()
+        if self.smoothing is not None:
+            self.smoothing.reset()
+
+    def push(self, item: VideoFrame) -> List[VideoFrame]:
+        """See :class:`Stage`."""
+        boxes = item.boxes
+        if item.damaged:
+            boxes = boxes[:0]
+        ids = self.tracker.update(boxes[:, :4], boxes[:, 4])
+        item.boxes, item.ids = boxes[ids >= 0], ids[ids >= 0]
+        if self.smoothing is None:
+            return [item]
+        if item.damaged:
+            self.smoothing.skip_frame()
+        else:
+            item.boxes = item.boxes.copy()
+            item.boxes[:, :4] = self.smoothing(
+                item.ids,
+                item.boxes[:, :4].reshape(-1, 2, 2),
+                self.fps,
+                sizes_of(item.boxes),
+            ).reshape(-1, 4)
+        return [item]
+
+
+class EstimateStage(Stage):
+    """Poses of the people in their boxes, :attr:`PoseStream.delay` frames
+    later.
+
+    Args:
+        stream (PoseStream): Of the model.
+        pipeline (Callable): Makes a packed crop of a frame and a box.
+        metainfo (dict): Of the model's joints.
+        tracker (BaseTracker, optional): One that uses keypoints, and tracks
+            after the poses are known.
+    """
+
+    def __init__(
+        self,
+        stream: PoseStream,
+        pipeline: Callable,
+        metainfo: dict,
+        tracker: Any = None,
+    ) -> None:
+        self.stream, self.pipeline = stream, pipeline
+        self.metainfo, self.tracker = metainfo, tracker
+        self._waiting: Deque[VideoFrame] = deque()
+
+    def reset(self) -> None:
+        """Forget the last video."""
+        self._waiting.clear()
+        self.stream.reset()
+        if self.tracker is not None:
+            self.tracker.reset()
+
+    def push(self, item: VideoFrame) -> List[VideoFrame]:
+        """See :class:`Stage`."""
+        self._waiting.append(item)
+        if item.damaged:
+            return self._finished(self.stream.skip_frame())
+        ids = item.ids if self.tracker is None else range(len(item.boxes))
+        return self._finished(self.stream.push(self._crops(item), list(ids)))
+
+    def flush(self) -> List[VideoFrame]:
+        """See :class:`Stage`."""
+        return self._finished(self.stream.flush())
+
+    def _finished(self, poses: List[FramePoses]) -> List[VideoFrame]:
+        return [self._with_poses(self._waiting.popleft(), p) for p in poses]
+
+    def _with_poses(self, item: VideoFrame, poses: FramePoses) -> VideoFrame:
+        samples, ids = poses.samples, np.asarray(poses.person_ids, dtype=int)
+        if self.tracker is not None:
+            boxes = item.boxes[: len(samples)]
+            points = [s.pred_instances.keypoints[0] for s in samples]
+            ids = self.tracker.update(
+                boxes[:, :4],
+                boxes[:, 4],
+                np.stack(points) if points else np.zeros((0, 1, 2)),
+            )
+            samples = [s for s, key in zip(samples, ids) if key >= 0]
+            ids = ids[ids >= 0]
+        item.ids = ids
+        if not samples:
+            item.sample = nobody(len(self.metainfo['keypoint_id2name']))
+            return item
+        item.sample = merge_data_samples(samples)
+        item.sample.pred_instances.track_ids = ids
+        return item
+
+    def _crops(self, item: VideoFrame) -> List[dict]:
+        name = item.path or f'{item.index:06d}.jpg'
+        return [
+            self.pipeline(
+                dict(
+                    self.metainfo,
+                    img=item.image,
+                    img_path=name,
+                    bbox=box[None, :4],
+                    bbox_score=box[4:5],
+                )
+            )
+            for box in item.boxes
+        ]
+
+
+class SmoothStage(Stage):
+    """Keypoints filtered over time.
+
+    Args:
+        smoothing: Filter, such as ``OneEuroFilter``.
+        fps: Frames a second.
+    """
+
+    def __init__(self, smoothing: Any, fps: float) -> None:
+        self.smoothing, self.fps = smoothing, fps
+
+    def reset(self) -> None:
+        """Forget the last video."""
+        self.smoothing.reset()
+
+    def push(self, item: VideoFrame) -> List[VideoFrame]:
+        """See :class:`Stage`."""
+        people = item.sample.pred_instances
+        if item.damaged or not len(people):
+            self.smoothing.skip_frame()
+        else:
+            people.keypoints = self.smoothing(
+                item.ids,
+                people.keypoints,
+                self.fps,
+                sizes_of(people.bboxes),
+            )
+        return [item]
+
+
+class BridgeStage(Stage):
+    """A damaged frame shows the picture's last poses.
+
+    Args:
+        num_joints: K of the model.
+    """
+
+    def __init__(self, num_joints: int) -> None:
+        self.num_joints = num_joints
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last video."""
+        self._last = nobody(self.num_joints)
+
+    def push(self, item: VideoFrame) -> List[VideoFrame]:
+        """See :class:`Stage`."""
+        if item.damaged:
+            item.sample = self._last
+        self._last = item.sample
+        return [item]
+
+
+def nobody(num_joints: int) -> PoseDataSample:
+    """A sample of no people."""
+    return PoseDataSample(
+        pred_instances=InstanceData(
+            keypoints=np.zeros((0, num_joints, 2), np.float32),
+            keypoint_scores=np.zeros((0, num_joints), np.float32),
+            bboxes=np.zeros((0, 4), np.float32),
+            bbox_scores=np.zeros(0, np.float32),
+            track_ids=np.zeros(0, int),
+        )
+    )
