@@ -27,6 +27,7 @@ from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.registry import INFERENCERS, TASK_UTILS
 from torch import nn
 
+from ..models.pose_estimators import with_memory
 from ..speed.fast_inference import DTYPES, optimize_for_inference
 from ..streams import make_stream
 from ..streams.pose_stream import COLLAPSE_RATIO, MAX_GAP
@@ -107,6 +108,10 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             ``optimize_for_inference``, to compute in ``'float32'`` (the same
             poses up to rounding), ``'bfloat16'`` or ``'float16'``. For
             models of heatmaps. Defaults to ``None``: the model as it is.
+        memory (dict, optional): Put on an image model of heatmaps, so that
+            what is hidden now is found where it was, e.g.
+            ``dict(type='RecursiveHeatmapMean', weight=0.7)``. Defaults to
+            ``None``.
         compile (bool): Compile it too, with ``fast='float32'`` if that is
             ``None``. The first frames take a minute or so, and so do those
             with another number of people. Defaults to ``False``.
@@ -161,6 +166,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         scope: str = 'mmpose',
         fast: Optional[str] = None,
         compile: bool = False,
+        memory: Optional[dict] = None,
     ) -> None:
         if fast is not None and fast not in FAST:
             raise ValueError(
@@ -168,6 +174,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 f'of {FAST} or None, but got {fast!r}'
             )
         init_default_scope(scope)
+        self._memory = memory
         pose2d = resolve_config(pose2d)
         self._where = getattr(pose2d, 'filename', pose2d) or 'the config'
         if pose2d_weights is not None:
@@ -244,7 +251,9 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                     "must be a number, None or 'clip', but got "
                     f'{interval!r}'
                 )
-            interval = self._clip_length() if self._carries_state else 0
+            # An image recipe has no clips; with a memory it goes on for ever.
+            clips = self._carries_state and self._memory is None
+            interval = self._clip_length() if clips else 0
         return interval or 0
 
     @property
@@ -313,6 +322,13 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             bbox_thr = self.tracker.lowest_score
         self.bbox_thr = BBOX_THR if bbox_thr is None else bbox_thr
         self.nms_thr = NMS_THR if nms_thr is None else nms_thr
+
+    def _init_model(
+        self, cfg: Config, weights: Any, device: str = 'cpu'
+    ) -> nn.Module:
+        if self._memory is not None:
+            cfg.model = with_memory(cfg.model, self._memory)
+        return super()._init_model(cfg, weights, device)
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: Optional[dict], cfg: Config

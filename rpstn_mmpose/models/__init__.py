@@ -5,9 +5,11 @@ from .memories import GatedHeatmapMemory, RecursiveHeatmapMean
 from .necks import DeconvNeck
 from .pose_estimators import (
     ClipPoseEstimator,
+    MemoryPoseEstimator,
     RecurrentPoseEstimator,
     SequenceLifter,
     WindowPoseEstimator,
+    with_memory,
 )
 from .relation import (
     ConvRefinement,
@@ -27,6 +29,7 @@ __all__ = [
     'JREHead',
     'JREViPNASHead',
     'JointRelationExtractor',
+    'MemoryPoseEstimator',
     'NonLocalRelation',
     'RecurrentPoseEstimator',
     'RecursiveHeatmapMean',
@@ -35,4 +38,5 @@ __all__ = [
     'SequenceLifter',
     'SkeletonGraphRelation',
     'WindowPoseEstimator',
+    'with_memory',
 ]

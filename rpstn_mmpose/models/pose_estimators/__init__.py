@@ -1,12 +1,15 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from .clip_pose_estimator import ClipPoseEstimator
 from .lifter import SequenceLifter
+from .memory_estimator import MemoryPoseEstimator, with_memory
 from .recurrent import RecurrentPoseEstimator
 from .window import WindowPoseEstimator
 
 __all__ = [
     'ClipPoseEstimator',
+    'MemoryPoseEstimator',
     'RecurrentPoseEstimator',
     'SequenceLifter',
     'WindowPoseEstimator',
+    'with_memory',
 ]

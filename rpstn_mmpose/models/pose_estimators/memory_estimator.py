@@ -1,0 +1,127 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple, Optional, Tuple
+
+import torch
+from mmengine.config import ConfigDict
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from .clip_pose_estimator import Maps
+from .recurrent import RecurrentPoseEstimator
+
+
+class HeatmapState(NamedTuple):
+    """What a memory carries to the next frame.
+
+    Attributes:
+        heatmaps (Tensor): Of the frame, (N, K, h, w).
+    """
+
+    heatmaps: Tensor
+
+
+@MODELS.register_module()
+class MemoryPoseEstimator(RecurrentPoseEstimator):
+    """Any image model of heatmaps, and a memory on top of it.
+
+    Its parts have the names that they have in ``TopdownPoseEstimator``, whose
+    checkpoints it loads as they are; a memory with weights is trained on
+    clips.
+
+    Args:
+        memory (dict): Such as ``RecursiveHeatmapMean`` or
+            ``GatedHeatmapMemory``.
+        kwargs: See :class:`RecurrentPoseEstimator`.
+
+    Raises:
+        ValueError: At the first clip, if the head does not give heatmaps.
+    """
+
+    State = HeatmapState
+    precise_parts = ('memory',)
+
+    def __init__(self, *args: Any, memory: dict, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.memory = MODELS.build(memory)
+
+    @property
+    def idle_part(self) -> Optional[str]:
+        """The memory has nothing to do in clips of one frame."""
+        return 'memory'
+
+    def frame_heatmaps(self, feats: Maps) -> Tensor:
+        """Heatmaps of frames by themselves, (N, K, h, w)."""
+        maps = self.head.forward(feats)
+        if not isinstance(maps, Tensor) or maps.dim() != 4:
+            raise ValueError(
+                f'{type(self).__name__}: a {type(self.head).__name__} gives '
+                'no heatmaps (N, K, h, w), which a memory needs; use a head '
+                'of heatmaps'
+            )
+        return maps
+
+    def first(
+        self, frames: Tensor, feats: Optional[Maps] = None
+    ) -> Tuple[Tensor, HeatmapState]:
+        """See :class:`RecurrentPoseEstimator`."""
+        if feats is None:
+            feats = self.frame_features(frames)
+        heatmaps = self.frame_heatmaps(feats)
+        return heatmaps, HeatmapState(heatmaps)
+
+    def next(
+        self,
+        frames: Tensor,
+        state: HeatmapState,
+        feats: Optional[Maps] = None,
+    ) -> Tuple[Tensor, HeatmapState]:
+        """See :class:`RecurrentPoseEstimator`."""
+        heatmaps, _ = self.first(frames, feats)
+        return self._remember(heatmaps, state.heatmaps)
+
+    def _remember(
+        self, heatmaps: Tensor, before: Tensor
+    ) -> Tuple[Tensor, HeatmapState]:
+        if not self.train_cfg['state_gradient']:
+            before = before.detach()
+        heatmaps = self.memory(heatmaps, before)
+        return heatmaps, HeatmapState(heatmaps)
+
+    def forward_clip(self, inputs: Tensor) -> Tuple[Tensor, None]:
+        """All frames at once by the image model, then one after the other by
+        the memory."""
+        frames = self.over_frames(
+            lambda images: self.frame_heatmaps(self.frame_features(images)),
+            inputs,
+        )
+        clip = [frames[:, 0]]
+        for heatmaps in frames.unbind(1)[1:]:
+            clip.append(self._remember(heatmaps, clip[-1])[0])
+        return torch.stack(clip, dim=1), None
+
+
+def with_memory(model: dict, memory: dict) -> ConfigDict:
+    """Config of an image model with a memory on top.
+
+    Args:
+        model (dict): Of a ``TopdownPoseEstimator``.
+        memory (dict): See :class:`MemoryPoseEstimator`.
+
+    Raises:
+        ValueError: Another kind of model.
+    """
+    if model.get('type') != 'TopdownPoseEstimator':
+        raise ValueError(
+            f'a memory goes on a TopdownPoseEstimator, but the model is a '
+            f'{model.get("type")}; give it as an option of the recipe'
+        )
+    model = ConfigDict(copy.deepcopy(dict(model)))
+    model.type, model.memory = 'MemoryPoseEstimator', ConfigDict(memory)
+    pixels = ConfigDict(model.get('data_preprocessor') or {})
+    pixels.type = 'ClipDataPreprocessor'
+    pixels.pop('batch_augments', None)
+    model.data_preprocessor = pixels
+    return model

@@ -1,0 +1,165 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""A memory on MMPose's image models."""
+
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmpose.models.utils.tta import flip_heatmaps
+from mmpose.registry import MODELS
+
+from rpstn_mmpose.apis import VideoPoseInferencer
+from rpstn_mmpose.models import with_memory
+from rpstn_mmpose.speed import optimize_for_inference
+from rpstn_mmpose.streams import make_stream
+from tests.test_apis.tiny import (
+    NUM_JOINTS,
+    build,
+    image_model,
+    pose_config,
+    write_video,
+)
+
+from .conftest import clip_sample, tiny_image_model
+
+MEAN = dict(type='RecursiveHeatmapMean', weight=0.7)
+
+
+def remembering(**overrides):
+    return with_memory({**image_model(), **overrides}, MEAN)
+
+
+def by_hand(image, clips):
+    """The image model frame by frame, and its running mean."""
+    frames = [image(frame, None, mode='tensor') for frame in clips.unbind(1)]
+    means = [frames[0]]
+    for frame in frames[1:]:
+        means.append(0.3 * frame + 0.7 * means[-1])
+    return torch.stack(means, dim=1)
+
+
+@pytest.fixture
+def pair():
+    """The same weights without and with a memory."""
+    image = build(image_model())
+    model = MODELS.build(remembering()).eval()
+    model.load_state_dict(image.state_dict())  # names are the same
+    return image, model
+
+
+def test_clips_by_hand(pair):
+    image, model = pair
+    clips = torch.rand(2, 4, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(clips, None, mode='tensor'),
+            by_hand(image, clips),
+            rtol=1e-4,
+            atol=1e-5,
+        )
+
+
+def test_a_stream_gives_what_the_clips_give(pair):
+    _, model = pair
+    clips = torch.rand(2, 5, 3, 64, 64)
+    stream = make_stream(model, collapse_ratio=None)
+    with torch.no_grad():
+        expected = model(clips, None, mode='tensor')
+    for number, frames in enumerate(clips.unbind(1)):
+        torch.testing.assert_close(
+            stream.heatmaps(frames, [3, 8]),
+            expected[:, number],
+            rtol=1e-4,
+            atol=1e-5,
+        )
+
+
+def test_flip_test(pair):
+    image, model = pair
+    model.test_cfg = dict(flip_test=True, output_heatmaps=True)
+    clips = torch.rand(1, 3, 3, 64, 64)
+    pairs = [0, 2, 1, *range(3, NUM_JOINTS)]
+    sample = clip_sample(3, with_labels=False)
+    sample.set_metainfo(dict(flip_indices=pairs))
+    with torch.no_grad():
+        found = model(clips, [sample], mode='predict')[0]
+        mirrored = flip_heatmaps(
+            by_hand(image, clips.flip(-1))[0],
+            flip_indices=pairs,
+            shift_heatmap=False,
+        )
+        expected = (by_hand(image, clips)[0] + mirrored) / 2
+    torch.testing.assert_close(
+        found.pred_fields.heatmaps,
+        expected.flatten(0, 1),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_a_learned_memory_trains():
+    model = MODELS.build(
+        with_memory(
+            tiny_image_model(), dict(type='GatedHeatmapMemory', num_joints=3)
+        )
+    )
+    model.init_weights()
+    losses = model(
+        torch.rand(2, 3, 3, 64, 64), [clip_sample(3)] * 2, mode='loss'
+    )
+    losses['loss_kpt'].backward()
+    assert model.memory.gate.bias.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match='do not use the memory; set clip_l'):
+        model(torch.rand(2, 1, 3, 64, 64), [clip_sample(1)] * 2, mode='loss')
+
+
+def test_fast_models_keep_the_memory_precise(pair):
+    _, model = pair
+    clips = torch.rand(1, 3, 3, 64, 64)
+    with torch.no_grad():
+        before = model(clips, None, mode='tensor')
+        fast = optimize_for_inference(model)
+        torch.testing.assert_close(
+            fast(clips, None, mode='tensor'), before, rtol=1e-3, atol=1e-4
+        )
+
+
+def test_inferencer(tmp_path):
+    """The image recipe, its checkpoint, and a memory by an option."""
+    image = build(image_model())
+    checkpoint = tmp_path / 'image.pth'
+    torch.save(dict(state_dict=image.state_dict()), checkpoint)
+    video = str(write_video(tmp_path / 'v.mp4', num_frames=4))
+    found = []
+    for memory in (None, dict(MEAN, weight=0.0), MEAN):
+        inferencer = VideoPoseInferencer(
+            pose_config(image_model()),
+            str(checkpoint),
+            det_model='whole_image',
+            device='cpu',
+            memory=memory,
+        )
+        found.append(
+            [
+                result['predictions'][0][0]['keypoint_scores']
+                for result in inferencer(video)
+            ]
+        )
+    plain, nothing, mean = found
+    assert plain[0] == pytest.approx(mean[0], abs=1e-5)
+    assert plain[1] != pytest.approx(mean[1], abs=1e-5)
+    for one, other in zip(plain, nothing):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_heads_without_heatmaps_are_refused():
+    model = tiny_image_model()
+    model['neck'] = dict(type='GlobalAveragePooling')
+    model['head'] = dict(type='RegressionHead', in_channels=64, num_joints=3)
+    model = MODELS.build(with_memory(model, MEAN)).eval()
+    with pytest.raises(ValueError, match='RegressionHead gives no heatmaps'):
+        model(torch.rand(1, 2, 3, 64, 64), None, mode='tensor')
+
+
+def test_video_models_have_a_memory_of_their_own():
+    with pytest.raises(ValueError, match='option of the recipe'):
+        with_memory(ConfigDict(type='VideoTopdownPoseEstimator'), MEAN)
