@@ -1,4 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from .lifter_stream import LiftedPoses, LifterStream
 from .pose_stream import FramePoses, FrameStream, PoseStream, make_stream
 from .recurrent_stream import RecurrentStream
 from .window_stream import WindowStream
@@ -6,6 +7,8 @@ from .window_stream import WindowStream
 __all__ = [
     'FramePoses',
     'FrameStream',
+    'LiftedPoses',
+    'LifterStream',
     'PoseStream',
     'RecurrentStream',
     'WindowStream',

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample, merge_data_samples
 
+from .lifter_stream import LiftedPoses, LifterStream
 from .pose_stream import FramePoses, PoseStream
 
 
@@ -227,6 +228,50 @@ class SmoothStage(Stage):
                 sizes_of(people.bboxes),
             )
         return [item]
+
+
+class LiftStage(Stage):
+    """3D poses beside the 2D ones, :attr:`LifterStream.delay` frames later.
+
+    Args:
+        stream (LifterStream): Of the lifter.
+    """
+
+    def __init__(self, stream: LifterStream) -> None:
+        self.stream = stream
+        self._waiting: Deque[VideoFrame] = deque()
+
+    def reset(self) -> None:
+        """Forget the last video."""
+        self._waiting.clear()
+        self.stream.reset()
+
+    def push(self, item: VideoFrame) -> List[VideoFrame]:
+        """See :class:`Stage`."""
+        self._waiting.append(item)
+        people = item.sample.pred_instances
+        return self._finished(
+            self.stream.push(
+                people.keypoints,
+                people.keypoint_scores,
+                people.track_ids,
+                item.image.shape[:2],
+            )
+        )
+
+    def flush(self) -> List[VideoFrame]:
+        """See :class:`Stage`."""
+        return self._finished(self.stream.flush())
+
+    def _finished(self, poses: List[LiftedPoses]) -> List[VideoFrame]:
+        done = []
+        for lifted in poses:
+            item = self._waiting.popleft()
+            if len(lifted.person_ids):
+                people = item.sample.pred_instances
+                people.keypoints_3d = lifted.keypoints_3d
+            done.append(item)
+        return done
 
 
 class BridgeStage(Stage):

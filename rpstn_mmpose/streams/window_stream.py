@@ -1,25 +1,17 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from collections import deque
-from typing import Any, Deque, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, List, Sequence, Tuple
 
 import torch
 from mmengine.dataset import pseudo_collate
 from mmpose.utils.typing import SampleList
 from torch import Tensor, nn
 
+from .frame_window import FrameWindow, Pending
 from .pose_stream import FramePoses, PoseStream, refuse_state_options
 
 Levels = Tuple[Tensor, ...]
-
-
-class _Pending(NamedTuple):
-    """A frame that waits for those behind it."""
-
-    frame: int
-    person_ids: List[int]
-    samples: SampleList
 
 
 class WindowStream(PoseStream):
@@ -49,9 +41,10 @@ class WindowStream(PoseStream):
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""
         super().reset()
-        self._waiting: Deque[_Pending] = deque()
-        # By frame and person: features of the crop, and of the mirrored one.
-        self._feats: Dict[int, Dict[int, List[Levels]]] = {}
+        # Features of a person's crop, and of the mirrored one.
+        self._window: FrameWindow[List[Levels]] = FrameWindow(
+            self.model.before
+        )
 
     @torch.no_grad()
     def push(
@@ -66,7 +59,7 @@ class WindowStream(PoseStream):
             )
         self._frame += 1
         samples: SampleList = []
-        self._feats[self._frame] = {}
+        people = {}
         if ids:
             batch = self.model.data_preprocessor(
                 pseudo_collate(list(data)), False
@@ -76,14 +69,14 @@ class WindowStream(PoseStream):
             if self.model.test_cfg.get('flip_test', False):
                 views.append(views[0].flip(-1))
             feats = [self.model.frame_features(view) for view in views]
-            self._feats[self._frame] = {
+            people = {
                 key: [
                     tuple(level[row : row + 1] for level in levels)
                     for levels in feats
                 ]
                 for row, key in enumerate(ids)
             }
-        self._waiting.append(_Pending(self._frame, ids, samples))
+        self._window.put(Pending(self._frame, ids, samples), people)
         return self._done(self._frame - self.delay)
 
     def skip_frame(self) -> List[FramePoses]:
@@ -97,25 +90,18 @@ class WindowStream(PoseStream):
     @torch.no_grad()
     def _done(self, last: int) -> List[FramePoses]:
         """Poses of the waiting frames up to a number."""
-        done = []
-        while self._waiting and self._waiting[0].frame <= last:
-            pending = self._waiting.popleft()
-            done.append(FramePoses(*pending[:2], self._poses(pending)))
-            oldest = pending.frame + 1 - self.model.before
-            self._feats = {
-                frame: feats
-                for frame, feats in self._feats.items()
-                if frame >= oldest
-            }
-        return done
+        return [
+            FramePoses(pending.frame, pending.person_ids, self._poses(pending))
+            for pending in self._window.take(last)
+        ]
 
-    def _poses(self, pending: _Pending) -> SampleList:
+    def _poses(self, pending: Pending) -> SampleList:
         if not pending.person_ids:
             return []
         model = self.model
         windows = [
             [
-                self._seen(pending.frame, offset, key)
+                self._window.seen(pending.frame, offset, key)
                 for key in pending.person_ids
             ]
             for offset in model.clip_offsets
@@ -135,13 +121,3 @@ class WindowStream(PoseStream):
             combined.append(model.combine(levels, model.clip_offsets))
         feats = combined if len(combined) > 1 else combined[0]
         return model.predict_from(feats, pending.samples)
-
-    def _seen(self, frame: int, offset: int, key: int) -> List[Levels]:
-        """Features of a person, as far towards the offset as there are any
-        without a break."""
-        step = 1 if offset > 0 else -1
-        for _ in range(abs(offset)):
-            if key not in self._feats.get(frame + step, ()):
-                break
-            frame += step
-        return self._feats[frame][key]

@@ -1,0 +1,119 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
+from typing import Callable, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from torch import nn
+
+from .frame_window import FrameWindow, Pending
+
+
+class LiftedPoses(NamedTuple):
+    """The 3D poses of a frame, when they are done.
+
+    Attributes:
+        frame: Number of the frame since the stream's start, from 0.
+        person_ids: N ids.
+        keypoints_3d: (N, K, 3), in the units and axes of the lifter.
+    """
+
+    frame: int
+    person_ids: List[int]
+    keypoints_3d: np.ndarray
+
+
+class LifterStream:
+    """A lifter on one frame's 2D poses after the other, for all people.
+
+    A person who is not in a frame of the window counts with the nearest
+    frame in which the person was seen without a break, as at the ends of a
+    video.
+
+    Args:
+        model (SequenceLifter): In evaluation mode.
+        pipeline (Callable): Test pipeline of the lifter's data set. It takes
+            a dict with ``keypoints`` T x K x 2 (pixels),
+            ``keypoints_visible`` T x K and ``img_shape`` (height, width), and
+            packs ``inputs`` T x K x C and ``data_samples``.
+
+    Attributes:
+        delay: Frames that have to come in before a frame's poses are done.
+    """
+
+    def __init__(self, model: nn.Module, pipeline: Callable) -> None:
+        self.model, self.pipeline = model, pipeline
+        self.delay = model.after
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everybody; the next frame is the first of a video."""
+        self._frame = -1
+        self._window: FrameWindow[Tuple[np.ndarray, np.ndarray]] = FrameWindow(
+            self.model.before
+        )
+
+    def push(
+        self,
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+        person_ids: Sequence[int],
+        img_shape: Tuple[int, int],
+    ) -> List[LiftedPoses]:
+        """Take the next frame's people.
+
+        Args:
+            keypoints: (N, K, 2), pixels.
+            scores: (N, K).
+            person_ids: N different ones.
+            img_shape: Height and width of the frame.
+
+        Returns:
+            list[LiftedPoses]: The frames that are done by now.
+        """
+        ids = [int(person_id) for person_id in person_ids]
+        self._frame += 1
+        people = dict(zip(ids, zip(keypoints, scores)))
+        self._window.put(Pending(self._frame, ids, img_shape), people)
+        return self._done(self._frame - self.delay)
+
+    def flush(self) -> List[LiftedPoses]:
+        """The frames that are still inside; the video is over."""
+        return self._done(self._frame)
+
+    def _done(self, last: int) -> List[LiftedPoses]:
+        return [
+            LiftedPoses(
+                pending.frame, pending.person_ids, self._lifted(pending)
+            )
+            for pending in self._window.take(last)
+        ]
+
+    @torch.no_grad()
+    def _lifted(self, pending: Pending) -> np.ndarray:
+        if not pending.person_ids:
+            return np.zeros((0, 0, 3), np.float32)
+        offsets = range(-self.model.before, self.model.after + 1)
+        batch = []
+        for key in pending.person_ids:
+            points, scores = zip(
+                *(
+                    self._window.seen(pending.frame, offset, key)
+                    for offset in offsets
+                )
+            )
+            batch.append(
+                self.pipeline(
+                    dict(
+                        keypoints=np.stack(points),
+                        keypoints_visible=np.stack(scores),
+                        img_shape=pending.samples,
+                    )
+                )
+            )
+        samples = self.model.test_step(pseudo_collate(batch))
+        return np.concatenate(
+            [sample.pred_instances.keypoints for sample in samples]
+        )
