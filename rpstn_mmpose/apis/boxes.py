@@ -15,10 +15,16 @@ from typing import (
 )
 
 import numpy as np
+from mmengine.config import Config
 
 from ..streams.stages import VideoFrame
+from .options import refuse
 from .person_detector import PersonDetector
 from .video_io import Frame, FrameSource
+
+WHOLE_IMAGE = ('whole_image', 'whole-image')
+BBOX_THR = 0.3
+NMS_THR = 0.3
 
 BoxesType = Union[Sequence, Mapping, Callable[[np.ndarray, int], Any]]
 
@@ -77,7 +83,6 @@ class FrameReader:
         limits: ``bbox_thr`` and ``nms_thr`` of the detector.
         batch_size: Frames that the detector takes at once.
         max_frames: Stop after so many.
-        owner: Who asks, for messages.
     """
 
     def __init__(
@@ -88,11 +93,10 @@ class FrameReader:
         limits: Mapping[str, float],
         batch_size: int = 1,
         max_frames: Optional[int] = None,
-        owner: str = 'FrameReader',
     ) -> None:
         self.source, self.boxes, self.detector = source, boxes, detector
         self.limits, self.batch_size = limits, batch_size
-        self.max_frames, self.owner = max_frames, owner
+        self.max_frames = max_frames
 
     def __iter__(self) -> Iterator[VideoFrame]:
         frames = iter(self.source)
@@ -152,7 +156,104 @@ class FrameReader:
             boxes = self.boxes[frame.index]
         else:
             raise ValueError(
-                f'{self.owner}: bboxes are given for {len(self.boxes)} '
+                f'VideoPoseInferencer: bboxes are given for {len(self.boxes)} '
                 'frames, but the video has more'
             )
         return check_boxes(boxes, f'bboxes of frame {frame.index}')
+
+
+class BoxSource:
+    """Where the boxes of an inferencer come from.
+
+    Args:
+        model: Config or name of a detector, ``'whole_image'``, or None:
+            boxes are given with each video.
+        weights: The detector's checkpoint.
+        cat_ids: Classes of the detector.
+        bbox_thr: Lowest score of a detected box.
+        nms_thr: Largest overlap of two detected boxes.
+        default_bbox_thr: Where ``bbox_thr`` is None; None: 0.3.
+        device: Of the detector.
+
+    Raises:
+        ValueError: An option that would do nothing.
+    """
+
+    def __init__(
+        self,
+        model: Union[str, Config, None],
+        weights: Optional[str] = None,
+        cat_ids: Union[int, Sequence[int], None] = None,
+        bbox_thr: Optional[float] = None,
+        nms_thr: Optional[float] = None,
+        default_bbox_thr: Optional[float] = None,
+        device: str = 'cpu',
+    ) -> None:
+        self.whole_image = model in WHOLE_IMAGE
+        self.detector: Optional[PersonDetector] = None
+        if model is None or self.whole_image:
+            refuse(
+                'is of a detector; give det_model, or leave it out',
+                det_weights=weights,
+                det_cat_ids=cat_ids,
+                bbox_thr=bbox_thr,
+                nms_thr=nms_thr,
+            )
+        else:
+            self.detector = PersonDetector(
+                model, weights, cat_ids=cat_ids, device=device
+            )
+        if bbox_thr is None:
+            bbox_thr = default_bbox_thr
+        self.bbox_thr = BBOX_THR if bbox_thr is None else bbox_thr
+        self.nms_thr = NMS_THR if nms_thr is None else nms_thr
+
+    def check(
+        self,
+        bboxes: Optional[BoxesType] = None,
+        batch_size: int = 1,
+        max_frames: Optional[int] = None,
+        bbox_thr: Optional[float] = None,
+        nms_thr: Optional[float] = None,
+    ) -> None:
+        """Refuse options of a video that mean nothing.
+
+        Raises:
+            ValueError: See above.
+        """
+        counts = dict(batch_size=batch_size, max_frames=max_frames)
+        for name, value in counts.items():
+            if value is not None and value < 1:
+                raise ValueError(
+                    f'VideoPoseInferencer: {name} must be at least 1, but '
+                    f'got {value}'
+                )
+        if bboxes is None and self.detector is None and not self.whole_image:
+            raise ValueError(
+                'VideoPoseInferencer: give det_model, bboxes, or '
+                "det_model='whole_image'"
+            )
+        if bboxes is not None or self.detector is None:
+            refuse(
+                'is of detected boxes, and none are detected; leave it out',
+                bbox_thr=bbox_thr,
+                nms_thr=nms_thr,
+            )
+
+    def read(
+        self,
+        source: FrameSource,
+        batch_size: int = 1,
+        bboxes: Optional[BoxesType] = None,
+        max_frames: Optional[int] = None,
+        bbox_thr: Optional[float] = None,
+        nms_thr: Optional[float] = None,
+    ) -> FrameReader:
+        """Frames of a video with their boxes; see :class:`FrameReader`."""
+        limits = dict(
+            bbox_thr=self.bbox_thr if bbox_thr is None else bbox_thr,
+            nms_thr=self.nms_thr if nms_thr is None else nms_thr,
+        )
+        return FrameReader(
+            source, bboxes, self.detector, limits, batch_size, max_frames
+        )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Union
 
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -63,3 +63,54 @@ def metainfo_from_config(config: Config) -> dict:
     if 'from_file' in metainfo:
         metainfo['from_file'] = resolve_metainfo_file(metainfo['from_file'])
     return parse_pose_metainfo(metainfo)
+
+
+def interval_of(
+    reset_interval: Union[int, str, None], config: Config, of_clips: bool
+) -> int:
+    """Frames after which a person starts anew.
+
+    Args:
+        reset_interval: A number, None for never, or ``'clip'``: the clip
+            length of the config's test data.
+        config: Of the pose model.
+        of_clips: Whether the model carries a state through clips; another
+            never starts anew at the end of one.
+
+    Returns:
+        int: 0 for never.
+
+    Raises:
+        ValueError: Another word, or test data of no clips.
+    """
+    if not isinstance(reset_interval, str):
+        return reset_interval or 0
+    if reset_interval != 'clip':
+        raise ValueError(
+            'VideoPoseInferencer: reset_interval must be a number, None or '
+            f"'clip', but got {reset_interval!r}"
+        )
+    return _clip_length(config) if of_clips else 0
+
+
+def _clip_length(config: Config) -> int:
+    """Frames of the test data's clips, for a model with a state."""
+    dataset = config.test_dataloader.dataset
+    length = dataset.get('clip_length') or len(
+        dataset.get('clip_offsets') or ()
+    )
+    if length < 2:
+        why = 'have no clip_length'
+        if length == 1:
+            why = (
+                'are clips of one frame: everybody would start anew '
+                f'in every frame, and the state of '
+                f'{config.model.type} do nothing'
+            )
+        raise ValueError(
+            f'{config.filename or "the config"}: '
+            f"reset_interval='clip' is of no use, as its "
+            f'test data {why}; set reset_interval to 0 (never), or to 2 '
+            'or more'
+        )
+    return length

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import (
     Any,
     Callable,
@@ -17,23 +16,22 @@ from typing import (
     Union,
 )
 
-import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
-from mmpose.registry import INFERENCERS, TASK_UTILS
+from mmpose.registry import INFERENCERS
 from torch import nn
 
 from ..models.pose_estimators import with_memory
-from ..speed.fast_inference import DTYPES, optimize_for_inference
-from ..streams import make_stream
+from ..streams import LifterStream, make_stream
 from ..streams.pose_stream import COLLAPSE_RATIO, MAX_GAP
 from ..streams.stages import (
     BridgeStage,
     EstimateStage,
+    LiftStage,
     SmoothStage,
     Stage,
     TrackStage,
@@ -41,19 +39,23 @@ from ..streams.stages import (
     flush_through,
     push_through,
 )
-from ..visualization import check_output_path
-from .boxes import FrameReader
+from .boxes import BoxSource
 from .crop_pipeline import frame_pipeline
-from .person_detector import PersonDetector, load_matching_weights
-from .pose_config import metainfo_from_config, resolve_config
+from .lifters import load_lifter
+from .model_options import (
+    build_task,
+    carries_state,
+    check_fast,
+    checked_weights,
+    speed_up,
+    tracker_of,
+)
+from .options import out_path, places_of, refuse
+from .person_detector import load_matching_weights
+from .pose_config import interval_of, metainfo_from_config, resolve_config
 from .tracking import BaseTracker
 from .video_io import FrameSource, InputType, open_source
 from .video_output import VideoOutput, VideoRun
-
-FAST = ('float32', *sorted(DTYPES))
-WHOLE_IMAGE = ('whole_image', 'whole-image')
-BBOX_THR = 0.3
-NMS_THR = 0.3
 
 
 @INFERENCERS.register_module()
@@ -108,10 +110,13 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             ``optimize_for_inference``, to compute in ``'float32'`` (the same
             poses up to rounding), ``'bfloat16'`` or ``'float16'``. For
             models of heatmaps. Defaults to ``None``: the model as it is.
-        memory (dict, optional): Put on an image model of heatmaps, so that
-            what is hidden now is found where it was, e.g.
-            ``dict(type='RecursiveHeatmapMean', weight=0.7)``. Defaults to
-            ``None``.
+        memory (str | dict, optional): Put on an image model of heatmaps, so
+            that what is hidden now is found where it was: ``'mean'``, or
+            e.g. ``dict(type='RecursiveHeatmapMean', weight=0.7)``.
+        lifter (str | Config, optional): Config of a model that makes 3D
+            poses of tracked 2D poses, a path or a recipe's name. People then
+            have ``keypoints_3d`` too. Defaults to ``None``.
+        lifter_weights (str, optional): Its checkpoint.
         compile (bool): Compile it too, with ``fast='float32'`` if that is
             ``None``. The first frames take a minute or so, and so do those
             with another number of people. Defaults to ``False``.
@@ -130,22 +135,12 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         ...     people = result['predictions'][0]
     """
 
-    preprocess_kwargs: set = {
-        'bbox_thr',
-        'nms_thr',
-        'bboxes',
-        'fps',
-        'max_frames',
-    }
+    preprocess_kwargs = set('bbox_thr nms_thr bboxes fps max_frames'.split())
     forward_kwargs: set = set()
-    visualize_kwargs: set = {
-        'return_vis',
-        'draw_bbox',
-        'thickness',
-        'kpt_thr',
-        'vis_out_dir',
-    }
-    postprocess_kwargs: set = {'pred_out_dir'}
+    visualize_kwargs = set(
+        'return_vis draw_bbox thickness kpt_thr vis_out_dir'.split()
+    )
+    postprocess_kwargs = {'pred_out_dir'}
 
     def __init__(
         self,
@@ -166,162 +161,71 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         scope: str = 'mmpose',
         fast: Optional[str] = None,
         compile: bool = False,
-        memory: Optional[dict] = None,
+        memory: Union[str, dict, None] = None,
+        lifter: Union[str, os.PathLike, Config, None] = None,
+        lifter_weights: Optional[str] = None,
     ) -> None:
-        if fast is not None and fast not in FAST:
-            raise ValueError(
-                f'{self.__class__.__name__}: fast must be one '
-                f'of {FAST} or None, but got {fast!r}'
-            )
+        check_fast(fast)
         init_default_scope(scope)
         self._memory = memory
         pose2d = resolve_config(pose2d)
         self._where = getattr(pose2d, 'filename', pose2d) or 'the config'
-        if pose2d_weights is not None:
-            pose2d_weights = os.fspath(pose2d_weights)
-            if '://' not in pose2d_weights and not os.path.isfile(
-                pose2d_weights
-            ):
-                raise FileNotFoundError(
-                    f'{pose2d_weights}: no such checkpoint file'
-                )
         super().__init__(
             model=pose2d,
-            weights=pose2d_weights,
+            weights=checked_weights(pose2d_weights),
             device=device,
             scope=scope,
             show_progress=False,
         )
         self.model = revert_sync_batchnorm(self.model)
         self.device = next(self.model.parameters()).device
-        # In a stream a GPU waits for the host, which a recording of the
-        # whole frame cures. A CPU does not: with compiled parts the starts
-        # are compiled too, and a frame can be prepared.
-        whole_frame = (
-            compile and self.device.type != 'cpu' and self._carries_state
-        )
-        if fast is not None or compile:
-            optimize_for_inference(
-                self.model,
-                dtype=fast if fast in DTYPES else None,
-                compile=compile and not whole_frame,
-            )
+        whole_frame = speed_up(self.model, fast, compile)
         self.estimator = make_stream(
             self.model,
-            reset_interval=self._reset_interval(reset_interval),
+            reset_interval=interval_of(
+                reset_interval,
+                self.cfg,
+                # An image recipe has no clips; a memory on it goes on for
+                # ever.
+                of_clips=carries_state(self.model) and memory is None,
+            ),
             collapse_ratio=collapse_ratio,
             max_gap=max_gap,
             compile=whole_frame,
         )
-        self.tracker = self._init_tracker(tracker)
-        self.smoothing = self._build(smoothing)
-        self.bbox_smoothing = self._build(bbox_smoothing)
-        if self.tracker.uses_keypoints:
-            # Boxes are smoothed before the crop, people known after it.
-            self._refuse(
-                f'does nothing with a {type(self.tracker).__name__} that '
-                'uses keypoints; set oks_weight=0, or leave it out',
-                bbox_smoothing=bbox_smoothing,
-            )
-        self._init_detector(
-            det_model, det_weights, det_cat_ids, bbox_thr, nms_thr
+        self.tracker = tracker_of(
+            tracker,
+            self.dataset_meta,
+            needs_ids=self.estimator.needs_ids,
+            smooths_boxes=bbox_smoothing is not None,
         )
+        self.smoothing = build_task(smoothing)
+        self.bbox_smoothing = build_task(bbox_smoothing)
+        self.boxes = BoxSource(
+            det_model,
+            det_weights,
+            det_cat_ids,
+            bbox_thr,
+            nms_thr,
+            default_bbox_thr=self.tracker.lowest_score,
+            device=str(self.device),
+        )
+        self.lifter: Optional[LifterStream] = None
+        if lifter is not None:
+            self.lifter = load_lifter(
+                lifter, lifter_weights, self.dataset_meta, self.device
+            )
+        else:
+            refuse(
+                'is of a lifter; give lifter, or leave it out',
+                lifter_weights=lifter_weights,
+            )
         self.last_run = VideoRun()
 
     @property
     def dataset_meta(self) -> dict:
         """Metainfo of the joints that the model predicts."""
         return self.model.dataset_meta
-
-    def _refuse(self, why: str, **options: Any) -> None:
-        """Raise a line if an option is given that would do nothing."""
-        for option, value in options.items():
-            if value is not None:
-                raise ValueError(f'{self.__class__.__name__}: {option} {why}')
-
-    @staticmethod
-    def _build(config: Any) -> Any:
-        return TASK_UTILS.build(config) if isinstance(config, dict) else config
-
-    def _reset_interval(self, interval: Union[int, str, None]) -> int:
-        if isinstance(interval, str):
-            if interval != 'clip':
-                raise ValueError(
-                    f'{self.__class__.__name__}: reset_interval '
-                    "must be a number, None or 'clip', but got "
-                    f'{interval!r}'
-                )
-            # An image recipe has no clips; with a memory it goes on for ever.
-            clips = self._carries_state and self._memory is None
-            interval = self._clip_length() if clips else 0
-        return interval or 0
-
-    @property
-    def _carries_state(self) -> bool:
-        return getattr(self.model, 'carries_state', False)
-
-    def _clip_length(self) -> int:
-        """Frames of the test data's clips, for a model with a state."""
-        dataset = self.cfg.test_dataloader.dataset
-        length = dataset.get('clip_length') or len(
-            dataset.get('clip_offsets') or ()
-        )
-        if length < 2:
-            why = 'have no clip_length'
-            if length == 1:
-                why = (
-                    'are clips of one frame: everybody would start anew '
-                    f'in every frame, and the state of '
-                    f'{type(self.model).__name__} do nothing'
-                )
-            raise ValueError(
-                f"{self._where}: reset_interval='clip' is of no use, as its "
-                f'test data {why}; set reset_interval to 0 (never), or to 2 '
-                'or more'
-            )
-        return length
-
-    def _init_tracker(self, tracker: Any) -> BaseTracker:
-        tracker = self._build(tracker or dict(type='MotionTracker'))
-        if tracker.uses_keypoints and self.estimator.needs_ids:
-            raise ValueError(
-                f'{self.__class__.__name__}: {type(tracker).__name__} wants '
-                'the poses of a frame to find out who is who, but '
-                f'{type(self.model).__name__} needs to know who is who '
-                'before; set oks_weight=0'
-            )
-        if getattr(tracker, 'sigmas', False) is None:
-            sigmas = self.dataset_meta.get('sigmas')
-            if sigmas is not None:
-                tracker.sigmas = np.asarray(sigmas)
-        return tracker
-
-    def _init_detector(
-        self,
-        model: Optional[Union[str, Config]],
-        weights: Optional[str],
-        cat_ids: Union[int, Sequence[int], None],
-        bbox_thr: Optional[float],
-        nms_thr: Optional[float],
-    ) -> None:
-        self.whole_image = model in WHOLE_IMAGE
-        self.detector: Optional[PersonDetector] = None
-        if model is None or self.whole_image:
-            self._refuse(
-                'is of a detector; give det_model, or leave it out',
-                det_weights=weights,
-                det_cat_ids=cat_ids,
-                bbox_thr=bbox_thr,
-                nms_thr=nms_thr,
-            )
-        else:
-            self.detector = PersonDetector(
-                model, weights, cat_ids=cat_ids, device=str(self.device)
-            )
-        if bbox_thr is None:
-            bbox_thr = self.tracker.lowest_score
-        self.bbox_thr = BBOX_THR if bbox_thr is None else bbox_thr
-        self.nms_thr = NMS_THR if nms_thr is None else nms_thr
 
     def _init_model(
         self, cfg: Config, weights: Any, device: str = 'cpu'
@@ -403,74 +307,26 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 one that would do nothing.
             OSError: Output that cannot be written.
         """
-        if out_dir is not None:
-            if {'vis_out_dir', 'pred_out_dir'} <= set(kwargs):
-                self._refuse(
-                    'does nothing beside both vis_out_dir and pred_out_dir; '
-                    'leave it out',
-                    out_dir=out_dir,
-                )
-            kwargs.setdefault(
-                'vis_out_dir', os.path.join(out_dir, 'visualizations')
-            )
-            kwargs.setdefault(
-                'pred_out_dir', os.path.join(out_dir, 'predictions')
-            )
-        pre, _, vis, post = self._dispatch_kwargs(**kwargs)
-        bboxes = pre.pop('bboxes', None)
-        max_frames = pre.pop('max_frames', None)
-        for name, value in (
-            ('batch_size', batch_size),
-            ('max_frames', max_frames),
-        ):
-            if value is not None and value < 1:
-                raise ValueError(
-                    f'{self.__class__.__name__}: {name} must be '
-                    f'at least 1, but got {value}'
-                )
-        if bboxes is None and self.detector is None and not self.whole_image:
-            raise ValueError(
-                f'{self.__class__.__name__}: give det_model, bboxes, or '
-                "det_model='whole_image'"
-            )
+        pre, _, vis, post = self._dispatch_kwargs(**places_of(out_dir, kwargs))
         if not vis.get('return_vis') and not vis.get('vis_out_dir'):
-            self._refuse(
+            refuse(
                 'is of the picture; give return_vis=True, vis_out_dir or '
                 'out_dir, or leave it out',
                 draw_bbox=vis.get('draw_bbox'),
                 thickness=vis.get('thickness'),
                 kpt_thr=vis.get('kpt_thr'),
             )
-        if bboxes is not None or self.detector is None:
-            self._refuse(
-                'is of detected boxes, and none are detected; leave it out',
-                bbox_thr=pre.get('bbox_thr'),
-                nms_thr=pre.get('nms_thr'),
-            )
-        source = open_source(inputs, pre.pop('fps', None))
-        run = VideoRun(
+        fps = pre.pop('fps', None)
+        self.boxes.check(batch_size=batch_size, **pre)
+        source = open_source(inputs, fps)
+        reader = self.boxes.read(source, batch_size, **pre)
+        self.last_run = run = VideoRun(
             announced_frames=source.num_frames,
             fps=float(source.fps),
-            vis_path=self._out_path(
-                vis.pop('vis_out_dir', None), source, '.mp4'
-            ),
-            pred_path=self._out_path(
+            vis_path=out_path(vis.pop('vis_out_dir', None), source, '.mp4'),
+            pred_path=out_path(
                 post.pop('pred_out_dir', None), source, '.json'
             ),
-        )
-        self.last_run = run
-        limits = dict(
-            bbox_thr=pre.get('bbox_thr', self.bbox_thr),
-            nms_thr=pre.get('nms_thr', self.nms_thr),
-        )
-        reader = FrameReader(
-            source,
-            bboxes,
-            self.detector,
-            limits,
-            batch_size,
-            max_frames,
-            self.__class__.__name__,
         )
         output = VideoOutput(
             run,
@@ -480,17 +336,6 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             **vis,
         )
         return self._run(source, run, reader, output)
-
-    @staticmethod
-    def _out_path(
-        place: Optional[str], source: FrameSource, ending: str
-    ) -> str:
-        if not place:
-            return ''
-        path = Path(place)
-        if path.suffix.lower() != ending:
-            path = path / f'{source.name}{ending}'
-        return str(check_output_path(path, (ending,)))
 
     def _stages(self, fps: float) -> List[Stage]:
         """What a frame goes through."""
@@ -509,6 +354,8 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         if self.smoothing is not None:
             stages.append(SmoothStage(self.smoothing, fps))
         stages.append(BridgeStage(len(self.dataset_meta['keypoint_id2name'])))
+        if self.lifter is not None:
+            stages.append(LiftStage(self.lifter))
         return stages
 
     def _run(

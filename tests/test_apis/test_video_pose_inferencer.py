@@ -234,7 +234,7 @@ def test_fast_models(tmp_path, config):
 ])
 def test_what_is_compiled(device, config, parts, frame):
     """A stream's whole frame where there may be CUDA graphs."""
-    with mock.patch('rpstn_mmpose.apis.video_pose_inferencer.'
+    with mock.patch('rpstn_mmpose.apis.model_options.'
                     'optimize_for_inference') as optimize:
         inferencer = VideoPoseInferencer(
             pose_config(config), device=device, compile=True)
@@ -554,7 +554,8 @@ def test_the_lowest_score_of_a_box_is_what_the_tracker_wants():
     for options, expected in (({}, 0.3), (dict(tracker=byte), 0.15),
                               (dict(tracker=byte, bbox_thr=0.4), 0.4)):
         inferencer = make(det_model=detector_config(), **options)
-        assert (inferencer.bbox_thr, inferencer.nms_thr) == (expected, 0.3)
+        boxes = inferencer.boxes
+        assert (boxes.bbox_thr, boxes.nms_thr) == (expected, 0.3)
 
 
 @pytest.mark.parametrize('options, message', [

@@ -130,7 +130,8 @@ def test_inferencer(tmp_path):
     torch.save(dict(state_dict=image.state_dict()), checkpoint)
     video = str(write_video(tmp_path / 'v.mp4', num_frames=4))
     found = []
-    for memory in (None, dict(MEAN, weight=0.0), MEAN):
+    named = dict(type='RecursiveHeatmapMean', confidence=2.0)
+    for memory in (None, dict(MEAN, weight=0.0), MEAN, 'mean', named):
         inferencer = VideoPoseInferencer(
             pose_config(image_model()),
             str(checkpoint),
@@ -144,7 +145,8 @@ def test_inferencer(tmp_path):
                 for result in inferencer(video)
             ]
         )
-    plain, nothing, mean = found
+    plain, nothing, mean, by_name, spelt_out = found
+    assert by_name == spelt_out != mean
     assert plain[0] == pytest.approx(mean[0], abs=1e-5)
     assert plain[1] != pytest.approx(mean[1], abs=1e-5)
     for one, other in zip(plain, nothing):
@@ -163,3 +165,5 @@ def test_heads_without_heatmaps_are_refused():
 def test_video_models_have_a_memory_of_their_own():
     with pytest.raises(ValueError, match='option of the recipe'):
         with_memory(ConfigDict(type='VideoTopdownPoseEstimator'), MEAN)
+    with pytest.raises(ValueError, match="one of .'mean'.*got 'median'"):
+        with_memory(tiny_image_model(), 'median')

@@ -77,6 +77,11 @@ def parse_args(args=None):
         '--smooth-boxes',
         action='store_true',
         help='1 Euro filter on the boxes, before the crop')
+    parser.add_argument(
+        '--memory',
+        choices=('mean',),
+        help='for image models: remember where hidden joints were; mean: the '
+        "running mean of a person's heatmaps, which needs no training")
     parser.add_argument('--out-dir', required=True, help='output folder')
     parser.add_argument(
         '--kpt-thr',
@@ -227,7 +232,8 @@ def run(args):
         reset_interval=args.reset_interval,
         device=args.device,
         fast=args.fast,
-        compile=args.compile)
+        compile=args.compile,
+        memory=args.memory)
     results = inferencer(
         args.video,
         batch_size=1 if args.batch_size is None else args.batch_size,

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple, Union
 
 import torch
 from mmengine.config import ConfigDict
@@ -103,21 +103,34 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
         return torch.stack(clip, dim=1), None
 
 
-def with_memory(model: dict, memory: dict) -> ConfigDict:
+# Memories by name. The one of `mean` has nothing to learn.
+MEMORIES = dict(mean=dict(type='RecursiveHeatmapMean', confidence=2.0))
+
+
+def with_memory(model: dict, memory: Union[str, dict]) -> ConfigDict:
     """Config of an image model with a memory on top.
 
     Args:
         model (dict): Of a ``TopdownPoseEstimator``.
-        memory (dict): See :class:`MemoryPoseEstimator`.
+        memory (dict | str): See :class:`MemoryPoseEstimator`; ``'mean'``: the
+            running mean of a person's heatmaps, in which a frame counts with
+            the square of its peaks.
 
     Raises:
-        ValueError: Another kind of model.
+        ValueError: Another kind of model, or an unknown name.
     """
     if model.get('type') != 'TopdownPoseEstimator':
         raise ValueError(
             f'a memory goes on a TopdownPoseEstimator, but the model is a '
             f'{model.get("type")}; give it as an option of the recipe'
         )
+    if isinstance(memory, str):
+        if memory not in MEMORIES:
+            raise ValueError(
+                f'memory must be a dict or one of {sorted(MEMORIES)}, but got '
+                f'{memory!r}'
+            )
+        memory = MEMORIES[memory]
     model = ConfigDict(copy.deepcopy(dict(model)))
     model.type, model.memory = 'MemoryPoseEstimator', ConfigDict(memory)
     pixels = ConfigDict(model.get('data_preprocessor') or {})
