@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .crop_pipeline import frame_pipeline
 from .people_drawing import draw_people
 from .person_detector import PersonDetector

@@ -3,16 +3,7 @@
 
 from __future__ import annotations
 
-from typing import (
-    Any,
-    Callable,
-    Iterator,
-    List,
-    Mapping,
-    Optional,
-    Sequence,
-    Union,
-)
+from typing import Any, Callable, Iterator, Mapping, Sequence, Union
 
 import numpy as np
 from mmengine.config import Config
@@ -88,11 +79,11 @@ class FrameReader:
     def __init__(
         self,
         source: FrameSource,
-        boxes: Optional[BoxesType],
-        detector: Optional[PersonDetector],
+        boxes: BoxesType | None,
+        detector: PersonDetector | None,
         limits: Mapping[str, float],
         batch_size: int = 1,
-        max_frames: Optional[int] = None,
+        max_frames: int | None = None,
     ) -> None:
         self.source, self.boxes, self.detector = source, boxes, detector
         self.limits, self.batch_size = limits, batch_size
@@ -101,11 +92,11 @@ class FrameReader:
     def __iter__(self) -> Iterator[VideoFrame]:
         frames = iter(self.source)
         left = self.max_frames
-        error: Optional[Exception] = None
+        error: Exception | None = None
         done = False
         try:
             while not done:
-                chunk: List[Frame] = []
+                chunk: list[Frame] = []
                 try:
                     while len(chunk) < self.batch_size and left != 0:
                         chunk.append(next(frames))
@@ -129,7 +120,7 @@ class FrameReader:
         if error is not None:
             raise error
 
-    def _boxes(self, chunk: List[Frame]) -> Iterator[np.ndarray]:
+    def _boxes(self, chunk: list[Frame]) -> Iterator[np.ndarray]:
         """Boxes (N, 5) of each frame; none of damaged ones."""
         found: Iterator[np.ndarray] = iter(())
         if self.boxes is None and self.detector is not None:
@@ -181,16 +172,16 @@ class BoxSource:
 
     def __init__(
         self,
-        model: Union[str, Config, None],
-        weights: Optional[str] = None,
-        cat_ids: Union[int, Sequence[int], None] = None,
-        bbox_thr: Optional[float] = None,
-        nms_thr: Optional[float] = None,
-        default_bbox_thr: Optional[float] = None,
+        model: str | Config | None,
+        weights: str | None = None,
+        cat_ids: int | Sequence[int] | None = None,
+        bbox_thr: float | None = None,
+        nms_thr: float | None = None,
+        default_bbox_thr: float | None = None,
         device: str = 'cpu',
     ) -> None:
         self.whole_image = model in WHOLE_IMAGE
-        self.detector: Optional[PersonDetector] = None
+        self.detector: PersonDetector | None = None
         if model is None or self.whole_image:
             refuse(
                 'is of a detector; give det_model, or leave it out',
@@ -210,11 +201,11 @@ class BoxSource:
 
     def check(
         self,
-        bboxes: Optional[BoxesType] = None,
+        bboxes: BoxesType | None = None,
         batch_size: int = 1,
-        max_frames: Optional[int] = None,
-        bbox_thr: Optional[float] = None,
-        nms_thr: Optional[float] = None,
+        max_frames: int | None = None,
+        bbox_thr: float | None = None,
+        nms_thr: float | None = None,
     ) -> None:
         """Refuse options of a video that mean nothing.
 
@@ -244,10 +235,10 @@ class BoxSource:
         self,
         source: FrameSource,
         batch_size: int = 1,
-        bboxes: Optional[BoxesType] = None,
-        max_frames: Optional[int] = None,
-        bbox_thr: Optional[float] = None,
-        nms_thr: Optional[float] = None,
+        bboxes: BoxesType | None = None,
+        max_frames: int | None = None,
+        bbox_thr: float | None = None,
+        nms_thr: float | None = None,
     ) -> FrameReader:
         """Frames of a video with their boxes; see :class:`FrameReader`."""
         limits = dict(

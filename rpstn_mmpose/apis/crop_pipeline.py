@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The crops of a config's test pipeline, for one frame at a time."""
+
 from __future__ import annotations
 
 import logging
-from typing import Any, List
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import Compose
@@ -19,16 +20,18 @@ from ..datasets.transforms import (
 )
 
 
-def _single_frame(step: dict, where: str) -> List[dict]:
+def _single_frame(step: dict, where: str) -> list[dict]:
     """What a step of a clip pipeline does to one frame."""
     step = dict(step)
     name = kind = step.pop('type')
     if isinstance(name, str):
         kind = TRANSFORMS.get(name)
     if kind is None:
-        raise ValueError(f'{where}: its test pipeline has an unknown '
-                         f'transform {name}; is a package missing in '
-                         'custom_imports?')
+        raise ValueError(
+            f'{where}: its test pipeline has an unknown '
+            f'transform {name}; is a package missing in '
+            'custom_imports?'
+        )
     if issubclass(kind, ForEachFrame):
         return [dict(inner) for inner in step['transforms']]
     if issubclass(kind, LoadClip):
@@ -42,7 +45,8 @@ def _single_frame(step: dict, where: str) -> List[dict]:
                 'known before the clip is over; each frame is cropped by its '
                 'own box.',
                 logger='current',
-                level=logging.WARNING)
+                level=logging.WARNING,
+            )
         return [
             dict(type='GetBBoxCenterScale', padding=step.get('padding', 1.25))
         ]
@@ -53,8 +57,10 @@ def _single_frame(step: dict, where: str) -> List[dict]:
         # The same crop; the frame is there as a whole.
         return [dict(step, type='TopdownAffine')]
     if kind.__module__.startswith('rpstn_mmpose.'):
-        raise ValueError(f'{where}: {kind.__name__} of its test pipeline '
-                         'needs a whole clip and cannot be run on one frame')
+        raise ValueError(
+            f'{where}: {kind.__name__} of its test pipeline '
+            'needs a whole clip and cannot be run on one frame'
+        )
     return [dict(step, type=kind)]
 
 
@@ -84,7 +90,10 @@ def frame_pipeline(config: Config) -> Compose:
     try:
         steps: Any = config.test_dataloader.dataset.pipeline
     except AttributeError:
-        raise ValueError(f'{where} has no test_dataloader.dataset.pipeline; '
-                         'give the config of a pose model') from None
+        raise ValueError(
+            f'{where} has no test_dataloader.dataset.pipeline; '
+            'give the config of a pose model'
+        ) from None
     return Compose(
-        [single for step in steps for single in _single_frame(step, where)])
+        [single for step in steps for single in _single_frame(step, where)]
+    )

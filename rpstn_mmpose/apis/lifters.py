@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Dict, Optional, Union
 
 import torch
 from mmengine.config import Config
@@ -19,10 +18,10 @@ from .pose_config import metainfo_from_config, resolve_config
 
 
 def load_lifter(
-    lifter: Union[str, os.PathLike, Config],
-    weights: Optional[str],
+    lifter: str | os.PathLike | Config,
+    weights: str | None,
     metainfo: dict,
-    device: Union[str, torch.device],
+    device: str | torch.device,
 ) -> LifterStream:
     """A lifter that takes the poses of a pose model.
 
@@ -67,5 +66,5 @@ def load_lifter(
     )
 
 
-def _names(joints: Dict[int, str]) -> str:
+def _names(joints: dict[int, str]) -> str:
     return ', '.join(joints[number] for number in sorted(joints))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 from mmpose.registry import TASK_UTILS
@@ -27,7 +27,7 @@ def carries_state(model: nn.Module) -> bool:
     return getattr(model, 'carries_state', False)
 
 
-def check_fast(fast: Optional[str]) -> None:
+def check_fast(fast: str | None) -> None:
     """Refuse an unknown precision, before a model is read.
 
     Raises:
@@ -40,7 +40,7 @@ def check_fast(fast: Optional[str]) -> None:
         )
 
 
-def checked_weights(path: Union[str, os.PathLike, None]) -> Optional[str]:
+def checked_weights(path: str | os.PathLike | None) -> str | None:
     """A checkpoint's path or address, which exists if it is a path.
 
     Raises:
@@ -54,7 +54,7 @@ def checked_weights(path: Union[str, os.PathLike, None]) -> Optional[str]:
     return path
 
 
-def speed_up(model: nn.Module, fast: Optional[str], compile: bool) -> bool:
+def speed_up(model: nn.Module, fast: str | None, compile: bool) -> bool:
     """Make a model fast in place.
 
     Args:
@@ -80,7 +80,7 @@ def speed_up(model: nn.Module, fast: Optional[str], compile: bool) -> bool:
 
 
 def tracker_of(
-    tracker: Union[dict, BaseTracker, None],
+    tracker: dict | BaseTracker | None,
     metainfo: dict,
     needs_ids: bool,
     smooths_boxes: bool,

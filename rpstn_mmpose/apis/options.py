@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 from ..visualization import check_output_path
 from .video_io import FrameSource
@@ -22,7 +22,7 @@ def refuse(why: str, **options: Any) -> None:
             raise ValueError(f'VideoPoseInferencer: {option} {why}')
 
 
-def places_of(out_dir: Optional[str], options: dict) -> Dict[str, Any]:
+def places_of(out_dir: str | None, options: dict) -> dict[str, Any]:
     """Options of a call with the places that an ``out_dir`` means.
 
     Raises:
@@ -45,7 +45,7 @@ def places_of(out_dir: Optional[str], options: dict) -> Dict[str, Any]:
     )
 
 
-def out_path(place: Optional[str], source: FrameSource, ending: str) -> str:
+def out_path(place: str | None, source: FrameSource, ending: str) -> str:
     """The file of a video's output: as given, or named in a folder.
 
     Raises:

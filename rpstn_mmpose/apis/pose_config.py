@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Union
+from typing import Any
 
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -66,7 +66,7 @@ def metainfo_from_config(config: Config) -> dict:
 
 
 def interval_of(
-    reset_interval: Union[int, str, None], config: Config, of_clips: bool
+    reset_interval: int | str | None, config: Config, of_clips: bool
 ) -> int:
     """Frames after which a person starts anew.
 

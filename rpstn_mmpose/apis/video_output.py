@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from mmengine.logging import print_log
 from mmpose.structures import PoseDataSample, split_instances
@@ -33,7 +33,7 @@ class VideoRun:
     """
 
     num_frames: int = 0
-    announced_frames: Optional[int] = None
+    announced_frames: int | None = None
     num_damaged: int = 0
     frames_with_people: int = 0
     cut_off: bool = False
@@ -66,7 +66,7 @@ class VideoOutput:
         return_vis: bool = False,
         return_datasamples: bool = False,
         draw_bbox: bool = True,
-        thickness: Optional[int] = None,
+        thickness: int | None = None,
         kpt_thr: float = 0.3,
     ) -> None:
         self.run, self.source, self.metainfo = run, source, metainfo
@@ -75,8 +75,8 @@ class VideoOutput:
         self.style = dict(
             draw_bbox=draw_bbox, thickness=thickness, kpt_thr=kpt_thr
         )
-        self._video: Optional[VideoWriter] = None
-        self._record: Optional[PredictionWriter] = None
+        self._video: VideoWriter | None = None
+        self._record: PredictionWriter | None = None
 
     def write(self, item: VideoFrame) -> dict:
         """Count, draw and write a frame.
@@ -148,7 +148,7 @@ class VideoOutput:
             level=logging.WARNING,
         )
 
-    def _meta_info(self) -> Dict[str, Any]:
+    def _meta_info(self) -> dict[str, Any]:
         """Of the data set, as in MMPose's demos, and of the video."""
         video = dict(
             name=self.source.name,
@@ -160,7 +160,7 @@ class VideoOutput:
         return to_plain(dict(self.metainfo, video=video))
 
 
-def to_instances(sample: PoseDataSample) -> List[dict]:
+def to_instances(sample: PoseDataSample) -> list[dict]:
     """MMPose's records of people, with ``track_id``."""
     people = sample.pred_instances
     instances = split_instances(people)

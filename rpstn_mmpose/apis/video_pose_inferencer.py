@@ -5,16 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import (
-    Any,
-    Callable,
-    Iterable,
-    Iterator,
-    List,
-    Optional,
-    Sequence,
-    Union,
-)
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
@@ -144,26 +135,26 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
 
     def __init__(
         self,
-        pose2d: Union[str, os.PathLike, Config],
-        pose2d_weights: Optional[str] = None,
-        det_model: Optional[Union[str, Config]] = None,
-        det_weights: Optional[str] = None,
-        det_cat_ids: Union[int, Sequence[int], None] = None,
-        bbox_thr: Optional[float] = None,
-        nms_thr: Optional[float] = None,
-        tracker: Union[dict, BaseTracker, None] = None,
-        smoothing: Optional[dict] = None,
-        bbox_smoothing: Optional[dict] = None,
-        reset_interval: Union[int, str, None] = 'clip',
-        collapse_ratio: Optional[float] = COLLAPSE_RATIO,
+        pose2d: str | os.PathLike | Config,
+        pose2d_weights: str | None = None,
+        det_model: str | Config | None = None,
+        det_weights: str | None = None,
+        det_cat_ids: int | Sequence[int] | None = None,
+        bbox_thr: float | None = None,
+        nms_thr: float | None = None,
+        tracker: dict | BaseTracker | None = None,
+        smoothing: dict | None = None,
+        bbox_smoothing: dict | None = None,
+        reset_interval: int | str | None = 'clip',
+        collapse_ratio: float | None = COLLAPSE_RATIO,
         max_gap: int = MAX_GAP,
-        device: Optional[str] = None,
+        device: str | None = None,
         scope: str = 'mmpose',
-        fast: Optional[str] = None,
+        fast: str | None = None,
         compile: bool = False,
-        memory: Union[str, dict, None] = None,
-        lifter: Union[str, os.PathLike, Config, None] = None,
-        lifter_weights: Optional[str] = None,
+        memory: str | dict | None = None,
+        lifter: str | os.PathLike | Config | None = None,
+        lifter_weights: str | None = None,
     ) -> None:
         check_fast(fast)
         init_default_scope(scope)
@@ -210,7 +201,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             default_bbox_thr=self.tracker.lowest_score,
             device=str(self.device),
         )
-        self.lifter: Optional[LifterStream] = None
+        self.lifter: LifterStream | None = None
         if lifter is not None:
             self.lifter = load_lifter(
                 lifter, lifter_weights, self.dataset_meta, self.device
@@ -235,7 +226,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         return super()._init_model(cfg, weights, device)
 
     def _load_weights_to_model(
-        self, model: nn.Module, checkpoint: Optional[dict], cfg: Config
+        self, model: nn.Module, checkpoint: dict | None, cfg: Config
     ) -> None:
         """Load all of the weights, or refuse; add ``dataset_meta``."""
         meta = {}
@@ -265,7 +256,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         inputs: InputType,
         return_datasamples: bool = False,
         batch_size: int = 1,
-        out_dir: Optional[str] = None,
+        out_dir: str | None = None,
         **kwargs: Any,
     ) -> Iterator[dict]:
         """Run over a video.
@@ -337,10 +328,10 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         )
         return self._run(source, run, reader, output)
 
-    def _stages(self, fps: float) -> List[Stage]:
+    def _stages(self, fps: float) -> list[Stage]:
         """What a frame goes through."""
         after_poses = self.tracker.uses_keypoints
-        stages: List[Stage] = []
+        stages: list[Stage] = []
         if not after_poses:
             stages.append(TrackStage(self.tracker, self.bbox_smoothing, fps))
         stages.append(

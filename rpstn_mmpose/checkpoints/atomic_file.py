@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Local files that are either there completely or not at all."""
+
 from __future__ import annotations
 
 import errno
@@ -7,14 +8,14 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Callable, List, Union
+from typing import Callable
 
 from mmengine.fileio import LocalBackend, register_backend
 
 _LEFTOVER = re.compile(r'\.(.+)\.tmp-([0-9]+)')
 
 
-def write_atomically(data: bytes, path: Union[str, Path]) -> None:
+def write_atomically(data: bytes, path: str | Path) -> None:
     """Write a file beside its place, sync it, and rename it into place.
 
     Whatever happens on the way, a power cut included, ``path`` holds either
@@ -43,11 +44,13 @@ def write_atomically(data: bytes, path: Union[str, Path]) -> None:
             error.errno,
             f'cannot write {path} ({_megabytes(len(data))} needed, '
             f'{_free_space(path.parent)} free): {error.strerror or error}; '
-            'what stood there before is unchanged') from error
+            'what stood there before is unchanged',
+        ) from error
 
 
-def remove_leftovers(folder: Union[str, Path],
-                     owns: Callable[[str], bool]) -> List[Path]:
+def remove_leftovers(
+    folder: str | Path, owns: Callable[[str], bool]
+) -> list[Path]:
     """Remove what killed runs left half written.
 
     A file of a process that still runs on this machine is left alone.
@@ -79,14 +82,13 @@ def remove_leftovers(folder: Union[str, Path],
 class AtomicLocalBackend(LocalBackend):
     """mmengine's local files, with writes that are complete or absent."""
 
-    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+    def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes as :func:`write_atomically` does."""
         write_atomically(bytes(obj), filepath)
 
-    def put_text(self,
-                 obj: str,
-                 filepath: Union[str, Path],
-                 encoding: str = 'utf-8') -> None:
+    def put_text(
+        self, obj: str, filepath: str | Path, encoding: str = 'utf-8'
+    ) -> None:
         """Write text as :func:`write_atomically` does."""
         write_atomically(obj.encode(encoding), filepath)
 

@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Whether what came out of a checkpoint can be right."""
+
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -13,9 +14,22 @@ from torch import Tensor, nn
 from .error import CheckpointError
 from .safe_globals import ANNEALING, RestoredHistory
 
-_DATA = (type(None), bool, int, float, complex, str, bytes, Tensor,
-         np.ndarray, np.generic, np.dtype, torch.dtype, torch.device,
-         HistoryBuffer)
+_DATA = (
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    Tensor,
+    np.ndarray,
+    np.generic,
+    np.dtype,
+    torch.dtype,
+    torch.device,
+    HistoryBuffer,
+)
 _MAX_DEPTH = 50
 # Parts whose numbers are no weights, besides the optimizer's.
 _NO_WEIGHTS = ('meta', 'message_hub', 'param_schedulers')
@@ -36,10 +50,11 @@ _DATASET_META = dict(
     keypoint_colors=_LISTS,
     sigmas=_LISTS,
     classes=(str, *_LISTS),
-    CLASSES=(str, *_LISTS))
+    CLASSES=(str, *_LISTS),
+)
 
 
-def drop_config_texts(checkpoint: Dict[str, Any]) -> None:
+def drop_config_texts(checkpoint: dict[str, Any]) -> None:
     """Remove the texts of configs, which mmengine would run.
 
     A config is Python code. ``Runner.resume`` runs ``meta.config`` (as
@@ -50,14 +65,17 @@ def drop_config_texts(checkpoint: Dict[str, Any]) -> None:
     """
     hub = checkpoint.get('message_hub')
     hub = hub if isinstance(hub, dict) else {}
-    for part in (checkpoint.get('meta'), hub.get('runtime_info'),
-                 hub.get('resumed_keys')):
+    for part in (
+        checkpoint.get('meta'),
+        hub.get('runtime_info'),
+        hub.get('resumed_keys'),
+    ):
         if isinstance(part, dict):
             part.pop('config', None)
             part.pop('cfg', None)
 
 
-def check_contents(checkpoint: Dict[str, Any], name: str) -> None:
+def check_contents(checkpoint: dict[str, Any], name: str) -> None:
     """Refuse what no training can have written.
 
     Args:
@@ -71,11 +89,11 @@ def check_contents(checkpoint: Dict[str, Any], name: str) -> None:
     for problem in chain(_odd_forms(checkpoint), _odd_leaves(checkpoint)):
         raise CheckpointError(
             f'{name} is not a checkpoint that can be used: {problem}. Take '
-            'another one, e.g. the one before it.')
+            'another one, e.g. the one before it.'
+        )
 
 
-def check_kinds(model: nn.Module, state: Mapping[str, Any],
-                name: str) -> None:
+def check_kinds(model: nn.Module, state: Mapping[str, Any], name: str) -> None:
     """Refuse numbers of another kind than the model has under their name.
 
     torch copies them all the same: complex ones lose a part, integers were
@@ -99,16 +117,19 @@ def check_kinds(model: nn.Module, state: Mapping[str, Any],
             problem = f'something {_type(value)}'
         elif _kind(value.dtype) != _kind(own.dtype):
             problem = _short(value.dtype)
-        elif (own.is_floating_point()
-              and _largest(value.dtype) > _largest(own.dtype)
-              and value.numel()
-              and value.abs().max().item() > _largest(own.dtype)):
+        elif (
+            own.is_floating_point()
+            and _largest(value.dtype) > _largest(own.dtype)
+            and value.numel()
+            and value.abs().max().item() > _largest(own.dtype)
+        ):
             problem = f'{_short(value.dtype)} beyond its range'
         if problem:
             raise CheckpointError(
                 f'{name} is not a checkpoint of this {type(model).__name__}: '
                 f'its entry {key} holds {problem}, and the model has '
-                f'{_short(own.dtype)} there.')
+                f'{_short(own.dtype)} there.'
+            )
 
 
 def _kind(dtype: torch.dtype) -> str:
@@ -125,7 +146,7 @@ def _short(dtype: torch.dtype) -> str:
     return str(dtype).replace('torch.', '')
 
 
-def _odd_forms(checkpoint: Dict[str, Any]) -> Iterator[str]:
+def _odd_forms(checkpoint: dict[str, Any]) -> Iterator[str]:
     """What is wrong with the parts that mmengine gives a form."""
     for part in ('state_dict', 'ema_state_dict'):
         if part not in checkpoint:
@@ -137,18 +158,21 @@ def _odd_forms(checkpoint: Dict[str, Any]) -> Iterator[str]:
         for key, value in state.items():
             if not isinstance(key, str):
                 yield f'{part} has the name {key!r:.40}, {_type(key)}'
-            elif not (isinstance(value, Tensor)
-                      or key.endswith('_extra_state')):
+            elif not (
+                isinstance(value, Tensor) or key.endswith('_extra_state')
+            ):
                 yield f'{part}.{key} is {_type(value)}, not a tensor'
     state, ema = checkpoint.get('state_dict'), checkpoint.get('ema_state_dict')
     for key, value in (ema or {}).items():
         # EMAHook lets the two change places.
         partner = value.new_zeros(()) if key == 'steps' else value
         if key.startswith('module.'):
-            partner = (state or {}).get(key[len('module.'):])
+            partner = (state or {}).get(key[len('module.') :])
         if getattr(partner, 'shape', None) != value.shape:
-            yield (f'ema_state_dict.{key} has no partner of its shape in '
-                   'state_dict')
+            yield (
+                f'ema_state_dict.{key} has no partner of its shape in '
+                'state_dict'
+            )
     for key in checkpoint:
         if not isinstance(key, str):
             yield f'it has the name {key!r:.40}, {_type(key)}'
@@ -190,14 +214,19 @@ def _odd_hub(hub: Any) -> Iterator[str]:
             yield f'message_hub.resumed_keys.{key} is {_type(value)}'
     for key, value in hub['runtime_info'].items():
         if str(key).startswith('best_score') and not (
-                isinstance(value, (int, float, np.number)) or
-                isinstance(value, Tensor) and value.numel() == 1):
-            yield (f'message_hub.runtime_info.{key} is {_type(value)}, not a '
-                   'number')
+            isinstance(value, (int, float, np.number))
+            or isinstance(value, Tensor)
+            and value.numel() == 1
+        ):
+            yield (
+                f'message_hub.runtime_info.{key} is {_type(value)}, not a '
+                'number'
+            )
 
 
-def _not_dicts(parent: Dict[str, Any], where: str,
-               *keys: str) -> Iterator[str]:
+def _not_dicts(
+    parent: dict[str, Any], where: str, *keys: str
+) -> Iterator[str]:
     for key in keys:
         if not isinstance(parent[key], dict):
             yield f'{where}{key} is {_type(parent[key])}, not a dict'
@@ -211,7 +240,7 @@ def _type(value: Any) -> str:
     return f'of type {type(value).__name__}'
 
 
-def _odd_leaves(checkpoint: Dict[str, Any]) -> Iterator[str]:
+def _odd_leaves(checkpoint: dict[str, Any]) -> Iterator[str]:
     """Weights that cannot be right, and what is no data."""
     for path, value in _leaves(checkpoint):
         part = str(path[0])
@@ -219,33 +248,43 @@ def _odd_leaves(checkpoint: Dict[str, Any]) -> Iterator[str]:
         if len(path) > _MAX_DEPTH:
             yield f'{where[:60]}... is nested {_MAX_DEPTH} times'
         elif part == 'param_schedulers' and any(
-                value is item for item in ANNEALING.values()):
+            value is item for item in ANNEALING.values()
+        ):
             continue
         # A RestoredHistory has got no numbers, or it were a HistoryBuffer.
         elif not isinstance(value, _DATA) or isinstance(
-                value, RestoredHistory):
+            value, RestoredHistory
+        ):
             shown = getattr(value, '__qualname__', _type(value))
             yield f'{where} is {shown}, not data'
-        elif (isinstance(value, Tensor) and part not in _NO_WEIGHTS
-              and not part.startswith('optimizer')):
+        elif (
+            isinstance(value, Tensor)
+            and part not in _NO_WEIGHTS
+            and not part.startswith('optimizer')
+        ):
             problem = _odd_numbers(str(path[-1]), value)
             if problem:
                 yield f'{where} {problem}'
 
 
-def _odd_numbers(key: str, value: Tensor) -> Optional[str]:
+def _odd_numbers(key: str, value: Tensor) -> str | None:
     floats = value.is_floating_point()
-    if value.is_complex() or (key.rpartition('.')[2] in _FLOATS
-                              and not floats):
-        return (f'holds {_short(value.dtype)}, not the floating point numbers '
-                'of a network')
+    if value.is_complex() or (
+        key.rpartition('.')[2] in _FLOATS and not floats
+    ):
+        return (
+            f'holds {_short(value.dtype)}, not the floating point numbers '
+            'of a network'
+        )
     # A sum shows them in a tenth of the time, but can overflow.
     if not floats or value.sum(dtype=_sum_dtype(value)).isfinite():
         return None
     count = int((~value.isfinite()).sum())
     if count:
-        return (f'holds NaN or infinity in {count} of its {value.numel()} '
-                'numbers: the training had diverged, or the file is damaged')
+        return (
+            f'holds NaN or infinity in {count} of its {value.numel()} '
+            'numbers: the training had diverged, or the file is damaged'
+        )
     return None
 
 
@@ -253,17 +292,19 @@ def _sum_dtype(value: Tensor) -> torch.dtype:
     return torch.promote_types(value.dtype, torch.float32)
 
 
-def _leaves(checkpoint: Dict[str, Any]) -> Iterator[Tuple[tuple, Any]]:
+def _leaves(checkpoint: dict[str, Any]) -> Iterator[tuple[tuple, Any]]:
     """All that is in it, with the way there; each container once."""
     stack = [((), checkpoint)]
     seen = set()
     while stack:
         path, value = stack.pop()
         if len(path) > _MAX_DEPTH or not isinstance(
-                value, (dict, list, tuple, set)):
+            value, (dict, list, tuple, set)
+        ):
             yield path, value
         elif id(value) not in seen:
             seen.add(id(value))
-            items = (value.items()
-                     if isinstance(value, dict) else enumerate(value))
+            items = (
+                value.items() if isinstance(value, dict) else enumerate(value)
+            )
             stack += reversed([((*path, key), item) for key, item in items])

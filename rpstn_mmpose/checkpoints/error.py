@@ -13,5 +13,8 @@ class CheckpointError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(''.join(
-            letter if letter.isprintable() else '?' for letter in message))
+        super().__init__(
+            ''.join(
+                letter if letter.isprintable() else '?' for letter in message
+            )
+        )

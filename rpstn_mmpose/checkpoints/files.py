@@ -1,10 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Checkpoint in, checkpoint out, for the converters of weights."""
+
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ from .atomic_file import write_atomically
 from .safe_checkpoint import load_weights
 
 
-def read_checkpoint(path: str) -> Dict[str, Any]:
+def read_checkpoint(path: str) -> dict[str, Any]:
     """Read a checkpoint as data.
 
     Args:
@@ -36,11 +37,13 @@ def check_new_file(path: str) -> None:
         ValueError: Something stands there.
     """
     if Path(path).exists():
-        raise ValueError(f'{path} exists and is not overwritten; remove it or '
-                         'give another name')
+        raise ValueError(
+            f'{path} exists and is not overwritten; remove it or '
+            'give another name'
+        )
 
 
-def write_checkpoint(checkpoint: Dict[str, Any], path: str) -> None:
+def write_checkpoint(checkpoint: dict[str, Any], path: str) -> None:
     """Write a checkpoint completely or not at all.
 
     Args:

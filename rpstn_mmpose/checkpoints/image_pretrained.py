@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Start a video model from a trained image model (RPSTN, Sec. IV-B)."""
+
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Iterable, Mapping, Sequence
 
 import torch
 from mmengine.logging import print_log
@@ -15,12 +16,14 @@ MICROSOFT_HEAD = ('deconv_layers.', 'final_layer.')
 
 def has_microsoft_names(names: Iterable[str]) -> bool:
     """Whether tensors are named as in Microsoft's
-    human-pose-estimation.pytorch, whose networks take BGR pictures."""
-    return bool({'final_layer.weight', 'module.final_layer.weight'}
-                & set(names))
+    human-pose-estimation.pytorch, whose networks take BGR pictures.
+    """
+    return bool(
+        {'final_layer.weight', 'module.final_layer.weight'} & set(names)
+    )
 
 
-def image_state_dict(checkpoint: dict) -> Dict[str, Tensor]:
+def image_state_dict(checkpoint: dict) -> dict[str, Tensor]:
     """A checkpoint's weights under the names that MMPose 1.x gives them.
 
     MMPose 0.x called the head ``keypoint_head`` and a multi-stage head's last
@@ -31,17 +34,18 @@ def image_state_dict(checkpoint: dict) -> Dict[str, Tensor]:
     state = checkpoint.get('state_dict', checkpoint)
     renamed = {}
     for name, value in state.items():
-        name = name[len('module.'):] if name.startswith('module.') else name
+        name = name[len('module.') :] if name.startswith('module.') else name
         renamed[name.replace('keypoint_head.', 'head.', 1)] = value
     if has_microsoft_names(renamed):
         renamed = {
-            ('head.' if name.startswith(MICROSOFT_HEAD) else 'backbone.') +
-            name: value
+            ('head.' if name.startswith(MICROSOFT_HEAD) else 'backbone.')
+            + name: value
             for name, value in renamed.items()
         }
     prefix = 'head.multi_final_layers.'
-    stages = {k[len(prefix):].split('.')[0] for k in renamed
-              if k.startswith(prefix)}
+    stages = {
+        k[len(prefix) :].split('.')[0] for k in renamed if k.startswith(prefix)
+    }
     if stages:
         last = max(stages, key=int)
         for name in [k for k in renamed if k.startswith(prefix + last)]:
@@ -50,8 +54,9 @@ def image_state_dict(checkpoint: dict) -> Dict[str, Tensor]:
     return renamed
 
 
-def source_channels(joints: Sequence[str], source_names: Sequence[str],
-                    checkpoint: str) -> List[int]:
+def source_channels(
+    joints: Sequence[str], source_names: Sequence[str], checkpoint: str
+) -> list[int]:
     """The channel of each wanted joint in the source model.
 
     Raises:
@@ -59,13 +64,16 @@ def source_channels(joints: Sequence[str], source_names: Sequence[str],
     """
     missing = [joint for joint in joints if joint not in source_names]
     if missing:
-        raise ValueError(f'{checkpoint} has no joints {missing}; it has '
-                         f'{list(source_names)}')
+        raise ValueError(
+            f'{checkpoint} has no joints {missing}; it has '
+            f'{list(source_names)}'
+        )
     return [list(source_names).index(joint) for joint in joints]
 
 
-def select_joints(source: Dict[str, Tensor],
-                  order: Sequence[int]) -> Dict[str, Tensor]:
+def select_joints(
+    source: dict[str, Tensor], order: Sequence[int]
+) -> dict[str, Tensor]:
     """The weights with these channels of the last 1x1, in this order."""
     order = list(order)
     return {
@@ -75,8 +83,8 @@ def select_joints(source: Dict[str, Tensor],
 
 
 def video_state_dict(
-        source: Dict[str, Tensor],
-        destinations: Mapping[str, Sequence[str]]) -> Dict[str, Tensor]:
+    source: dict[str, Tensor], destinations: Mapping[str, Sequence[str]]
+) -> dict[str, Tensor]:
     """An image model's weights under the names of a video model's parts.
 
     Args:
@@ -89,17 +97,20 @@ def video_state_dict(
         tensors are not copied.
     """
     return {
-        destination + name[len(prefix):]: value
+        destination + name[len(prefix) :]: value
         for prefix, targets in destinations.items()
-        for name, value in source.items() if name.startswith(prefix)
+        for name, value in source.items()
+        if name.startswith(prefix)
         for destination in targets
     }
 
 
-def load_image_pretrained(model: nn.Module,
-                          checkpoint: str,
-                          joints: Optional[Sequence[str]] = None,
-                          source_metainfo: Optional[str] = None) -> None:
+def load_image_pretrained(
+    model: nn.Module,
+    checkpoint: str,
+    joints: Sequence[str] | None = None,
+    source_metainfo: str | None = None,
+) -> None:
     """Copy an image model's weights into a video model's parts.
 
     Args:
@@ -129,10 +140,12 @@ def load_image_pretrained(model: nn.Module,
             meta = content.get('meta', {}).get('dataset_meta', {})
         names = meta.get('keypoint_id2name')
         if not names:
-            raise ValueError(f'{checkpoint} does not name its joints; give '
-                             'source_metainfo')
-        order = source_channels(joints, [names[i] for i in sorted(names)],
-                                checkpoint)
+            raise ValueError(
+                f'{checkpoint} does not name its joints; give source_metainfo'
+            )
+        order = source_channels(
+            joints, [names[i] for i in sorted(names)], checkpoint
+        )
         source = select_joints(source, order)
 
     own = model.state_dict()
@@ -141,7 +154,7 @@ def load_image_pretrained(model: nn.Module,
         for prefix in prefixes:
             wanted = [name for name in own if name.startswith(prefix)]
             for name in wanted:
-                value = source.get(source_prefix + name[len(prefix):])
+                value = source.get(source_prefix + name[len(prefix) :])
                 if value is None and name.endswith('num_batches_tracked'):
                     continue
                 if value is None or value.shape != own[name].shape:
@@ -149,17 +162,21 @@ def load_image_pretrained(model: nn.Module,
                     raise ValueError(
                         f'{checkpoint} does not fit this model: {name} needs '
                         f'{tuple(own[name].shape)}, and the checkpoint has '
-                        f'{found} for {source_prefix + name[len(prefix):]}; '
-                        'use a checkpoint of the same backbone and joints')
+                        f'{found} for {source_prefix + name[len(prefix) :]}; '
+                        'use a checkpoint of the same backbone and joints'
+                    )
                 loaded[name] = value
     with torch.no_grad():
         for name, value in loaded.items():
             own[name].copy_(value)
     note = ''
     if has_microsoft_names(content.get('state_dict', content)):
-        note = (", which has Microsoft's naming: such networks are trained on "
-                'BGR pictures (data_preprocessor.bgr_to_rgb=False)')
+        note = (
+            ", which has Microsoft's naming: such networks are trained on "
+            'BGR pictures (data_preprocessor.bgr_to_rgb=False)'
+        )
     print_log(
         f'{len(loaded)} of {len(own)} tensors of '
         f'{model.__class__.__name__} start from {checkpoint}{note}',
-        logger='current')
+        logger='current',
+    )

@@ -5,6 +5,7 @@ It finds out what the file asks for and how much it claims to hold. Nothing
 of it is run, and memory is only taken in proportion to the file: the numbers
 of its tensors are left out, and sizes are compared with what is there.
 """
+
 from __future__ import annotations
 
 import io
@@ -15,7 +16,7 @@ import re
 import tarfile
 import zipfile
 from collections import OrderedDict
-from typing import Any, BinaryIO, Callable, Dict, NamedTuple, Optional
+from typing import Any, BinaryIO, Callable, NamedTuple
 
 import torch
 
@@ -40,23 +41,34 @@ class _Damaged(Exception):
 
 class _Storage(NamedTuple):
     """A storage without its numbers."""
+
     dtype: torch.dtype
     numel: int
 
 
 class _Tensor(NamedTuple):
     """A tensor without its numbers."""
+
     dtype: torch.dtype
     shape: tuple
 
 
-def _leave_out_tensor(storage: Any, offset: Any, size: Any, stride: Any,
-                      requires_grad: Any = False, hooks: Any = None,
-                      metadata: Any = None) -> _Tensor:
+def _leave_out_tensor(
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: Any = False,
+    hooks: Any = None,
+    metadata: Any = None,
+) -> _Tensor:
     """Stands for torch's functions that make a tensor of a storage."""
     counts = (offset, *size, *stride)
-    if not (type(storage) is _Storage and all(map(is_count, counts))
-            and len(size) == len(stride)):
+    if not (
+        type(storage) is _Storage
+        and all(map(is_count, counts))
+        and len(size) == len(stride)
+    ):
         refuse('a tensor of another form')
     _check_hooks(hooks)
     if metadata:
@@ -64,13 +76,14 @@ def _leave_out_tensor(storage: Any, offset: Any, size: Any, stride: Any,
     numel = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride))
     if numel and (last >= storage.numel or numel > storage.numel):
-        raise _Damaged(f'it claims a tensor of {tuple(size)} in a storage of '
-                       f'{storage.numel}')
+        raise _Damaged(
+            f'it claims a tensor of {tuple(size)} in a storage of '
+            f'{storage.numel}'
+        )
     return _Tensor(storage.dtype, tuple(size))
 
 
-def _leave_out_parameter(data: Any, requires_grad: Any,
-                         hooks: Any) -> _Tensor:
+def _leave_out_parameter(data: Any, requires_grad: Any, hooks: Any) -> _Tensor:
     if type(data) is not _Tensor:
         refuse('a parameter of another form')
     _check_hooks(hooks)
@@ -84,7 +97,7 @@ def _check_hooks(hooks: Any) -> None:
 
 
 def _counted(operation: Callable) -> Callable:
-    def run(self) -> None:
+    def run(self: Any) -> None:
         self.operations += 1
         if self.operations > MAX_OPERATIONS:
             raise _Damaged(f'it holds more than {MAX_OPERATIONS:,} objects')
@@ -98,7 +111,7 @@ class _OtherOperation(Exception):
 
 
 def _other_operation(code: int) -> Callable:
-    def run(self) -> None:
+    def run(self: Any) -> None:
         known = pickletools.code2op.get(chr(code))
         raise _OtherOperation(known.name if known else hex(code))
 
@@ -118,15 +131,14 @@ class _Rehearsal(Unpickler):
         'torch._utils._rebuild_parameter': _leave_out_parameter,
     }
     dispatch = {
-        code: _counted(
-            Unpickler.dispatch.get(code) or _other_operation(code))
+        code: _counted(Unpickler.dispatch.get(code) or _other_operation(code))
         for code in range(256)
     }
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, encoding='utf-8')  # torch's
         self.operations = 0
-        self.storages: Dict[str, _Storage] = {}
+        self.storages: dict[str, _Storage] = {}
 
     def persistent_load(self, pid: tuple) -> _Storage:
         kind, key, _, numel = pid[1:5]
@@ -136,10 +148,12 @@ class _Rehearsal(Unpickler):
         view = pid[5] if len(pid) > 5 else None
         if view is not None:
             _, offset, size = view
-            if not (is_count(offset) and is_count(size)
-                    and offset + size <= numel):
-                raise _Damaged(f'it claims more of the storage {key} than '
-                               'there is')
+            if not (
+                is_count(offset) and is_count(size) and offset + size <= numel
+            ):
+                raise _Damaged(
+                    f'it claims more of the storage {key} than there is'
+                )
             storage = storage._replace(numel=size)
         return storage
 
@@ -175,17 +189,19 @@ def rehearse(file: Any, name: str) -> None:
         raise CheckpointError(
             f'{name} cannot be read as a checkpoint: it is cut short, damaged '
             f'or is not one ({first or "the file ends early"}). Copy or '
-            'download it again, or take the one before it.') from None
+            'download it again, or take the one before it.'
+        ) from None
     finally:
         file.seek(start)
     if other:
         raise CheckpointError(
             f'{name} is {other}, and not a checkpoint: a file that torch.save '
             'wrote is needed, with a dict of tensors, or one with the key '
-            '"state_dict".')
+            '"state_dict".'
+        )
 
 
-def _rehearse_stream(stream: BinaryIO) -> Optional[str]:
+def _rehearse_stream(stream: BinaryIO) -> str | None:
     """What it is, if it is complete and not a file of torch.save."""
     start = stream.tell()
     is_zip = stream.read(len(_ZIP_START)) == _ZIP_START
@@ -206,7 +222,7 @@ def _is_tar(stream: BinaryIO) -> bool:
         return False
 
 
-def _rehearse_zip(stream: BinaryIO, start: int) -> Optional[str]:
+def _rehearse_zip(stream: BinaryIO, start: int) -> str | None:
     length = stream.seek(0, os.SEEK_END)
     with zipfile.ZipFile(stream) as archive:
         items = archive.infolist()
@@ -217,14 +233,21 @@ def _rehearse_zip(stream: BinaryIO, start: int) -> Optional[str]:
         if len({item.lower() for item in names}) < len(names):
             raise _Damaged('two entries have one name')
         for item in items:
-            if (item.compress_type != zipfile.ZIP_STORED
-                    or item.compress_size != item.file_size):
-                raise _Damaged(f'its entry {item.filename} is compressed, '
-                               'which torch.save does not do')
-        if (sum(item.file_size for item in items) > length
-                or min(item.header_offset for item in items) != start):
-            raise _Damaged('its entries claim another length than the file '
-                           'has')
+            if (
+                item.compress_type != zipfile.ZIP_STORED
+                or item.compress_size != item.file_size
+            ):
+                raise _Damaged(
+                    f'its entry {item.filename} is compressed, '
+                    'which torch.save does not do'
+                )
+        if (
+            sum(item.file_size for item in items) > length
+            or min(item.header_offset for item in items) != start
+        ):
+            raise _Damaged(
+                'its entries claim another length than the file has'
+            )
         wrong = archive.testzip()
         if wrong is not None:
             raise _Damaged(f'the checksum of its entry {wrong} is wrong')
@@ -235,12 +258,13 @@ def _rehearse_zip(stream: BinaryIO, start: int) -> Optional[str]:
     _load(reader, file)
     for key, storage in reader.storages.items():
         if sizes.get(f'{folder}/data/{key}') != _num_bytes(storage):
-            raise _Damaged(f'the storage {key} has another length than it '
-                           'claims')
+            raise _Damaged(
+                f'the storage {key} has another length than it claims'
+            )
     return None
 
 
-def _rehearse_pickles(stream: BinaryIO) -> Optional[str]:
+def _rehearse_pickles(stream: BinaryIO) -> str | None:
     """The format of torch before 1.6: five pickles, then the numbers."""
     start = stream.tell()
     try:
@@ -266,8 +290,9 @@ def _rehearse_pickles(stream: BinaryIO) -> Optional[str]:
         found = int.from_bytes(stream.read(8), 'little')
         place += 8 + _num_bytes(storage)
         if found != storage.numel or place > length:
-            raise _Damaged(f'the storage {key} has another length than it '
-                           'claims')
+            raise _Damaged(
+                f'the storage {key} has another length than it claims'
+            )
     return None
 
 
@@ -287,15 +312,17 @@ def _num_bytes(storage: _Storage) -> int:
 
 def _refuse_first_global(stream: BinaryIO) -> None:
     """Refuse what a pickle of any protocol asks for, if it is foreign."""
-    memo: Dict[int, Any] = {}
+    memo: dict[int, Any] = {}
     last, texts = None, []
     for operation, value, _ in pickletools.genops(stream):
         code = operation.name
         if code in ('GLOBAL', 'INST', 'STACK_GLOBAL'):
             parts = value.split(' ', 1) if value else texts[-2:]
             full, last = global_name(*parts), None
-            if (full not in allowed_globals()
-                    and full not in _Rehearsal.tensor_globals):
+            if (
+                full not in allowed_globals()
+                and full not in _Rehearsal.tensor_globals
+            ):
                 refuse(full)
         elif code == 'MEMOIZE' or code.endswith('PUT'):
             memo[len(memo) if code == 'MEMOIZE' else value] = last

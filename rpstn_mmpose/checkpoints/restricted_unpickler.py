@@ -11,6 +11,7 @@ the only one: the module has the two names, ``Unpickler`` and ``load``, that
 What may be named, called, built, filled and given state are five lists, and
 each operation checks its own.
 """
+
 from __future__ import annotations
 
 import math
@@ -18,7 +19,7 @@ import pickle
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import Counter, OrderedDict
 from functools import lru_cache
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 import torch
@@ -33,14 +34,40 @@ from .safe_globals import (
 
 # What torch.save writes with its default protocol, 2.
 _OPCODES = (
-    pickle.APPEND, pickle.APPENDS, pickle.BINFLOAT, pickle.BINGET,
-    pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.BINPERSID,
-    pickle.BINPUT, pickle.BINUNICODE, pickle.BUILD, pickle.EMPTY_DICT,
-    pickle.EMPTY_LIST, pickle.EMPTY_TUPLE, pickle.GLOBAL, pickle.LONG1,
-    pickle.LONG_BINGET, pickle.LONG_BINPUT, pickle.MARK, pickle.NEWFALSE,
-    pickle.NEWOBJ, pickle.NEWTRUE, pickle.NONE, pickle.PROTO, pickle.REDUCE,
-    pickle.SETITEM, pickle.SETITEMS, pickle.SHORT_BINSTRING, pickle.STOP,
-    pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
+    pickle.APPEND,
+    pickle.APPENDS,
+    pickle.BINFLOAT,
+    pickle.BINGET,
+    pickle.BININT,
+    pickle.BININT1,
+    pickle.BININT2,
+    pickle.BINPERSID,
+    pickle.BINPUT,
+    pickle.BINUNICODE,
+    pickle.BUILD,
+    pickle.EMPTY_DICT,
+    pickle.EMPTY_LIST,
+    pickle.EMPTY_TUPLE,
+    pickle.GLOBAL,
+    pickle.LONG1,
+    pickle.LONG_BINGET,
+    pickle.LONG_BINPUT,
+    pickle.MARK,
+    pickle.NEWFALSE,
+    pickle.NEWOBJ,
+    pickle.NEWTRUE,
+    pickle.NONE,
+    pickle.PROTO,
+    pickle.REDUCE,
+    pickle.SETITEM,
+    pickle.SETITEMS,
+    pickle.SHORT_BINSTRING,
+    pickle.STOP,
+    pickle.TUPLE,
+    pickle.TUPLE1,
+    pickle.TUPLE2,
+    pickle.TUPLE3,
+)
 
 _STORAGES = dict(
     FloatStorage=torch.float32,
@@ -55,11 +82,13 @@ _STORAGES = dict(
     BoolStorage=torch.bool,
     # Not for a model, but for a message that names the entry.
     ComplexFloatStorage=torch.complex64,
-    ComplexDoubleStorage=torch.complex128)
+    ComplexDoubleStorage=torch.complex128,
+)
 
 
 class StorageKind(NamedTuple):
     """What stands for the name of a storage's class."""
+
     dtype: torch.dtype
 
 
@@ -71,7 +100,7 @@ def _latin1_bytes(text: Any, encoding: Any) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def allowed_globals() -> Dict[str, Any]:
+def allowed_globals() -> dict[str, Any]:
     """What may be named, without the functions that make tensors."""
     return {
         'collections.OrderedDict': OrderedDict,
@@ -80,8 +109,10 @@ def allowed_globals() -> Dict[str, Any]:
         '_codecs.encode': _latin1_bytes,
         'torch.device': torch.device,
         'torch.Size': torch.Size,
-        **{f'torch.{name}': StorageKind(dtype)
-           for name, dtype in _STORAGES.items()},
+        **{
+            f'torch.{name}': StorageKind(dtype)
+            for name, dtype in _STORAGES.items()
+        },
         **{str(dtype): dtype for dtype in _STORAGES.values()},
         **safe_globals(),
     }
@@ -89,22 +120,33 @@ def allowed_globals() -> Dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _callable_ids() -> set:
-    names = ('collections.OrderedDict', 'collections.Counter', 'builtins.set',
-             'builtins.bytes', 'builtins.getattr', '_codecs.encode',
-             'torch.device', 'torch.Size', 'numpy.dtype',
-             'numpy.core.multiarray._reconstruct',
-             'numpy.core.multiarray.scalar')
+    names = (
+        'collections.OrderedDict',
+        'collections.Counter',
+        'builtins.set',
+        'builtins.bytes',
+        'builtins.getattr',
+        '_codecs.encode',
+        'torch.device',
+        'torch.Size',
+        'numpy.dtype',
+        'numpy.core.multiarray._reconstruct',
+        'numpy.core.multiarray.scalar',
+    )
     return {id(allowed_globals()[name]) for name in names}
 
 
 def global_name(module: str, name: str) -> str:
     """Full name, in Python 3, of what a pickle names."""
     return '.'.join(
-        NAME_MAPPING.get((module, name),
-                         (IMPORT_MAPPING.get(module, module), name)))
+        NAME_MAPPING.get(
+            (module, name), (IMPORT_MAPPING.get(module, module), name)
+        )
+    )
 
 
 def is_count(value: Any) -> bool:
+    """Whether a value is a whole number from 0, and no bool."""
     return type(value) is int and value >= 0
 
 
@@ -112,16 +154,24 @@ def _is_array_state(state: Any) -> bool:
     if type(state) is not tuple or len(state) != 5:
         return False
     version, shape, dtype, fortran, data = state
-    return (version == 1 and type(shape) is tuple
-            and all(map(is_count, shape)) and is_number_dtype(dtype)
-            and type(fortran) is bool and type(data) is bytes
-            and math.prod(shape) * dtype.itemsize == len(data))
+    return (
+        version == 1
+        and type(shape) is tuple
+        and all(map(is_count, shape))
+        and is_number_dtype(dtype)
+        and type(fortran) is bool
+        and type(data) is bytes
+        and math.prod(shape) * dtype.itemsize == len(data)
+    )
 
 
 def _is_dtype_state(state: Any) -> bool:
-    return (type(state) is tuple and state[:1] == (3, )
-            and state[1:2] in (('<', ), ('>', ), ('|', ), ('=', ))
-            and state[2:] == (None, None, None, -1, -1, 0))
+    return (
+        type(state) is tuple
+        and state[:1] == (3,)
+        and state[1:2] in (('<',), ('>',), ('|',), ('=',))
+        and state[2:] == (None, None, None, -1, -1, 0)
+    )
 
 
 def _is_ordered_dict_state(state: Any) -> bool:
@@ -131,7 +181,7 @@ def _is_ordered_dict_state(state: Any) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _state_checks() -> Dict[type, Callable[[Any], bool]]:
+def _state_checks() -> dict[type, Callable[[Any], bool]]:
     return {
         RestoredHistory: lambda state: True,  # checks for itself
         OrderedDict: _is_ordered_dict_state,
@@ -143,14 +193,16 @@ def _state_checks() -> Dict[type, Callable[[Any], bool]]:
 class Unpickler(pickle._Unpickler):
     """Pure-Python unpickler with an allow-list for every risky operation."""
 
-    tensor_globals: Dict[str, Any] = {
+    tensor_globals: dict[str, Any] = {
         f'torch._utils.{name}': getattr(torch._utils, name)
-        for name in ('_rebuild_tensor', '_rebuild_tensor_v2',
-                     '_rebuild_parameter')
+        for name in (
+            '_rebuild_tensor',
+            '_rebuild_tensor_v2',
+            '_rebuild_parameter',
+        )
     }
     dispatch = {
-        code[0]: pickle._Unpickler.dispatch[code[0]]
-        for code in _OPCODES
+        code[0]: pickle._Unpickler.dispatch[code[0]] for code in _OPCODES
     }
 
     def find_class(self, module: str, name: str) -> Any:
@@ -163,7 +215,8 @@ class Unpickler(pickle._Unpickler):
     def load_reduce(self) -> None:
         function = self.stack[-2]
         if id(function) not in _callable_ids() and not any(
-                function is item for item in self.tensor_globals.values()):
+            function is item for item in self.tensor_globals.values()
+        ):
             name = getattr(function, '__name__', type(function).__name__)
             refuse(f'a call of {name}')
         super().load_reduce()
@@ -201,10 +254,14 @@ class Unpickler(pickle._Unpickler):
         pid = self.stack[-1]
         # Old files name a storage by tuple; 'module' would make torch look
         # for (and compare) source code.
-        if not (type(pid) is tuple and len(pid) in (5, 6)
-                and pid[0] == 'storage'
-                and isinstance(getattr(pid[1], 'dtype', None), torch.dtype)
-                and type(pid[2]) is type(pid[3]) is str and is_count(pid[4])):
+        if not (
+            type(pid) is tuple
+            and len(pid) in (5, 6)
+            and pid[0] == 'storage'
+            and isinstance(getattr(pid[1], 'dtype', None), torch.dtype)
+            and type(pid[2]) is type(pid[3]) is str
+            and is_count(pid[4])
+        ):
             refuse('a persistent id that names no storage')
         super().load_binpersid()
 
@@ -218,14 +275,16 @@ class Unpickler(pickle._Unpickler):
         if type(target) is not list:
             refuse(f'items of {type(target).__name__}')
 
-    for _code, _method in ((pickle.REDUCE, load_reduce),
-                           (pickle.NEWOBJ, load_newobj),
-                           (pickle.BUILD, load_build),
-                           (pickle.SETITEM, load_setitem),
-                           (pickle.SETITEMS, load_setitems),
-                           (pickle.APPEND, load_append),
-                           (pickle.APPENDS, load_appends),
-                           (pickle.BINPERSID, load_binpersid)):
+    for _code, _method in (
+        (pickle.REDUCE, load_reduce),
+        (pickle.NEWOBJ, load_newobj),
+        (pickle.BUILD, load_build),
+        (pickle.SETITEM, load_setitem),
+        (pickle.SETITEMS, load_setitems),
+        (pickle.APPEND, load_append),
+        (pickle.APPENDS, load_appends),
+        (pickle.BINPERSID, load_binpersid),
+    ):
         dispatch[_code[0]] = _method
 
 

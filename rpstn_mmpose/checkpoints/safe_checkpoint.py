@@ -12,11 +12,12 @@ A file is read three times: without its numbers
 came out is looked through
 (:mod:`~rpstn_mmpose.checkpoints.contents`).
 """
+
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, Optional
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
@@ -31,8 +32,10 @@ from .rehearsal import rehearse
 from .safe_globals import safe_globals
 
 __all__ = [
-    'CheckpointError', 'enable_safe_loading', 'load_weights',
-    'load_weights_from_url'
+    'CheckpointError',
+    'enable_safe_loading',
+    'load_weights',
+    'load_weights_from_url',
 ]
 _load_state_dict = _mmengine_checkpoint.load_state_dict
 
@@ -49,17 +52,19 @@ class _SafeTorch:
         return getattr(torch, name)
 
     @staticmethod
-    def load(f: Any,
-             map_location: Any = None,
-             weights_only: bool = True) -> Dict[str, Any]:
+    def load(
+        f: Any, map_location: Any = None, weights_only: bool = True
+    ) -> dict[str, Any]:
         # weights_only is there for callers that pass it; it is always on.
         return load_weights(f, map_location)
 
 
-def _load_checked_state_dict(module: nn.Module,
-                             state_dict: Dict[str, Any],
-                             strict: bool = False,
-                             logger: Any = None) -> None:
+def _load_checked_state_dict(
+    module: nn.Module,
+    state_dict: dict[str, Any],
+    strict: bool = False,
+    logger: Any = None,
+) -> None:
     """mmengine's ``load_state_dict`` for numbers of the model's kind."""
     check_kinds(module, state_dict, 'The checkpoint')
     _load_state_dict(module, state_dict, strict, logger)
@@ -69,7 +74,8 @@ def enable_safe_loading() -> None:
     """Make mmengine read checkpoints as data, and its own ones at all."""
     if _torch_extends_weights_only():
         torch.serialization.add_safe_globals(
-            [(item, name) for name, item in safe_globals().items()])
+            [(item, name) for name, item in safe_globals().items()]
+        )
     _mmengine_checkpoint.torch = _SafeTorch()
     _mmengine_checkpoint.load_url = load_weights_from_url
     # What init_cfg, runners and inferencers load with. Backbones of MMPose
@@ -78,7 +84,7 @@ def enable_safe_loading() -> None:
     _mmengine_checkpoint.load_state_dict = _load_checked_state_dict
 
 
-def load_weights(file: Any, map_location: Any = None) -> Dict[str, Any]:
+def load_weights(file: Any, map_location: Any = None) -> dict[str, Any]:
     """Read a checkpoint as data.
 
     The texts of configs that mmengine keeps in it are left out, because
@@ -106,12 +112,14 @@ def load_weights(file: Any, map_location: Any = None) -> Dict[str, Any]:
     try:
         if _torch_extends_weights_only():
             loaded = torch.load(
-                file, map_location=map_location, weights_only=True)
+                file, map_location=map_location, weights_only=True
+            )
         else:
             loaded = torch.load(
                 file,
                 map_location=map_location,
-                pickle_module=restricted_unpickler)
+                pickle_module=restricted_unpickler,
+            )
     except Exception as error:
         if 'cuda' in str(error).lower():
             raise  # the device, not the file
@@ -120,16 +128,19 @@ def load_weights(file: Any, map_location: Any = None) -> Dict[str, Any]:
     if not isinstance(loaded, dict):
         raise CheckpointError(
             f'{name} holds a {type(loaded).__name__}, not a checkpoint: a '
-            'dict of tensors, or one with the key "state_dict", is needed.')
+            'dict of tensors, or one with the key "state_dict", is needed.'
+        )
     drop_config_texts(loaded)
     check_contents(loaded, name)
     return loaded
 
 
-def load_weights_from_url(url: str,
-                          model_dir: Optional[str] = None,
-                          map_location: Any = None,
-                          progress: bool = True) -> Dict[str, Any]:
+def load_weights_from_url(
+    url: str,
+    model_dir: str | None = None,
+    map_location: Any = None,
+    progress: bool = True,
+) -> dict[str, Any]:
     """Download a checkpoint unless torch's cache has it, and read it as data.
 
     Args:

@@ -10,11 +10,12 @@ public checkpoints are written by the same code, less the optimizer.
 None of these names is handed out as it is where it could do more than that:
 this module has a stand-in for each.
 """
+
 from __future__ import annotations
 
 import pickle
 import re
-from typing import Any, Callable, Dict, NoReturn
+from typing import Any, Callable, NoReturn
 
 import numpy as np
 from mmengine.logging import HistoryBuffer
@@ -42,6 +43,7 @@ class Refused(pickle.UnpicklingError):
 
 
 def refuse(what: str) -> NoReturn:
+    """Raise :class:`Refused`."""
     raise Refused(what)
 
 
@@ -57,15 +59,19 @@ class RestoredHistory(HistoryBuffer):
         state = state if isinstance(state, dict) else {}
         logs, counts = state.get('_log_history'), state.get('_count_history')
         length = state.get('max_length')
-        if not (type(logs) is type(counts) is np.ndarray
-                and logs.ndim == counts.ndim == 1 and len(logs) == len(counts)
-                and type(length) is int and length > 0):
+        if not (
+            type(logs) is type(counts) is np.ndarray
+            and logs.ndim == counts.ndim == 1
+            and len(logs) == len(counts)
+            and type(length) is int
+            and length > 0
+        ):
             refuse('state of HistoryBuffer')
         self.__class__ = HistoryBuffer
         HistoryBuffer.__setstate__(
             self,
-            dict(
-                max_length=length, _log_history=logs, _count_history=counts))
+            dict(max_length=length, _log_history=logs, _count_history=counts),
+        )
 
 
 class OneCycleName:
@@ -107,9 +113,9 @@ def restricted_getattr(owner: Any, name: Any) -> Callable:
 
 def empty_array(kind: Any, shape: Any, code: Any) -> np.ndarray:
     """Stands for NumPy's ``_reconstruct``, whose shape is always (0,)."""
-    if kind is not np.ndarray or shape != (0, ):
+    if kind is not np.ndarray or shape != (0,):
         refuse('an array of another form')
-    return np.ndarray((0, ), np.int8)
+    return np.ndarray((0,), np.int8)
 
 
 def number_dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype:
@@ -132,6 +138,7 @@ def number_scalar(dtype: Any, data: Any) -> np.generic:
 
 
 def is_number_dtype(dtype: Any) -> bool:
+    """Whether arrays of this type hold plain numbers."""
     return isinstance(dtype, np.dtype) and dtype.kind in 'biuf'
 
 
@@ -142,12 +149,12 @@ def empty_bytes(*content: Any) -> bytes:
     return b''
 
 
-def safe_globals() -> Dict[str, Any]:
+def safe_globals() -> dict[str, Any]:
     """Full names as they stand in a checkpoint, and what they stand for."""
     allowed = {
         'mmengine.logging.history_buffer.HistoryBuffer': RestoredHistory,
-        'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler':
-        OneCycleName,
+        'mmengine.optim.scheduler.param_scheduler.'
+        'OneCycleParamScheduler': OneCycleName,
         'builtins.getattr': restricted_getattr,
         'builtins.bytes': empty_bytes,
         'numpy.ndarray': np.ndarray,

@@ -6,10 +6,11 @@ The names are those of Microsoft's `human-pose-estimation.pytorch
 authors of RPSTN used: ``conv1``, ``bn1``, ``layer1`` to ``layer4``,
 ``deconv_layers``, ``final_layer``.
 """
+
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, Optional, Tuple
+from typing import Dict, Iterable, Tuple
 
 from torch import Tensor
 
@@ -58,17 +59,20 @@ def recognise_depth(names: Iterable[str]) -> int:
             return depth
     kind = 'bottleneck' if bottlenecks else 'basic'
     known = ', '.join(str(depth) for depth in RESNETS)
-    raise ValueError(f'{counts} {kind} blocks are those of no ResNet ({known})'
-                     '; the file is incomplete or of another network')
+    raise ValueError(
+        f'{counts} {kind} blocks are those of no ResNet ({known})'
+        '; the file is incomplete or of another network'
+    )
 
 
 def norm_shapes(name: str, channels: int) -> Shapes:
     """Tensors of a batch normalization, its counter left out."""
-    return {f'{name}.{leaf}': (channels, ) for leaf in _NORM_LEAVES}
+    return {f'{name}.{leaf}': (channels,) for leaf in _NORM_LEAVES}
 
 
-def simple_baseline_shapes(depth: int,
-                           num_joints: Optional[int] = None) -> Shapes:
+def simple_baseline_shapes(
+    depth: int, num_joints: int | None = None
+) -> Shapes:
     """Every tensor of a SimpleBaseline, counters left out.
 
     Args:
@@ -89,8 +93,11 @@ def simple_baseline_shapes(depth: int,
         for number in range(count):
             block = f'layer{stage + 1}.{number}'
             if bottlenecks:
-                convs = ((width, channels, 1), (width, width, 3),
-                         (out, width, 1))
+                convs = (
+                    (width, channels, 1),
+                    (width, width, 3),
+                    (out, width, 1),
+                )
             else:
                 convs = ((width, channels, 3), (width, width, 3))
             for i, (after, before, side) in enumerate(convs, 1):
@@ -105,15 +112,16 @@ def simple_baseline_shapes(depth: int,
         name = f'deconv_layers.{3 * i}'
         shapes[f'{name}.weight'] = (channels, DECONV_CHANNELS, 4, 4)
         shapes.update(
-            norm_shapes(f'deconv_layers.{3 * i + 1}', DECONV_CHANNELS))
+            norm_shapes(f'deconv_layers.{3 * i + 1}', DECONV_CHANNELS)
+        )
         channels = DECONV_CHANNELS
     if num_joints is not None:
         shapes['final_layer.weight'] = (num_joints, channels, 1, 1)
-        shapes['final_layer.bias'] = (num_joints, )
+        shapes['final_layer.bias'] = (num_joints,)
     return shapes
 
 
-def check_tensors(state: Dict[str, Tensor], shapes: Shapes) -> None:
+def check_tensors(state: dict[str, Tensor], shapes: Shapes) -> None:
     """See that every tensor is there, has its shape and is of floats.
 
     Args:
@@ -128,19 +136,24 @@ def check_tensors(state: Dict[str, Tensor], shapes: Shapes) -> None:
     if missing:
         raise ValueError(
             f'{len(missing)} of {len(shapes)} tensors are missing, first '
-            f'{missing[0]}; the file is incomplete or of another network')
+            f'{missing[0]}; the file is incomplete or of another network'
+        )
     for name, shape in shapes.items():
         value = state[name]
         if tuple(value.shape) != shape:
-            raise ValueError(f'{name} has the shape {tuple(value.shape)}, '
-                             f'and {shape} is needed; the file is of another '
-                             'network')
+            raise ValueError(
+                f'{name} has the shape {tuple(value.shape)}, '
+                f'and {shape} is needed; the file is of another '
+                'network'
+            )
         if not value.is_floating_point():
-            raise ValueError(f'{name} holds {value.dtype}, and floating point '
-                             'numbers are needed')
+            raise ValueError(
+                f'{name} holds {value.dtype}, and floating point '
+                'numbers are needed'
+            )
 
 
-def plain_state(checkpoint: dict) -> Dict[str, Tensor]:
+def plain_state(checkpoint: dict) -> dict[str, Tensor]:
     """The state dict in a checkpoint, without ``module.`` of DataParallel.
 
     Args:
@@ -156,8 +169,10 @@ def plain_state(checkpoint: dict) -> Dict[str, Tensor]:
     plain = {}
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ValueError(f'its entry {str(name)[:40]!r} is no tensor; a '
-                             'state dict, or a dict with the key '
-                             '"state_dict", is needed')
-        plain[name[len(prefix):] if name.startswith(prefix) else name] = value
+            raise ValueError(
+                f'its entry {str(name)[:40]!r} is no tensor; a '
+                'state dict, or a dict with the key '
+                '"state_dict", is needed'
+            )
+        plain[name[len(prefix) :] if name.startswith(prefix) else name] = value
     return plain

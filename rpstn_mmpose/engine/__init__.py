@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from ..checkpoints import CheckpointError, enable_safe_loading, load_weights
 from .autocast_optim_wrapper import AutocastOptimWrapper
 from .hooks import AtomicCheckpointHook, CheckpointGuardHook

@@ -5,7 +5,7 @@ import os
 import os.path as osp
 import re
 import shutil
-from typing import Any, List, Optional, Sequence
+from typing import Any, Sequence
 
 from .resume_source import same_folder
 
@@ -23,8 +23,7 @@ class OwnCheckpoints:
         filename_tmpl: Name of a checkpoint, with one ``{}`` for the step.
     """
 
-    def __init__(self, backend: Any, out_dir: str,
-                 filename_tmpl: str) -> None:
+    def __init__(self, backend: Any, out_dir: str, filename_tmpl: str) -> None:
         self.backend = backend
         self.out_dir = out_dir
         self.filename_tmpl = filename_tmpl
@@ -42,18 +41,21 @@ class OwnCheckpoints:
     def folder_has(self, path: Any) -> bool:
         """Whether a path lies where this hook writes its checkpoints."""
         return isinstance(path, str) and same_folder(
-            osp.dirname(path), osp.dirname(self.path(0)))
+            osp.dirname(path), osp.dirname(self.path(0))
+        )
 
     def has_name(self, name: str) -> bool:
         """Whether a file of this name would be the hook's."""
         pattern = _pattern(osp.basename(self.filename_tmpl))
-        return (name == 'last_checkpoint' or bool(re.fullmatch(pattern, name))
-                or self.own_best(name) is not None)
+        return (
+            name == 'last_checkpoint'
+            or bool(re.fullmatch(pattern, name))
+            or self.own_best(name) is not None
+        )
 
-    def own_best(self,
-                 path: Any,
-                 key: str = 'auto',
-                 last: Optional[int] = None) -> Optional[str]:
+    def own_best(
+        self, path: Any, key: str = 'auto', last: int | None = None
+    ) -> str | None:
         """The path of a best checkpoint, made again.
 
         Args:
@@ -71,8 +73,9 @@ class OwnCheckpoints:
         match = re.fullmatch(f'best_{key}_{self._pattern}', name)
         if not match or (folder and not same_folder(folder, self.out_dir)):
             return None
-        if last is not None and any(int(step) > last
-                                    for step in match.groups()):
+        if last is not None and any(
+            int(step) > last for step in match.groups()
+        ):
             return None
         return self._join(name)
 
@@ -81,13 +84,14 @@ class OwnCheckpoints:
         name = self.filename_tmpl.format(step).replace('/', '_')
         return osp.basename(path).endswith(f'_{name}')
 
-    def own_steps(self, steps: Any, last: int) -> List[int]:
+    def own_steps(self, steps: Any, last: int) -> list[int]:
         """Those of the listed steps that can be this run's, in order."""
         if not isinstance(steps, Sequence) or isinstance(steps, str):
             return []
         # Not bool, which is an int, too.
-        found = {step for step in steps
-                 if type(step) is int and 0 <= step <= last}
+        found = {
+            step for step in steps if type(step) is int and 0 <= step <= last
+        }
         return sorted(found)
 
     def remove(self, path: str) -> bool:

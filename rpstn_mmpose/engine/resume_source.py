@@ -6,12 +6,13 @@ where both are set. MMPose's ``--resume CHECKPOINT`` sets both; so does a
 training that starts from given weights and is called again with ``--resume``,
 which has to go on from its own last checkpoint.
 """
+
 from __future__ import annotations
 
 import os.path as osp
 import re
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable
 
 from ..checkpoints import CheckpointError
 
@@ -20,7 +21,7 @@ class NamedCheckpoint(str):
     """A ``load_from`` that the user has named as the one to resume from."""
 
 
-def last_checkpoint(work_dir: str) -> Optional[str]:
+def last_checkpoint(work_dir: str) -> str | None:
     """What ``last_checkpoint`` of a work dir names.
 
     Returns:
@@ -38,12 +39,14 @@ def last_checkpoint(work_dir: str) -> Optional[str]:
         raise CheckpointError(
             f'{pointer} names {last or "nothing"}, which does not exist: '
             'give the checkpoint to go on from (--resume CHECKPOINT), or '
-            'remove last_checkpoint to start anew.')
+            'remove last_checkpoint to start anew.'
+        )
     return last
 
 
-def checkpoint_to_resume(load_from: Optional[str], work_dir: str,
-                         warn: Callable[[str], None]) -> Optional[str]:
+def checkpoint_to_resume(
+    load_from: str | None, work_dir: str, warn: Callable[[str], None]
+) -> str | None:
     """Choose between ``load_from`` and the work dir's last checkpoint.
 
     A work dir's own last checkpoint goes before a ``load_from`` from
@@ -68,12 +71,16 @@ def checkpoint_to_resume(load_from: Optional[str], work_dir: str,
         return load_from
     if _are_of_one_run(load_from, last):
         if osp.basename(load_from) != osp.basename(last):
-            warn(f'The training goes back to {load_from}; what was saved '
-                 f'after it, up to {last}, will be overwritten.')
+            warn(
+                f'The training goes back to {load_from}; what was saved '
+                f'after it, up to {last}, will be overwritten.'
+            )
         return load_from
-    warn(f'The training goes on from {last}, the last checkpoint of its work '
-         f'dir, not from load_from={load_from}. Name another work dir to '
-         'start from that one.')
+    warn(
+        f'The training goes on from {last}, the last checkpoint of its work '
+        f'dir, not from load_from={load_from}. Name another work dir to '
+        'start from that one.'
+    )
     return None
 
 
@@ -82,9 +89,11 @@ def _are_of_one_run(path: str, last: str) -> bool:
     if not same_folder(osp.dirname(path), osp.dirname(last)):
         return False
     name, pattern = (
-        re.sub(r'\d+', '#', osp.basename(item)) for item in (path, last))
+        re.sub(r'\d+', '#', osp.basename(item)) for item in (path, last)
+    )
     return name == pattern or (
-        name.startswith('best_') and name.endswith(f'_{pattern}'))
+        name.startswith('best_') and name.endswith(f'_{pattern}')
+    )
 
 
 def same_folder(one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ The scripts keep their options, their help and their behaviour; between their
 reading of the command line and their building of the runner, the merged
 config is checked. What a user can mend is reported in one line.
 """
+
 from __future__ import annotations
 
 import importlib.util
@@ -14,7 +15,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
-from typing import Optional
+from typing import Any
 
 import mmpose
 import torch
@@ -49,7 +50,8 @@ def load_stock_tool(name: str) -> ModuleType:
     else:
         raise FileNotFoundError(
             f'MMPose in {package} has no tools/{name}.py: install mmpose '
-            'from its wheel or with mim.')
+            'from its wheel or with mim.'
+        )
     spec = importlib.util.spec_from_file_location(f'mmpose_{name}', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -69,7 +71,7 @@ def run_stock_tool(name: str) -> int:
         tool = load_stock_tool(name)
         merge_args = tool.merge_args
 
-        def merge_and_check(cfg: Config, args) -> Config:
+        def merge_and_check(cfg: Config, args: Any) -> Config:
             start = cfg.get('load_from')
             cfg = merge_args(cfg, args)
             if name == 'train':
@@ -86,13 +88,14 @@ def run_stock_tool(name: str) -> int:
         tool.main()
     except (OSError, ImportError, CheckpointError, ConfigError) as error:
         line = ' '.join(str(error).split())
-        print(f'tools/{name}.py: {type(error).__name__}: {line}',
-              file=sys.stderr)
+        print(
+            f'tools/{name}.py: {type(error).__name__}: {line}', file=sys.stderr
+        )
         return 1
     return 0
 
 
-def settle_resume(cfg: Config, args: Namespace, start: Optional[str]) -> None:
+def settle_resume(cfg: Config, args: Namespace, start: str | None) -> None:
     """Tell start weights from the checkpoint that ``--resume`` names.
 
     MMPose's script writes both to ``load_from``. ``--resume CHECKPOINT``
@@ -118,9 +121,11 @@ def settle_resume(cfg: Config, args: Namespace, start: Optional[str]) -> None:
         start = cfg.get('load_from')
     cfg.load_from = checkpoint_to_resume(start, cfg.work_dir, _say)
     if cfg.load_from is not None and last_checkpoint(cfg.work_dir) is None:
-        _say(f'{cfg.work_dir} has no checkpoint yet: the training starts from '
-             f'the weights of {start}. To go on from that one, name it: '
-             f'--resume {start}')
+        _say(
+            f'{cfg.work_dir} has no checkpoint yet: the training starts from '
+            f'the weights of {start}. To go on from that one, name it: '
+            f'--resume {start}'
+        )
         cfg.resume = False
 
 
@@ -147,13 +152,15 @@ def check_distributed(cfg: Config) -> None:
     if cfg.get('sync_bn') is not None and not torch.cuda.is_available():
         raise ConfigError(
             f'sync_bn={cfg.sync_bn!r} needs GPUs, and there is none; train '
-            'without it: --cfg-options sync_bn=None')
+            'without it: --cfg-options sync_bn=None'
+        )
     counts = (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
     if counts > 1 and (cfg.get('model_wrapper_cfg') or {}).get('static_graph'):
         # torch: the first iteration of a static graph has to synchronise.
         raise ConfigError(
             f'optim_wrapper.accumulative_counts={counts} does not go with '
-            'model_wrapper_cfg.static_graph=True; give up one of them')
+            'model_wrapper_cfg.static_graph=True; give up one of them'
+        )
 
 
 def join_cpu_processes(cfg: Config) -> None:
@@ -171,7 +178,8 @@ def join_cpu_processes(cfg: Config) -> None:
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(
             broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False))
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )
     wrapper = cfg.model_wrapper_cfg
     if wrapper.setdefault('type', DDP) == DDP:
         wrapper.setdefault('device_ids', None)
@@ -191,7 +199,8 @@ def check_work_dir(cfg: Config) -> None:
         raise OSError(
             error.errno,
             f'cannot write to the work dir {cfg.work_dir} '
-            f'({error.strerror}); name another one with --work-dir') from None
+            f'({error.strerror}); name another one with --work-dir',
+        ) from None
 
 
 def check_load_from(cfg: Config) -> None:
@@ -205,7 +214,8 @@ def check_load_from(cfg: Config) -> None:
         return
     local = CheckpointLoader._get_checkpoint_loader(path)
     if local.__name__ == 'load_from_local' and not os.path.isfile(
-            os.path.expanduser(path)):
+        os.path.expanduser(path)
+    ):
         raise FileNotFoundError(f'the checkpoint {path} does not exist')
 
 
@@ -213,6 +223,5 @@ def add_checkpoint_guard(cfg: Config) -> None:
     """Have the checkpoint checked against the model, once."""
     hooks = list(cfg.get('custom_hooks') or [])
     if not any(hook['type'] == 'CheckpointGuardHook' for hook in hooks):
-        hooks.append(
-            ConfigDict(type='CheckpointGuardHook', _scope_='mmpose'))
+        hooks.append(ConfigDict(type='CheckpointGuardHook', _scope_='mmpose'))
     cfg.custom_hooks = hooks

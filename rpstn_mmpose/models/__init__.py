@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .data_preprocessors import ClipDataPreprocessor
 from .heads import JRECPMHead, JREHead, JREViPNASHead, RelationMixin
 from .memories import GatedHeatmapMemory, RecursiveHeatmapMean

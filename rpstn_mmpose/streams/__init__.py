@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .lifter_stream import LiftedPoses, LifterStream
 from .pose_stream import FramePoses, FrameStream, PoseStream, make_stream
 from .recurrent_stream import RecurrentStream

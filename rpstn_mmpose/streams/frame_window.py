@@ -2,17 +2,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import (
-    Any,
-    Deque,
-    Dict,
-    Generic,
-    Iterator,
-    List,
-    Mapping,
-    NamedTuple,
-    TypeVar,
-)
+from typing import Any, Generic, Iterator, Mapping, NamedTuple, TypeVar
 
 Item = TypeVar('Item')
 
@@ -21,7 +11,7 @@ class Pending(NamedTuple):
     """A frame that waits for those behind it."""
 
     frame: int
-    person_ids: List[int]
+    person_ids: list[int]
     samples: Any
 
 
@@ -34,8 +24,8 @@ class FrameWindow(Generic[Item]):
 
     def __init__(self, before: int) -> None:
         self.before = before
-        self._waiting: Deque[Pending] = deque()
-        self._kept: Dict[int, Mapping[int, Item]] = {}
+        self._waiting: deque[Pending] = deque()
+        self._kept: dict[int, Mapping[int, Item]] = {}
 
     def put(self, pending: Pending, people: Mapping[int, Item]) -> None:
         """Take a frame and what is to be kept of its people, by id."""
@@ -53,7 +43,8 @@ class FrameWindow(Generic[Item]):
 
     def seen(self, frame: int, offset: int, person_id: int) -> Item:
         """What is kept of a person, as far towards the offset as the person
-        was seen without a break."""
+        was seen without a break.
+        """
         step = 1 if offset > 0 else -1
         for _ in range(abs(offset)):
             if person_id not in self._kept.get(frame + step, ()):

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Callable, List, NamedTuple, Sequence, Tuple
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ class LiftedPoses(NamedTuple):
     """
 
     frame: int
-    person_ids: List[int]
+    person_ids: list[int]
     keypoints_3d: np.ndarray
 
 
@@ -51,7 +51,7 @@ class LifterStream:
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""
         self._frame = -1
-        self._window: FrameWindow[Tuple[np.ndarray, np.ndarray]] = FrameWindow(
+        self._window: FrameWindow[tuple[np.ndarray, np.ndarray]] = FrameWindow(
             self.model.before
         )
 
@@ -60,8 +60,8 @@ class LifterStream:
         keypoints: np.ndarray,
         scores: np.ndarray,
         person_ids: Sequence[int],
-        img_shape: Tuple[int, int],
-    ) -> List[LiftedPoses]:
+        img_shape: tuple[int, int],
+    ) -> list[LiftedPoses]:
         """Take the next frame's people.
 
         Args:
@@ -79,11 +79,11 @@ class LifterStream:
         self._window.put(Pending(self._frame, ids, img_shape), people)
         return self._done(self._frame - self.delay)
 
-    def flush(self) -> List[LiftedPoses]:
+    def flush(self) -> list[LiftedPoses]:
         """The frames that are still inside; the video is over."""
         return self._done(self._frame)
 
-    def _done(self, last: int) -> List[LiftedPoses]:
+    def _done(self, last: int) -> list[LiftedPoses]:
         return [
             LiftedPoses(
                 pending.frame, pending.person_ids, self._lifted(pending)

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Type
+from typing import Any, NamedTuple, Sequence
 
 import torch
 from mmengine.dataset import pseudo_collate
@@ -23,7 +23,7 @@ class FramePoses(NamedTuple):
     """
 
     frame: int
-    person_ids: List[int]
+    person_ids: list[int]
     samples: SampleList
 
 
@@ -56,7 +56,7 @@ class PoseStream:
 
     def push(
         self, data: Sequence[dict], person_ids: Sequence[int]
-    ) -> List[FramePoses]:
+    ) -> list[FramePoses]:
         """Take the next frame's people.
 
         Args:
@@ -91,12 +91,12 @@ class PoseStream:
         """
         raise NotImplementedError
 
-    def skip_frame(self) -> List[FramePoses]:
+    def skip_frame(self) -> list[FramePoses]:
         """Pass a frame without people, or one that cannot be used."""
         self._frame += 1
         return [FramePoses(self._frame, [], [])]
 
-    def flush(self) -> List[FramePoses]:
+    def flush(self) -> list[FramePoses]:
         """The frames that are still inside; the video is over."""
         return []
 
@@ -153,7 +153,7 @@ class FrameStream(PoseStream):
 
 
 def refuse_state_options(
-    name: str, model: nn.Module, options: Dict[str, Any]
+    name: str, model: nn.Module, options: dict[str, Any]
 ) -> None:
     """Refuse options that would do nothing without a state.
 
@@ -175,7 +175,7 @@ def refuse_state_options(
             )
 
 
-def stream_class(model: nn.Module) -> Type[PoseStream]:
+def stream_class(model: nn.Module) -> type[PoseStream]:
     """The class of stream that a model tells by its ``kind``.
 
     Args:

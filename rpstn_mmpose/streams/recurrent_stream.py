@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Sequence
 
 import torch
 from mmengine.dataset import pseudo_collate
@@ -75,8 +75,8 @@ class RecurrentStream(PoseStream):
     def __init__(
         self,
         model: nn.Module,
-        reset_interval: Optional[int] = None,
-        collapse_ratio: Optional[float] = COLLAPSE_RATIO,
+        reset_interval: int | None = None,
+        collapse_ratio: float | None = COLLAPSE_RATIO,
         max_gap: int = MAX_GAP,
         compile: bool = False,
     ) -> None:
@@ -117,15 +117,15 @@ class RecurrentStream(PoseStream):
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""
         super().reset()
-        self._people: Dict[int, _Person] = {}
+        self._people: dict[int, _Person] = {}
         self._drop_states()
 
     def _drop_states(self) -> None:
         self._states = StateRows()
-        self._prepared: Optional[StateRows] = None
+        self._prepared: StateRows | None = None
 
     @property
-    def person_ids(self) -> List[int]:
+    def person_ids(self) -> list[int]:
         """Those whose state is kept."""
         return list(self._people)
 
@@ -145,7 +145,7 @@ class RecurrentStream(PoseStream):
         if not self._people:
             self._drop_states()
 
-    def skip_frame(self) -> List[FramePoses]:
+    def skip_frame(self) -> list[FramePoses]:
         """Pass a frame without people, or one that cannot be used."""
         done = super().skip_frame()
         self._forget()
@@ -173,7 +173,7 @@ class RecurrentStream(PoseStream):
             self._prepared = StateRows()
             self._prepared.put(keys, prepared, ())
 
-    def _known(self, keys: List[tuple]) -> Any:
+    def _known(self, keys: list[tuple]) -> Any:
         """States of some rows for ``step``, prepared ones if all are."""
         rows = self._prepared
         if rows is None or any(key not in rows for key in keys):
@@ -185,7 +185,7 @@ class RecurrentStream(PoseStream):
         self,
         inputs: Tensor,
         person_ids: Sequence[int],
-        flip_indices: Optional[Sequence[int]] = None,
+        flip_indices: Sequence[int] | None = None,
     ) -> Tensor:
         """Heatmaps of the next frame.
 
@@ -238,8 +238,8 @@ class RecurrentStream(PoseStream):
         return self.model.with_mirrored(*heatmaps.chunk(2), flip_indices)
 
     def _advance(
-        self, inputs: Tensor, keys: List[tuple], starts: List[bool]
-    ) -> Tuple[Tensor, Any]:
+        self, inputs: Tensor, keys: list[tuple], starts: list[bool]
+    ) -> tuple[Tensor, Any]:
         """Run the network on all rows; their heatmaps and new states."""
         if self._compiled is not None and not any(starts):
             return self._compiled(inputs, self._states.get(keys))

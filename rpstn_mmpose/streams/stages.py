@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Callable, Deque, List, Optional, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 from mmengine.structures import InstanceData
@@ -39,7 +39,7 @@ class VideoFrame:
         default_factory=lambda: np.zeros((0, 5), np.float32)
     )
     ids: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
-    sample: Optional[PoseDataSample] = None
+    sample: PoseDataSample | None = None
 
 
 class Stage:
@@ -48,27 +48,27 @@ class Stage:
     def reset(self) -> None:
         """Forget the last video."""
 
-    def push(self, item: VideoFrame) -> List[VideoFrame]:
+    def push(self, item: VideoFrame) -> list[VideoFrame]:
         """Take a frame; give those that are done."""
         raise NotImplementedError
 
-    def flush(self) -> List[VideoFrame]:
+    def flush(self) -> list[VideoFrame]:
         """Give what is still inside; the video is over."""
         return []
 
 
 def push_through(
     stages: Sequence[Stage], items: Sequence[VideoFrame]
-) -> List[VideoFrame]:
+) -> list[VideoFrame]:
     """Send frames through stages; those that come out."""
     for stage in stages:
         items = [done for item in items for done in stage.push(item)]
     return list(items)
 
 
-def flush_through(stages: Sequence[Stage]) -> List[VideoFrame]:
+def flush_through(stages: Sequence[Stage]) -> list[VideoFrame]:
     """Empty the stages, from the first to the last."""
-    done: List[VideoFrame] = []
+    done: list[VideoFrame] = []
     for number, stage in enumerate(stages):
         done += push_through(stages[number + 1 :], stage.flush())
     return done
@@ -97,7 +97,7 @@ class TrackStage(Stage):
         if self.smoothing is not None:
             self.smoothing.reset()
 
-    def push(self, item: VideoFrame) -> List[VideoFrame]:
+    def push(self, item: VideoFrame) -> list[VideoFrame]:
         """See :class:`Stage`."""
         boxes = item.boxes
         if item.damaged:
@@ -140,7 +140,7 @@ class EstimateStage(Stage):
     ) -> None:
         self.stream, self.pipeline = stream, pipeline
         self.metainfo, self.tracker = metainfo, tracker
-        self._waiting: Deque[VideoFrame] = deque()
+        self._waiting: deque[VideoFrame] = deque()
 
     def reset(self) -> None:
         """Forget the last video."""
@@ -149,7 +149,7 @@ class EstimateStage(Stage):
         if self.tracker is not None:
             self.tracker.reset()
 
-    def push(self, item: VideoFrame) -> List[VideoFrame]:
+    def push(self, item: VideoFrame) -> list[VideoFrame]:
         """See :class:`Stage`."""
         self._waiting.append(item)
         if item.damaged:
@@ -157,11 +157,11 @@ class EstimateStage(Stage):
         ids = item.ids if self.tracker is None else range(len(item.boxes))
         return self._finished(self.stream.push(self._crops(item), list(ids)))
 
-    def flush(self) -> List[VideoFrame]:
+    def flush(self) -> list[VideoFrame]:
         """See :class:`Stage`."""
         return self._finished(self.stream.flush())
 
-    def _finished(self, poses: List[FramePoses]) -> List[VideoFrame]:
+    def _finished(self, poses: list[FramePoses]) -> list[VideoFrame]:
         return [self._with_poses(self._waiting.popleft(), p) for p in poses]
 
     def _with_poses(self, item: VideoFrame, poses: FramePoses) -> VideoFrame:
@@ -184,7 +184,7 @@ class EstimateStage(Stage):
         item.sample.pred_instances.track_ids = ids
         return item
 
-    def _crops(self, item: VideoFrame) -> List[dict]:
+    def _crops(self, item: VideoFrame) -> list[dict]:
         name = item.path or f'{item.index:06d}.jpg'
         return [
             self.pipeline(
@@ -215,17 +215,14 @@ class SmoothStage(Stage):
         """Forget the last video."""
         self.smoothing.reset()
 
-    def push(self, item: VideoFrame) -> List[VideoFrame]:
+    def push(self, item: VideoFrame) -> list[VideoFrame]:
         """See :class:`Stage`."""
         people = item.sample.pred_instances
         if item.damaged or not len(people):
             self.smoothing.skip_frame()
         else:
             people.keypoints = self.smoothing(
-                item.ids,
-                people.keypoints,
-                self.fps,
-                sizes_of(people.bboxes),
+                item.ids, people.keypoints, self.fps, sizes_of(people.bboxes)
             )
         return [item]
 
@@ -239,14 +236,14 @@ class LiftStage(Stage):
 
     def __init__(self, stream: LifterStream) -> None:
         self.stream = stream
-        self._waiting: Deque[VideoFrame] = deque()
+        self._waiting: deque[VideoFrame] = deque()
 
     def reset(self) -> None:
         """Forget the last video."""
         self._waiting.clear()
         self.stream.reset()
 
-    def push(self, item: VideoFrame) -> List[VideoFrame]:
+    def push(self, item: VideoFrame) -> list[VideoFrame]:
         """See :class:`Stage`."""
         self._waiting.append(item)
         people = item.sample.pred_instances
@@ -259,11 +256,11 @@ class LiftStage(Stage):
             )
         )
 
-    def flush(self) -> List[VideoFrame]:
+    def flush(self) -> list[VideoFrame]:
         """See :class:`Stage`."""
         return self._finished(self.stream.flush())
 
-    def _finished(self, poses: List[LiftedPoses]) -> List[VideoFrame]:
+    def _finished(self, poses: list[LiftedPoses]) -> list[VideoFrame]:
         done = []
         for lifted in poses:
             item = self._waiting.popleft()
@@ -289,7 +286,7 @@ class BridgeStage(Stage):
         """Forget the last video."""
         self._last = nobody(self.num_joints)
 
-    def push(self, item: VideoFrame) -> List[VideoFrame]:
+    def push(self, item: VideoFrame) -> list[VideoFrame]:
         """See :class:`Stage`."""
         if item.damaged:
             item.sample = self._last

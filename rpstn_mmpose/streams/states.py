@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Collection, Dict, Hashable, List, Sequence
+from typing import Any, Callable, Collection, Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -37,11 +37,11 @@ class StateRows:
 
     def __init__(self) -> None:
         self._batch: Any = None
-        self._rows: Dict[Hashable, int] = {}
-        self._away: Dict[Hashable, Any] = {}
+        self._rows: dict[Hashable, int] = {}
+        self._away: dict[Hashable, Any] = {}
 
     @property
-    def batch_keys(self) -> List[Hashable]:
+    def batch_keys(self) -> list[Hashable]:
         """Those of the batch that came last, in its order."""
         return list(self._rows)
 

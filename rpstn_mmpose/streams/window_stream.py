@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, List, Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 import torch
 from mmengine.dataset import pseudo_collate
@@ -42,14 +42,14 @@ class WindowStream(PoseStream):
         """Forget everybody; the next frame is the first of a video."""
         super().reset()
         # Features of a person's crop, and of the mirrored one.
-        self._window: FrameWindow[List[Levels]] = FrameWindow(
+        self._window: FrameWindow[list[Levels]] = FrameWindow(
             self.model.before
         )
 
     @torch.no_grad()
     def push(
         self, data: Sequence[dict], person_ids: Sequence[int]
-    ) -> List[FramePoses]:
+    ) -> list[FramePoses]:
         """See :class:`PoseStream`."""
         ids = [int(person_id) for person_id in person_ids]
         data = self.checked(data, ids)
@@ -79,16 +79,16 @@ class WindowStream(PoseStream):
         self._window.put(Pending(self._frame, ids, samples), people)
         return self._done(self._frame - self.delay)
 
-    def skip_frame(self) -> List[FramePoses]:
+    def skip_frame(self) -> list[FramePoses]:
         """Pass a frame without people, or one that cannot be used."""
         return self.push([], [])
 
-    def flush(self) -> List[FramePoses]:
+    def flush(self) -> list[FramePoses]:
         """The frames that are still inside; the video is over."""
         return self._done(self._frame)
 
     @torch.no_grad()
-    def _done(self, last: int) -> List[FramePoses]:
+    def _done(self, last: int) -> list[FramePoses]:
         """Poses of the waiting frames up to a number."""
         return [
             FramePoses(pending.frame, pending.person_ids, self._poses(pending))

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Pickles by hand, and torch's two containers around them."""
+
 import pickle
 import struct
 import zipfile
@@ -42,17 +43,26 @@ def call(function, *args):
     return function + put(args) + b'R'
 
 
-def history(values=(3., 1.)):
+def history(values=(3.0, 1.0)):
     """NEWOBJ and BUILD of a HistoryBuffer."""
     raw = struct.pack(f'<{len(values)}d', *values)
-    numbers = call(RECONSTRUCT, named('numpy ndarray'), (0, ), as_bytes(b'b'))
+    numbers = call(RECONSTRUCT, named('numpy ndarray'), (0,), as_bytes(b'b'))
     kind = call('numpy dtype', 'f8', False, True)
-    numbers += put((1, (len(values), ), kind, False, as_bytes(raw))) + b'b'
-    state = b'}(' + b''.join([
-        put('_log_history'), numbers,
-        put('_count_history'), numbers,
-        put('max_length'), put(9)
-    ]) + b'u'
+    numbers += put((1, (len(values),), kind, False, as_bytes(raw))) + b'b'
+    state = (
+        b'}('
+        + b''.join(
+            [
+                put('_log_history'),
+                numbers,
+                put('_count_history'),
+                numbers,
+                put('max_length'),
+                put(9),
+            ]
+        )
+        + b'u'
+    )
     return named(HISTORY) + b')\x81' + state + b'b'
 
 
@@ -68,11 +78,17 @@ def whole(operations):
 
 def write_legacy(path, operations, keys=(), numbers=b''):
     """The format before torch 1.6, whose fourth pickle is the content."""
-    head = (torch.serialization.MAGIC_NUMBER,
-            torch.serialization.PROTOCOL_VERSION, dict(little_endian=True))
-    path.write_bytes(b''.join(pickle.dumps(item, 2) for item in head) +
-                     whole(operations) + pickle.dumps(list(keys), 2) +
-                     numbers)
+    head = (
+        torch.serialization.MAGIC_NUMBER,
+        torch.serialization.PROTOCOL_VERSION,
+        dict(little_endian=True),
+    )
+    path.write_bytes(
+        b''.join(pickle.dumps(item, 2) for item in head)
+        + whole(operations)
+        + pickle.dumps(list(keys), 2)
+        + numbers
+    )
     return path
 
 
@@ -87,14 +103,28 @@ def write_zip(path, operations, entries=(), compression=zipfile.ZIP_STORED):
     return path
 
 
-def tensor(numel=2, size=(2, ), stride=(1, ), offset=0, key='0',
-           storage='torch FloatStorage', hooks=None):
+def tensor(
+    numel=2,
+    size=(2,),
+    stride=(1,),
+    offset=0,
+    key='0',
+    storage='torch FloatStorage',
+    hooks=None,
+):
     """A call of _rebuild_tensor_v2."""
     pid = put(('storage', named(storage), key, 'cpu', numel)) + b'Q'
     if hooks is None:
         hooks = call('collections OrderedDict')
-    return call('torch._utils _rebuild_tensor_v2', pid, offset, size, stride,
-                False, hooks)
+    return call(
+        'torch._utils _rebuild_tensor_v2',
+        pid,
+        offset,
+        size,
+        stride,
+        False,
+        hooks,
+    )
 
 
 def entry(value, name='a'):

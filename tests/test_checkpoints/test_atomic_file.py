@@ -65,15 +65,17 @@ def test_failure_leaves_the_old_file(step, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     usage = namedtuple('usage', 'free')
-    monkeypatch.setattr(atomic_file.shutil, 'disk_usage',
-                        lambda folder: usage(3 * 2**19))
+    monkeypatch.setattr(
+        atomic_file.shutil, 'disk_usage', lambda folder: usage(3 * 2**19)
+    )
     monkeypatch.setattr(os, step, fail)
     with pytest.raises(OSError) as caught:
         write_atomically(bytes(2**20), path)
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.strerror == (
         f'cannot write {path} (1.0 MB needed, 1.5 MB free): No space left on '
-        'device; what stood there before is unchanged')
+        'device; what stood there before is unchanged'
+    )
     assert path.read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['a.pth']
 
@@ -147,14 +149,18 @@ def test_leftovers(tmp_path):
     assert remove_leftovers(tmp_path / 'missing', owns) == []
 
 
-@pytest.mark.parametrize('error, stays', [
-    (PermissionError(errno.EPERM, 'Operation not permitted'), True),
-    (OverflowError('signed integer is greater than maximum'), True),
-    (ProcessLookupError(errno.ESRCH, 'No such process'), False),
-    (None, True),
-])
-def test_leftover_of_a_process_that_may_run(error, stays, tmp_path,
-                                            monkeypatch):
+@pytest.mark.parametrize(
+    'error, stays',
+    [
+        (PermissionError(errno.EPERM, 'Operation not permitted'), True),
+        (OverflowError('signed integer is greater than maximum'), True),
+        (ProcessLookupError(errno.ESRCH, 'No such process'), False),
+        (None, True),
+    ],
+)
+def test_leftover_of_a_process_that_may_run(
+    error, stays, tmp_path, monkeypatch
+):
     # Another user's process cannot be signalled, and is there.
     path = leftover(tmp_path, 'epoch_1.pth', 12345)
     signals = []

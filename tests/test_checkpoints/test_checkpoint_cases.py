@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Files that were read, or ended in tracebacks, made by their own scripts."""
+
 import runpy
 import sys
 
@@ -23,7 +24,8 @@ ODD = dict(
     optimizer_empty='optimizer has 0 parameters in 0 groups',
     schedulers_none='param_schedulers is not of the form',
     big='asks for builtins.bytearray',
-    plain_pickle='was refused: it asks for posix.system')
+    plain_pickle='was refused: it asks for posix.system',
+)
 
 # Large enough that the middle of the file is in a tensor.
 MODEL = dict(type='ToyModel', width=1000)
@@ -44,9 +46,13 @@ def make(monkeypatch, case, *arguments):
 
 def resume(folder, path):
     runner = toy_runner(
-        folder, epochs=2, model=MODEL, load_from=str(path),
+        folder,
+        epochs=2,
+        model=MODEL,
+        load_from=str(path),
         resume=True,
-        custom_hooks=[dict(type='CheckpointGuardHook')])
+        custom_hooks=[dict(type='CheckpointGuardHook')],
+    )
     runner.train()
     return runner
 
@@ -58,14 +64,18 @@ def test_config_text_is_not_run(good, tmp_path, monkeypatch):
     assert not (tmp_path / 'RAN').exists()
 
 
-@pytest.mark.parametrize('kind, words', [
-    ('nan', 'holds NaN or infinity'),
-    ('int8', 'holds int8'),
-    ('complex', 'holds complex64'),
-    ('flip', 'the checksum of its entry'),
-])
-def test_weights_that_cannot_be_right(kind, words, good, tmp_path,
-                                      monkeypatch):
+@pytest.mark.parametrize(
+    'kind, words',
+    [
+        ('nan', 'holds NaN or infinity'),
+        ('int8', 'holds int8'),
+        ('complex', 'holds complex64'),
+        ('flip', 'the checksum of its entry'),
+    ],
+)
+def test_weights_that_cannot_be_right(
+    kind, words, good, tmp_path, monkeypatch
+):
     path = tmp_path / 'bad.pth'
     make(monkeypatch, 'checkpoint_nan_weights', good, path, kind)
     with pytest.raises(CheckpointError, match=f'bad.pth .*{words}'):
@@ -85,7 +95,11 @@ def test_odd_contents(good, tmp_path, monkeypatch):
         assert '\n' not in message
         if name.startswith('state') or name == 'plain_pickle':
             with pytest.raises(CheckpointError, match=f'{name}.pth'):
-                toy_runner(tmp_path / 'run', values=[.1], model=MODEL,
-                           load_from=str(path)).val()
+                toy_runner(
+                    tmp_path / 'run',
+                    values=[0.1],
+                    model=MODEL,
+                    load_from=str(path),
+                ).val()
     assert not list((tmp_path / 'run').glob('*.pth'))
     assert not (tmp_path / 'RAN').exists()

@@ -46,30 +46,44 @@ def refused(operations):
     return caught.value.what
 
 
-def float_array(shape=(2, ), form=None):
+def float_array(shape=(2,), form=None):
     """Operations for an array of two numbers, and for its state."""
     kind = call('numpy dtype', 'f8', False, True)
-    start = call(RECONSTRUCT, named('numpy ndarray'), (0, ), as_bytes(b'b'))
+    start = call(RECONSTRUCT, named('numpy ndarray'), (0,), as_bytes(b'b'))
     return start, put(form or (1, shape, kind, False, as_bytes(bytes(16))))
 
 
 def test_the_pickles_of_this_file_are_read_where_nothing_is_wrong():
     array, state = float_array()
-    np.testing.assert_array_equal(load(array + state + b'b'), [0., 0.])
+    np.testing.assert_array_equal(load(array + state + b'b'), [0.0, 0.0])
     buffer = load(history())
     assert type(buffer) is HistoryBuffer and buffer.max_length == 9
-    np.testing.assert_array_equal(buffer.data[0], [3., 1.])
+    np.testing.assert_array_equal(buffer.data[0], [3.0, 1.0])
     assert buffer.statistics('max') == 3
 
 
-@pytest.mark.parametrize('name', [
-    'os system', 'posix system', 'builtins eval', '__builtin__ eval',
-    'builtins exec', 'builtins open', 'builtins bytearray', 'torch Tensor',
-    'torch FloatTensor', 'torch.nn.parameter Parameter', 'numpy load',
-    'torch.serialization load', 'torch._utils _rebuild_sparse_tensor',
-    'torch._tensor _rebuild_from_type_v2', 'functools partial',
-    'mmengine.config.config Config', 'rpstn_mmpose.engine.stock_tools main'
-])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'os system',
+        'posix system',
+        'builtins eval',
+        '__builtin__ eval',
+        'builtins exec',
+        'builtins open',
+        'builtins bytearray',
+        'torch Tensor',
+        'torch FloatTensor',
+        'torch.nn.parameter Parameter',
+        'numpy load',
+        'torch.serialization load',
+        'torch._utils _rebuild_sparse_tensor',
+        'torch._tensor _rebuild_from_type_v2',
+        'functools partial',
+        'mmengine.config.config Config',
+        'rpstn_mmpose.engine.stock_tools main',
+    ],
+)
 def test_names(name):
     module, _, short = name.partition(' ')
     assert refused(named(name)) == global_name(module, short)
@@ -81,62 +95,95 @@ def test_call_of_a_method_that_getattr_hands_out():
     method = call('builtins getattr', named(HISTORY), 'max')
     assert load(method) is HistoryBuffer.max
     # 3.0, without the check.
-    assert refused(method + put((history(), )) + b'R') == 'a call of max'
+    assert refused(method + put((history(),)) + b'R') == 'a call of max'
 
 
-@pytest.mark.parametrize('name, args', [
-    (HISTORY, ([1.], [1])),
-    ('numpy ndarray', ((2, ), )),  # two numbers out of freed memory
-    ('mmengine.optim.scheduler.param_scheduler OneCycleParamScheduler', ()),
-    ('torch FloatStorage', (2, )),
-    ('torch float32', ()),
-])
+@pytest.mark.parametrize(
+    'name, args',
+    [
+        (HISTORY, ([1.0], [1])),
+        ('numpy ndarray', ((2,),)),  # two numbers out of freed memory
+        (
+            'mmengine.optim.scheduler.param_scheduler OneCycleParamScheduler',
+            (),
+        ),
+        ('torch FloatStorage', (2,)),
+        ('torch float32', ()),
+    ],
+)
 def test_call_of_what_may_only_be_named(name, args):
     load(named(name))
-    args = [b']' + put(args[0][0]) + b'a' if isinstance(a, list) else a
-            for a in args]
+    args = [
+        b']' + put(args[0][0]) + b'a' if isinstance(a, list) else a
+        for a in args
+    ]
     assert refused(call(name, *args)).startswith('a call of ')
 
 
-@pytest.mark.parametrize('operations, what', [
-    (call(RECONSTRUCT, named('numpy ndarray'), (2**20, ), as_bytes(b'b')),
-     'an array of another form'),
-    (call(RECONSTRUCT, named('builtins set'), (0, ), as_bytes(b'b')),
-     'an array of another form'),
-    (call('numpy dtype', 'O8', False, True), 'the NumPy dtype O8'),
-    (call('numpy dtype', 'V80', False, True), 'the NumPy dtype V80'),
-    (call('numpy dtype', 'f8,O8', False, True), 'the NumPy dtype f8,O8'),
-    (call('numpy dtype', 8, False, True), 'the NumPy dtype 8'),
-    (call(SCALAR, call('numpy dtype', 'f8', False, True), 'x' * 8),
-     'a NumPy scalar of another form'),
-    (call(SCALAR, 'f8', as_bytes(bytes(8))), 'a NumPy scalar of another form'),
-    (call('builtins bytes', 2**20), 'bytes of another form'),
-    (call('_codecs encode', 'eA==', 'base64'), 'the codec base64'),
-    (call('_codecs encode', 'uryyb', 'rot13'), 'the codec rot13'),
-    (call('builtins getattr', named(HISTORY), '__init__'),
-     "getattr(HistoryBuffer,'__init__')"),
-    (call('builtins getattr', named('builtins set'), 'add'),
-     "getattr(set,'add')"),
-], ids=lambda value: value if isinstance(value, str) else 'asks')
+@pytest.mark.parametrize(
+    'operations, what',
+    [
+        (
+            call(
+                RECONSTRUCT, named('numpy ndarray'), (2**20,), as_bytes(b'b')
+            ),
+            'an array of another form',
+        ),
+        (
+            call(RECONSTRUCT, named('builtins set'), (0,), as_bytes(b'b')),
+            'an array of another form',
+        ),
+        (call('numpy dtype', 'O8', False, True), 'the NumPy dtype O8'),
+        (call('numpy dtype', 'V80', False, True), 'the NumPy dtype V80'),
+        (call('numpy dtype', 'f8,O8', False, True), 'the NumPy dtype f8,O8'),
+        (call('numpy dtype', 8, False, True), 'the NumPy dtype 8'),
+        (
+            call(SCALAR, call('numpy dtype', 'f8', False, True), 'x' * 8),
+            'a NumPy scalar of another form',
+        ),
+        (
+            call(SCALAR, 'f8', as_bytes(bytes(8))),
+            'a NumPy scalar of another form',
+        ),
+        (call('builtins bytes', 2**20), 'bytes of another form'),
+        (call('_codecs encode', 'eA==', 'base64'), 'the codec base64'),
+        (call('_codecs encode', 'uryyb', 'rot13'), 'the codec rot13'),
+        (
+            call('builtins getattr', named(HISTORY), '__init__'),
+            "getattr(HistoryBuffer,'__init__')",
+        ),
+        (
+            call('builtins getattr', named('builtins set'), 'add'),
+            "getattr(set,'add')",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else 'asks',
+)
 def test_arguments_of_calls(operations, what):
     assert refused(operations) == what
 
 
 def test_a_dtype_is_always_a_copy():
     # Its byte order would be set for the whole process.
-    dtype = load(call('numpy dtype', 'f8', False, False)
-                 + put((3, '>', None, None, None, -1, -1, 0)) + b'b')
+    dtype = load(
+        call('numpy dtype', 'f8', False, False)
+        + put((3, '>', None, None, None, -1, -1, 0))
+        + b'b'
+    )
     assert dtype.byteorder == '>' and np.dtype('f8').byteorder == '='
 
 
 # What may be built ----------------------------------------------------------
-@pytest.mark.parametrize('name, args, shown', [
-    ('collections OrderedDict', b')', 'OrderedDict'),
-    ('collections Counter', b')', 'Counter'),
-    ('numpy ndarray', put(((2, ), )), 'ndarray'),
-    ('torch device', put(('cpu', )), 'device'),
-    (HISTORY, put((1, )), 'RestoredHistory'),
-])
+@pytest.mark.parametrize(
+    'name, args, shown',
+    [
+        ('collections OrderedDict', b')', 'OrderedDict'),
+        ('collections Counter', b')', 'Counter'),
+        ('numpy ndarray', put(((2,),)), 'ndarray'),
+        ('torch device', put(('cpu',)), 'device'),
+        (HISTORY, put((1,)), 'RestoredHistory'),
+    ],
+)
 def test_new_objects(name, args, shown):
     assert refused(named(name) + args + b'\x81') == f'a new {shown}'
 
@@ -148,10 +195,16 @@ def test_state_that_replaces_a_method():
         assert refused(made + b'sb') == f'a state of {cls}'
 
 
-@pytest.mark.parametrize('state', [
-    b'}' + put('min') + put(1) + b's',  # replaces a method of every history
-    put((None, b'}' + put('min') + put(1) + b's')),  # likewise, by setattr
-])
+@pytest.mark.parametrize(
+    'state',
+    [
+        b'}'
+        + put('min')
+        + put(1)
+        + b's',  # replaces a method of every history
+        put((None, b'}' + put('min') + put(1) + b's')),  # likewise, by setattr
+    ],
+)
 def test_state_of_a_class(state):
     before = HistoryBuffer.min
     assert refused(named(HISTORY) + state + b'b') == 'a state of type'
@@ -164,63 +217,90 @@ def test_state_of_a_history():
     before = dict(HistoryBuffer._statistics_methods)
     state = history()
     assert state.endswith(b'ub')
-    extended = state[:-2] + b''.join([
-        put('statistics_methods'), b'}', put('max'), method, b's',
-        put('update'), put(5), put('__deepcopy__'), method
-    ]) + b'ub'
+    extended = (
+        state[:-2]
+        + b''.join(
+            [
+                put('statistics_methods'),
+                b'}',
+                put('max'),
+                method,
+                b's',
+                put('update'),
+                put(5),
+                put('__deepcopy__'),
+                method,
+            ]
+        )
+        + b'ub'
+    )
     buffer = load(extended)
-    assert set(vars(buffer)) == {'max_length', '_log_history',
-                                 '_count_history'}
+    assert set(vars(buffer)) == {
+        'max_length',
+        '_log_history',
+        '_count_history',
+    }
     assert HistoryBuffer._statistics_methods == before
     assert buffer.statistics('max') == 3
 
 
-@pytest.mark.parametrize('edit', [
-    lambda state: b'}',
-    lambda state: put(('x', )),
-    lambda state: state.replace(put('max_length') + put(9),
-                                put('max_length') + put(-9)),
-    lambda state: state.replace(put('_count_history'), put('_counts')),
-    lambda state: state.replace(put((2, )), put((2, 1)), 1),
-])
+@pytest.mark.parametrize(
+    'edit',
+    [
+        lambda state: b'}',
+        lambda state: put(('x',)),
+        lambda state: state.replace(
+            put('max_length') + put(9), put('max_length') + put(-9)
+        ),
+        lambda state: state.replace(put('_count_history'), put('_counts')),
+        lambda state: state.replace(put((2,)), put((2, 1)), 1),
+    ],
+)
 def test_odd_states_of_a_history(edit):
     made = named(HISTORY) + b')\x81'
-    state = history()[len(made):-1]
+    state = history()[len(made) : -1]
     assert refused(made + edit(state) + b'b') == 'state of HistoryBuffer'
 
 
-@pytest.mark.parametrize('values', [
-    torch.ones(2), [1., 2.], np.float64(1), None
-])
+@pytest.mark.parametrize(
+    'values', [torch.ones(2), [1.0, 2.0], np.float64(1), None]
+)
 def test_values_of_a_history_that_are_no_array(values):
-    state = dict(_log_history=np.ones(2), _count_history=np.ones(2),
-                 max_length=9)
+    state = dict(
+        _log_history=np.ones(2), _count_history=np.ones(2), max_length=9
+    )
     for key in ('_log_history', '_count_history'):
         with pytest.raises(Refused, match='state of HistoryBuffer'):
             RestoredHistory().__setstate__({**state, key: values})
 
 
-@pytest.mark.parametrize('shape, form', [
-    ((2**40, ), None),
-    ((1, ), None),
-    ((-1, -2), None),
-    ((True, 2), None),
-    ((2, ), (1, (2, ), 'f8', False, as_bytes(bytes(16)))),
-    ((2, ), (2, )),
-    ((2, ), 'x'),
-])
+@pytest.mark.parametrize(
+    'shape, form',
+    [
+        ((2**40,), None),
+        ((1,), None),
+        ((-1, -2), None),
+        ((True, 2), None),
+        ((2,), (1, (2,), 'f8', False, as_bytes(bytes(16)))),
+        ((2,), (2,)),
+        ((2,), 'x'),
+    ],
+)
 def test_states_of_an_array(shape, form):
     array, state = float_array(shape, form=form)
     assert refused(array + state + b'b') == 'a state of ndarray'
 
 
-@pytest.mark.parametrize('state', [
-    (3, '>', None, None, None, 2**20, -1, 0),
-    (3, '>', None, ('a', ), None, -1, -1, 0),
-    (3, 5, None, None, None, -1, -1, 0),
-    (4, '>', None, None, None, -1, -1, 0),
-    'x',
-])
+@pytest.mark.parametrize(
+    'state',
+    [
+        (3, '>', None, None, None, 2**20, -1, 0),
+        (3, '>', None, ('a',), None, -1, -1, 0),
+        (3, 5, None, None, None, -1, -1, 0),
+        (4, '>', None, None, None, -1, -1, 0),
+        'x',
+    ],
+)
 def test_states_of_a_dtype(state):
     made = call('numpy dtype', 'f8', False, True)
     assert 'a state of ' in refused(made + put(state) + b'b')
@@ -239,50 +319,64 @@ def other_target(request, monkeypatch):
     if request.param == 'set':
         return request.param, call('builtins set', b']' + put(1) + b'a')
     # It cannot be named, but the other checks do not count on that.
-    monkeypatch.setitem(allowed_globals(), 'builtins.bytearray',
-                        lambda: bytearray(b'xx'))
-    monkeypatch.setattr(restricted_unpickler, '_callable_ids',
-                        lambda: {id(allowed_globals()['builtins.bytearray'])})
+    monkeypatch.setitem(
+        allowed_globals(), 'builtins.bytearray', lambda: bytearray(b'xx')
+    )
+    monkeypatch.setattr(
+        restricted_unpickler,
+        '_callable_ids',
+        lambda: {id(allowed_globals()['builtins.bytearray'])},
+    )
     return request.param, call('builtins bytearray')
 
 
-@pytest.mark.parametrize('operations', [
-    put(0) + put(1) + b's',
-    b'(' + put(0) + put(1) + put(1) + put(1) + b'u',
-    put(1) + b'a',
-    b'(' + put(1) + put(2) + b'e',
-], ids=['SETITEM', 'SETITEMS', 'APPEND', 'APPENDS'])
+@pytest.mark.parametrize(
+    'operations',
+    [
+        put(0) + put(1) + b's',
+        b'(' + put(0) + put(1) + put(1) + put(1) + b'u',
+        put(1) + b'a',
+        b'(' + put(1) + put(2) + b'e',
+    ],
+    ids=['SETITEM', 'SETITEMS', 'APPEND', 'APPENDS'],
+)
 def test_filling(other_target, operations):
     name, target = other_target
     load(target)
     assert refused(target + operations) == f'items of {name}'
 
 
-@pytest.mark.parametrize('operations', [
-    b']' + put(0) + put(1) + b's',
-    b']' + b'(' + put(0) + put(1) + b'u',
-    b'}' + put(1) + b'a',
-    call('collections Counter') + b'(' + put(1) + b'e',
-])
+@pytest.mark.parametrize(
+    'operations',
+    [
+        b']' + put(0) + put(1) + b's',
+        b']' + b'(' + put(0) + put(1) + b'u',
+        b'}' + put(1) + b'a',
+        call('collections Counter') + b'(' + put(1) + b'e',
+    ],
+)
 def test_filling_dicts_and_lists_as_the_other(operations):
     assert refused(operations).startswith('items of ')
 
 
 # Which storages may be named ------------------------------------------------
-@pytest.mark.parametrize('pid', [
-    ('module', named('torch FloatStorage'), '0', 'cpu', 2),
-    ('storage', named(HISTORY), '0', 'cpu', 2),
-    ('storage', named('numpy ndarray'), '0', 'cpu', 2),
-    ('storage', named('builtins set'), '0', 'cpu', 2),
-    ('storage', named('torch FloatStorage'), 0, 'cpu', 2),
-    ('storage', named('torch FloatStorage'), '0', None, 2),
-    ('storage', named('torch FloatStorage'), '0', 'cpu', -2),
-    ('storage', named('torch FloatStorage'), '0', 'cpu', True),
-    ('storage', named('torch FloatStorage'), '0', 'cpu'),
-    (),
-    'storage',
-    5,
-])
+@pytest.mark.parametrize(
+    'pid',
+    [
+        ('module', named('torch FloatStorage'), '0', 'cpu', 2),
+        ('storage', named(HISTORY), '0', 'cpu', 2),
+        ('storage', named('numpy ndarray'), '0', 'cpu', 2),
+        ('storage', named('builtins set'), '0', 'cpu', 2),
+        ('storage', named('torch FloatStorage'), 0, 'cpu', 2),
+        ('storage', named('torch FloatStorage'), '0', None, 2),
+        ('storage', named('torch FloatStorage'), '0', 'cpu', -2),
+        ('storage', named('torch FloatStorage'), '0', 'cpu', True),
+        ('storage', named('torch FloatStorage'), '0', 'cpu'),
+        (),
+        'storage',
+        5,
+    ],
+)
 def test_persistent_ids(pid):
     seen = []
 
@@ -296,12 +390,12 @@ def test_persistent_ids(pid):
 
 def test_persistent_id_of_a_storage():
     class Reader(restricted_unpickler.Unpickler):
-
         def persistent_load(self, pid):
             return torch.storage.TypedStorage(
                 wrap_storage=torch.UntypedStorage([0, 0, 128, 63] * 2),
                 dtype=pid[1].dtype,
-                _internal=True)
+                _internal=True,
+            )
 
     found = Reader(io.BytesIO(whole(tensor()))).load()
     assert torch.equal(found, torch.ones(2))
@@ -312,43 +406,74 @@ def everything():
     """A checkpoint with each type that may stand in one."""
     state = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1)).state_dict()
     assert state._metadata[''] == dict(version=1)
-    dtypes = [torch.float32, torch.float64, torch.float16, torch.bfloat16,
-              torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8,
-              torch.bool]
-    buffer = HistoryBuffer([4., 2.], [1, 3])
+    dtypes = [
+        torch.float32,
+        torch.float64,
+        torch.float16,
+        torch.bfloat16,
+        torch.int64,
+        torch.int32,
+        torch.int16,
+        torch.int8,
+        torch.uint8,
+        torch.bool,
+    ]
+    buffer = HistoryBuffer([4.0, 2.0], [1, 3])
     return dict(
         state_dict=state,
-        parameter=nn.Parameter(torch.arange(3.)),
-        view=torch.arange(6.)[1:].view(5, 1)[::2].t(),
+        parameter=nn.Parameter(torch.arange(3.0)),
+        view=torch.arange(6.0)[1:].view(5, 1)[::2].t(),
         empty=torch.zeros(0, 3),
         tensors={str(d): torch.tensor([0, 1, 5]).to(d) for d in dtypes},
         dtypes=dtypes,
         device=torch.device('cpu'),
         size=torch.Size([2, 3]),
         milestones=Counter([3, 6, 6]),
-        ordered=OrderedDict(b=1, a=(2, )),
+        ordered=OrderedDict(b=1, a=(2,)),
         chosen={'x', 'y'},
-        plain=[None, True, False, 5, -300, 2**70, .5, 'text', (), (1, ),
-               (1, 2), (1, 2, 3), (1, 2, 3, 4), b'\xff\x00', b'', {}, []],
+        plain=[
+            None,
+            True,
+            False,
+            5,
+            -300,
+            2**70,
+            0.5,
+            'text',
+            (),
+            (1,),
+            (1, 2),
+            (1, 2, 3),
+            (1, 2, 3, 4),
+            b'\xff\x00',
+            b'',
+            {},
+            [],
+        ],
         arrays=[
             *(np.array([0, 1, 5]).astype(code) for code in '?bhilqBHILQefd'),
-            np.zeros((0, 2)), np.arange(4.).reshape(2, 2).T,
-            np.array([1, 2], '>i4')
+            np.zeros((0, 2)),
+            np.arange(4.0).reshape(2, 2).T,
+            np.array([1, 2], '>i4'),
         ],
-        numbers=[np.float32(.5), np.float64(.25), np.int64(7), np.bool_(1)],
+        numbers=[np.float32(0.5), np.float64(0.25), np.int64(7), np.bool_(1)],
         history=buffer,
         param_schedulers=[
             dict(anneal_func=OneCycleParamScheduler._annealing_cos),
-            dict(anneal_func=OneCycleParamScheduler._annealing_linear)
-        ])
+            dict(anneal_func=OneCycleParamScheduler._annealing_linear),
+        ],
+    )
 
 
 def assert_same(found, expected):
     assert type(found) is type(expected)
     if isinstance(expected, dict):
         assert list(found) == list(expected)
-        assert vars(found) == vars(expected) if hasattr(
-            expected, '_metadata') else True
+        assert (
+            vars(found) == vars(expected)
+            if hasattr(expected, '_metadata')
+            else True
+        )
         for key in expected:
             assert_same(found[key], expected[key])
     elif isinstance(expected, (list, tuple)):
@@ -372,10 +497,12 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize('zipped', [True, False])
 @pytest.mark.parametrize('extends', [True, False])
-def test_each_allowed_type_is_read_back(extends, zipped, tmp_path,
-                                        monkeypatch):
-    monkeypatch.setattr(safe_checkpoint, '_torch_extends_weights_only',
-                        lambda: extends)
+def test_each_allowed_type_is_read_back(
+    extends, zipped, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        safe_checkpoint, '_torch_extends_weights_only', lambda: extends
+    )
     path, expected = tmp_path / 'all.pth', everything()
     torch.save(expected, path, _use_new_zipfile_serialization=zipped)
     assert_same(load_weights(path), expected)
@@ -388,14 +515,18 @@ def test_each_allowed_name_is_in_that_file(tmp_path):
     used = {
         global_name(*value.split(' ', 1))
         for operation, value, _ in pickletools.genops(
-            reader.get_record('data.pkl')) if operation.name == 'GLOBAL'
+            reader.get_record('data.pkl')
+        )
+        if operation.name == 'GLOBAL'
     }
     # Complex numbers are only read to be named; the other NumPy's names and
     # an older torch's function have tests of their own; classes of dtypes
     # are there for torch's reader.
     rest = {
-        name for name in allowed_globals()
-        if 'omplex' not in name and 'numpy.dtype' not in name
+        name
+        for name in allowed_globals()
+        if 'omplex' not in name
+        and 'numpy.dtype' not in name
         and not name.startswith(('numpy._core.', 'numpy.core.'))
     }
     assert rest <= used

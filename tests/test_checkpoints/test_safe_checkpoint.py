@@ -37,8 +37,9 @@ from .pickles import Call
 def reader(request, monkeypatch):
     """Both ways of reading: torch >= 2.6 and older."""
     if request.param == 'restricted_unpickler':
-        monkeypatch.setattr(safe_checkpoint, '_torch_extends_weights_only',
-                            lambda: False)
+        monkeypatch.setattr(
+            safe_checkpoint, '_torch_extends_weights_only', lambda: False
+        )
     return request.param
 
 
@@ -48,9 +49,9 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('trained')
     toy_runner(
         folder,
-        values=[.5, .6],
-        default_hooks=dict(
-            checkpoint=dict(type='mmengine.CheckpointHook'))).train()
+        values=[0.5, 0.6],
+        default_hooks=dict(checkpoint=dict(type='mmengine.CheckpointHook')),
+    ).train()
     return folder / 'epoch_2.pth'
 
 
@@ -73,15 +74,19 @@ def hostile_contents(target):
 
 @pytest.mark.parametrize('zipped', [True, False])
 @pytest.mark.parametrize('kind', list(hostile_contents('x')))
-def test_hostile_content_is_refused_and_not_run(kind, zipped, reader,
-                                                tmp_path):
+def test_hostile_content_is_refused_and_not_run(
+    kind, zipped, reader, tmp_path
+):
     target = tmp_path / 'made'
     path = tmp_path / 'hostile.pth'
     torch.save(
-        dict(state_dict=dict(a=torch.ones(2)),
-             meta=hostile_contents(target)[kind]),
+        dict(
+            state_dict=dict(a=torch.ones(2)),
+            meta=hostile_contents(target)[kind],
+        ),
         path,
-        _use_new_zipfile_serialization=zipped)
+        _use_new_zipfile_serialization=zipped,
+    )
     with pytest.raises(CheckpointError) as caught:
         CheckpointLoader.load_checkpoint(str(path))
     message = str(caught.value)
@@ -103,9 +108,10 @@ def test_own_checkpoint_is_read(trained, reader):
     assert loaded['meta']['epoch'] == 2
     assert loaded['state_dict']['first.weight'].shape == (4, 3)
     meta = loaded['meta']['dataset_meta']
-    np.testing.assert_array_equal(meta['sigmas'],
-                                  np.array([.1, .2], np.float32))
-    assert meta['number'] == .5
+    np.testing.assert_array_equal(
+        meta['sigmas'], np.array([0.1, 0.2], np.float32)
+    )
+    assert meta['number'] == 0.5
     history = loaded['message_hub']['log_scalars']['train/loss']
     assert isinstance(history, HistoryBuffer)
     # Two epochs of 16 samples in batches of 4.
@@ -113,11 +119,14 @@ def test_own_checkpoint_is_read(trained, reader):
     assert history.statistics('max') == history.data[0].max()
 
 
-@pytest.mark.parametrize('scheduler', [
-    dict(type='OneCycleLR', eta_max=.1, total_steps=10),
-    dict(type='CosineAnnealingLR', T_max=3),
-    dict(type='PolyLR', eta_min=.001),
-])
+@pytest.mark.parametrize(
+    'scheduler',
+    [
+        dict(type='OneCycleLR', eta_max=0.1, total_steps=10),
+        dict(type='CosineAnnealingLR', T_max=3),
+        dict(type='PolyLR', eta_min=0.001),
+    ],
+)
 def test_schedulers_are_read(scheduler, reader, tmp_path):
     toy_runner(tmp_path, epochs=1, param_scheduler=scheduler).train()
     loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'epoch_1.pth'))
@@ -129,11 +138,13 @@ def test_numpy_2_names_are_read(reader, tmp_path):
     torch.save(
         dict(number=np.float64(1.5), array=np.arange(3)),
         path,
-        _use_new_zipfile_serialization=False)
+        _use_new_zipfile_serialization=False,
+    )
     data = path.read_bytes()
     old, new = b'numpy.core.multiarray', b'numpy._core.multiarray'
     path.write_bytes(
-        data.replace(new, old) if new in data else data.replace(old, new))
+        data.replace(new, old) if new in data else data.replace(old, new)
+    )
     loaded = load_weights(path)
     assert loaded['number'] == 1.5
     np.testing.assert_array_equal(loaded['array'], [0, 1, 2])
@@ -141,14 +152,14 @@ def test_numpy_2_names_are_read(reader, tmp_path):
 
 def test_plain_state_dict_and_old_format_are_read(reader, tmp_path):
     path = tmp_path / 'plain.pth'
-    state = OrderedDict(a=torch.arange(3.), b=nn.Parameter(torch.ones(2)))
+    state = OrderedDict(a=torch.arange(3.0), b=nn.Parameter(torch.ones(2)))
     torch.save(state, path, _use_new_zipfile_serialization=False)
     loaded = load_weights(path)
-    assert torch.equal(loaded['a'], torch.tensor([0., 1., 2.]))
+    assert torch.equal(loaded['a'], torch.tensor([0.0, 1.0, 2.0]))
     assert isinstance(loaded['b'], nn.Parameter)
 
 
-@pytest.mark.parametrize('keep', [0, 1, 100, .5, -1])
+@pytest.mark.parametrize('keep', [0, 1, 100, 0.5, -1])
 def test_cut_short_file(keep, reader, tmp_path):
     path = tmp_path / 'cut.pth'
     torch.save(dict(a=torch.zeros(1000)), path)
@@ -159,7 +170,8 @@ def test_cut_short_file(keep, reader, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         CheckpointLoader.load_checkpoint(str(path))
     assert str(caught.value).startswith(
-        f'{path} cannot be read as a checkpoint: it is cut short')
+        f'{path} cannot be read as a checkpoint: it is cut short'
+    )
     assert '\n' not in str(caught.value)
 
 
@@ -182,7 +194,6 @@ def test_missing_file(tmp_path):
 
 def test_init_cfg_and_load_checkpoint(trained, tmp_path):
     class Part(BaseModule):
-
         def __init__(self, init_cfg) -> None:
             super().__init__(init_cfg)
             self.weight = nn.Parameter(torch.zeros(4, 3))
@@ -190,7 +201,8 @@ def test_init_cfg_and_load_checkpoint(trained, tmp_path):
 
     expected = torch.load(trained, weights_only=True)['state_dict']
     part = Part(
-        dict(type='Pretrained', checkpoint=str(trained), prefix='first.'))
+        dict(type='Pretrained', checkpoint=str(trained), prefix='first.')
+    )
     part.init_weights()
     assert torch.equal(part.weight, expected['first.weight'])
     model = nn.Sequential(OrderedDict(last=nn.Linear(4, 1)))
@@ -230,22 +242,25 @@ def test_cuda_errors_are_not_the_files_fault(tmp_path, monkeypatch):
 @pytest.mark.parametrize('name', ['min', 'max', 'mean', 'current'])
 def test_getattr_hands_out_the_statistics(name):
     found = restricted_getattr(RestoredHistory, name)
-    buffer = HistoryBuffer([4., 1., 3.], [1, 1, 2])
+    buffer = HistoryBuffer([4.0, 1.0, 3.0], [1, 1, 2])
     # mean: 8 over 4 counts; current: the last one.
     assert found(buffer) == dict(min=1, max=4, mean=2, current=3)[name]
 
 
-@pytest.mark.parametrize('owner, name', [
-    (RestoredHistory, '__globals__'),
-    (RestoredHistory, 'register_statistics'),
-    (RestoredHistory, 'min.__globals__'),
-    (RestoredHistory, ['min']),
-    (HistoryBuffer, 'min'),
-    (OneCycleName, 'min'),
-    (HistoryBuffer(), 'min'),
-    (os, 'system'),
-    ([], 'append'),
-])
+@pytest.mark.parametrize(
+    'owner, name',
+    [
+        (RestoredHistory, '__globals__'),
+        (RestoredHistory, 'register_statistics'),
+        (RestoredHistory, 'min.__globals__'),
+        (RestoredHistory, ['min']),
+        (HistoryBuffer, 'min'),
+        (OneCycleName, 'min'),
+        (HistoryBuffer(), 'min'),
+        (os, 'system'),
+        ([], 'append'),
+    ],
+)
 def test_getattr_hands_out_nothing_else(owner, name):
     with pytest.raises(pickle.UnpicklingError):
         restricted_getattr(owner, name)
@@ -254,8 +269,10 @@ def test_getattr_hands_out_nothing_else(owner, name):
 # Texts of configs -----------------------------------------------------------
 def config_text(target):
     """A config that makes ``target`` when it is run, as configs are."""
-    return (f'gpu_ids = [__import__("pathlib").Path({str(target)!r}).touch()]'
-            '\nmodel = dict(type="ToyModel")\n')
+    return (
+        f'gpu_ids = [__import__("pathlib").Path({str(target)!r}).touch()]'
+        '\nmodel = dict(type="ToyModel")\n'
+    )
 
 
 @pytest.fixture()
@@ -309,19 +326,22 @@ class WeightsOnly(BaseInferencer):
 ROUTES = {
     'resume': lambda folder, path: start_training(folder, path, resume=True),
     'automatic resume': lambda folder, path: start_training(
-        folder, None, resume=True),
+        folder, None, resume=True
+    ),
     'load_from': start_training,
     'test': lambda folder, path: toy_runner(
-        folder / 'run', values=[.1], load_from=path).val(),
+        folder / 'run', values=[0.1], load_from=path
+    ).val(),
     'load_checkpoint': lambda folder, path: load_checkpoint(ToyModel(), path),
     'init_cfg': lambda folder, path: BaseModule(
         dict(type='Pretrained', checkpoint=path, prefix='first.')
     ).init_weights(),
     'inferencer with a config': lambda folder, path: WeightsOnly(
-        ConfigDict(model=dict(type='ToyModel')), path, scope='mmpose'),
+        ConfigDict(model=dict(type='ToyModel')), path, scope='mmpose'
+    ),
     'published': lambda folder, path: CheckpointHook(
-        published_keys=['meta', 'state_dict', 'message_hub'])._publish_model(
-            None, path),
+        published_keys=['meta', 'state_dict', 'message_hub']
+    )._publish_model(None, path),
 }
 
 
@@ -339,11 +359,12 @@ def test_nothing_is_run_by_any_route(route, with_texts, tmp_path):
         assert 'ran' not in saved['message_hub']['runtime_info']['cfg']
 
 
-@pytest.mark.parametrize('kind', [
-    WeightsOnly, DetInferencer, Pose2DInferencer, VideoPoseInferencer
-])
+@pytest.mark.parametrize(
+    'kind', [WeightsOnly, DetInferencer, Pose2DInferencer, VideoPoseInferencer]
+)
 def test_inferencers_do_not_take_the_config_of_a_checkpoint(
-        kind, with_texts, tmp_path):
+    kind, with_texts, tmp_path
+):
     with pytest.raises(ValueError, match='Cannot find the config'):
         kind(None, str(with_texts))
     assert not (tmp_path / 'ran').exists()
@@ -354,8 +375,7 @@ def test_histories_bring_no_methods(trained, tmp_path):
     checkpoint = torch.load(trained, weights_only=False)
     methods = dict(HistoryBuffer._statistics_methods)
     buffer = checkpoint['message_hub']['log_scalars']['train/loss']
-    vars(buffer)['_statistics_methods'] = dict(
-        methods, mean=HistoryBuffer.max)
+    vars(buffer)['_statistics_methods'] = dict(methods, mean=HistoryBuffer.max)
     path = tmp_path / 'methods.pth'
     torch.save(checkpoint, path)
     found = load_weights(path)['message_hub']['log_scalars']['train/loss']
@@ -367,10 +387,16 @@ def test_histories_bring_no_methods(trained, tmp_path):
 def test_empty_arrays_are_read(reader, tmp_path):
     # MMPose's metainfo of a data set without a skeleton.
     path = tmp_path / 'empty.pth'
-    torch.save(dict(meta=dict(dataset_meta=dict(
-        skeleton_link_colors=np.array([], np.uint8)))), path)
+    torch.save(
+        dict(
+            meta=dict(
+                dataset_meta=dict(skeleton_link_colors=np.array([], np.uint8))
+            )
+        ),
+        path,
+    )
     meta = load_weights(path)['meta']['dataset_meta']
-    assert meta['skeleton_link_colors'].shape == (0, )
+    assert meta['skeleton_link_colors'].shape == (0,)
 
 
 def test_a_path_is_named_in_full(tmp_path, reader):

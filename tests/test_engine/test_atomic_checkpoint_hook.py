@@ -45,7 +45,9 @@ def with_best(**kwargs) -> dict:
             interval=1,
             save_best='acc',
             rule='greater',
-            **kwargs))
+            **kwargs,
+        )
+    )
 
 
 def test_registered_for_mmpose():
@@ -54,41 +56,49 @@ def test_registered_for_mmpose():
 
 
 def test_same_files_as_mmengines(tmp_path):
-    for name, folder in (('AtomicCheckpointHook', 'ours'),
-                         ('mmengine.CheckpointHook', 'stock')):
+    for name, folder in (
+        ('AtomicCheckpointHook', 'ours'),
+        ('mmengine.CheckpointHook', 'stock'),
+    ):
         toy_runner(
             tmp_path / folder,
             epochs=3,
-            values=[.1, .3, .2],
+            values=[0.1, 0.3, 0.2],
             default_hooks=dict(
                 checkpoint=dict(
                     type=name,
                     interval=1,
                     max_keep_ckpts=2,
                     save_best='acc',
-                    rule='greater'))).train()
+                    rule='greater',
+                )
+            ),
+        ).train()
         assert checkpoints(tmp_path / folder) == {
-            'epoch_2.pth', 'epoch_3.pth', 'best_acc_epoch_2.pth'
+            'epoch_2.pth',
+            'epoch_3.pth',
+            'best_acc_epoch_2.pth',
         }
         assert not list((tmp_path / folder).glob('.*'))
         loaded = last_checkpoint(tmp_path / folder)
         assert loaded['meta']['epoch'] == 3
         assert loaded['message_hub']['runtime_info']['best_ckpt'] == str(
-            tmp_path / folder / 'best_acc_epoch_2.pth')
+            tmp_path / folder / 'best_acc_epoch_2.pth'
+        )
 
 
 def test_by_iteration_and_several_best(tmp_path):
     class TwoMetrics(toy.ToyMetric):
-
         def compute_metrics(self, results):
             return dict(acc=self.values.pop(0), loss=self.values.pop(0))
 
     from mmengine.evaluator import Evaluator
+
     toy_runner(
         tmp_path,
         epochs=None,
         values=[],
-        val_evaluator=Evaluator(TwoMetrics([.5, .5, .4, .4, .6, .6])),
+        val_evaluator=Evaluator(TwoMetrics([0.5, 0.5, 0.4, 0.4, 0.6, 0.6])),
         train_cfg=dict(by_epoch=False, max_iters=6, val_interval=2),
         default_hooks=dict(
             checkpoint=dict(
@@ -97,10 +107,15 @@ def test_by_iteration_and_several_best(tmp_path):
                 interval=1,
                 max_keep_ckpts=1,
                 save_best=['acc', 'loss'],
-                rule=['greater', 'less']))).train()
+                rule=['greater', 'less'],
+            )
+        ),
+    ).train()
     # acc is best at the third evaluation, loss at the second.
     assert checkpoints(tmp_path) == {
-        'iter_6.pth', 'best_acc_iter_6.pth', 'best_loss_iter_4.pth'
+        'iter_6.pth',
+        'best_acc_iter_6.pth',
+        'best_loss_iter_4.pth',
     }
 
 
@@ -130,16 +145,27 @@ def crash_at(monkeypatch, fails: dict, error):
 # A save is: fsync file, replace, fsync folder; then the same three for
 # last_checkpoint; then remove. The calls of the second save are 3 and 4 of
 # replace, and 5 to 8 of fsync.
-STEPS = [('fsync', 5), ('replace', 3), ('fsync', 6), ('fsync', 7),
-         ('replace', 4), ('fsync', 8), ('remove', 1)]
+STEPS = [
+    ('fsync', 5),
+    ('replace', 3),
+    ('fsync', 6),
+    ('fsync', 7),
+    ('replace', 4),
+    ('fsync', 8),
+    ('remove', 1),
+]
 
 
 @pytest.mark.parametrize('step', STEPS, ids=lambda step: f'{step[0]}{step[1]}')
 @pytest.mark.parametrize('kind', ['full disk', 'kill'])
-def test_failure_at_any_step_leaves_a_checkpoint(step, kind, tmp_path,
-                                                 monkeypatch):
-    error = (OSError(errno.ENOSPC, 'No space left on device')
-             if kind == 'full disk' else Crash())
+def test_failure_at_any_step_leaves_a_checkpoint(
+    step, kind, tmp_path, monkeypatch
+):
+    error = (
+        OSError(errno.ENOSPC, 'No space left on device')
+        if kind == 'full disk'
+        else Crash()
+    )
     runner = toy_runner(tmp_path, epochs=3)
     with monkeypatch.context() as patch:
         crash_at(patch, dict([step]), error)
@@ -168,7 +194,8 @@ def test_best_checkpoint_survives_any_failure(number, tmp_path, monkeypatch):
     # Two epochs, each the best so far: five writes each, of the checkpoint
     # and last_checkpoint, both again, and the best one; 11: none fails.
     runner = toy_runner(
-        tmp_path, values=[.1, .2], default_hooks=with_best(max_keep_ckpts=1))
+        tmp_path, values=[0.1, 0.2], default_hooks=with_best(max_keep_ckpts=1)
+    )
     seen = []
     crashed = False
     with monkeypatch.context() as patch:
@@ -190,8 +217,9 @@ def test_best_checkpoint_survives_any_failure(number, tmp_path, monkeypatch):
     assert crashed == (number <= 10)
     assert count[0] == min(number, 10)
     # The fifth write is the first best one, the tenth the second.
-    assert seen == [f'best_acc_epoch_{epoch}.pth'
-                    for epoch in (1, 2) if number > 5 * epoch]
+    assert seen == [
+        f'best_acc_epoch_{epoch}.pth' for epoch in (1, 2) if number > 5 * epoch
+    ]
     found = checkpoints(tmp_path)
     assert {name for name in found if 'best' in name} == set(seen[-1:])
     for name in found:
@@ -202,8 +230,11 @@ def test_best_checkpoint_survives_any_failure(number, tmp_path, monkeypatch):
 
 def test_worse_metric_keeps_the_best(tmp_path):
     toy_runner(
-        tmp_path, epochs=3, values=[.5, .2, .1],
-        default_hooks=with_best(max_keep_ckpts=1)).train()
+        tmp_path,
+        epochs=3,
+        values=[0.5, 0.2, 0.1],
+        default_hooks=with_best(max_keep_ckpts=1),
+    ).train()
     assert checkpoints(tmp_path) == {'epoch_3.pth', 'best_acc_epoch_1.pth'}
 
 
@@ -223,18 +254,21 @@ def test_out_dir_and_other_backends(tmp_path):
             checkpoint=dict(
                 type='AtomicCheckpointHook',
                 out_dir=str(out),
-                backend_args=dict(backend='local')))).train()
+                backend_args=dict(backend='local'),
+            )
+        ),
+    ).train()
     assert checkpoints(out / 'run') == {'epoch_1.pth'}
     assert last_checkpoint(tmp_path / 'run')['meta']['epoch'] == 1
 
 
 def test_foreign_backend_is_used_as_it_is(tmp_path):
     from mmengine.fileio import register_backend
+
     puts = []
 
     @register_backend('rpstn_test_remote', force=True)
     class Remote(LocalBackend):
-
         def put(self, obj, filepath):
             puts.append(Path(filepath).name)
             super().put(obj, filepath)
@@ -246,7 +280,10 @@ def test_foreign_backend_is_used_as_it_is(tmp_path):
                 type='AtomicCheckpointHook',
                 interval=1,
                 max_keep_ckpts=1,
-                backend_args=dict(backend='rpstn_test_remote')))).train()
+                backend_args=dict(backend='rpstn_test_remote'),
+            )
+        ),
+    ).train()
     assert puts == ['epoch_1.pth', 'epoch_2.pth']
     assert checkpoints(tmp_path) == {'epoch_2.pth'}
 
@@ -255,12 +292,13 @@ def test_lowered_max_keep_ckpts(tmp_path):
     def hooks(keep):
         return dict(
             checkpoint=dict(
-                type='AtomicCheckpointHook', interval=1, max_keep_ckpts=keep))
+                type='AtomicCheckpointHook', interval=1, max_keep_ckpts=keep
+            )
+        )
 
     toy_runner(tmp_path, epochs=3, default_hooks=hooks(3)).train()
     assert checkpoints(tmp_path) == {f'epoch_{i}.pth' for i in (1, 2, 3)}
-    toy_runner(
-        tmp_path, epochs=4, default_hooks=hooks(2), resume=True).train()
+    toy_runner(tmp_path, epochs=4, default_hooks=hooks(2), resume=True).train()
     assert checkpoints(tmp_path) == {'epoch_3.pth', 'epoch_4.pth'}
 
 
@@ -276,6 +314,7 @@ def test_last_checkpoint_that_names_nothing(content, tmp_path):
 
 def test_only_the_main_process_writes(tmp_path, monkeypatch):
     from rpstn_mmpose.engine.hooks import atomic_checkpoint_hook as module
+
     runner = toy_runner(tmp_path, epochs=1)
     monkeypatch.setattr(module, 'is_main_process', lambda: False)
     monkeypatch.setattr(runner, 'save_checkpoint', lambda *a, **k: None)
@@ -299,7 +338,8 @@ def train():
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True)
+        text=True,
+    )
     assert server.stdout.readline() == 'ready\n'
 
     def run(folder, steps=0, resume=False) -> int:

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """What a resumed checkpoint may and may not do to files."""
+
 import logging
 import os
 from pathlib import Path
@@ -21,10 +22,12 @@ def hooks(**kwargs) -> dict:
         interval=1,
         max_keep_ckpts=1,
         save_best='acc',
-        rule='greater')
+        rule='greater',
+    )
     return dict(
         checkpoint={**settings, **kwargs},
-        logger=dict(type='LoggerHook', interval=100))
+        logger=dict(type='LoggerHook', interval=100),
+    )
 
 
 def train(folder, epochs, values=None, resume=None, **kwargs):
@@ -39,7 +42,8 @@ def train(folder, epochs, values=None, resume=None, **kwargs):
     if resume not in (None, True):
         changes['load_from'] = NamedCheckpoint(resume)
     runner = toy_runner(
-        folder, epochs, values, default_hooks=hooks(**kwargs), **changes)
+        folder, epochs, values, default_hooks=hooks(**kwargs), **changes
+    )
     lines = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
@@ -71,9 +75,11 @@ def rewrite(source, target, **values) -> str:
 def trained(tmp_path_factory):
     """Work dir of two epochs, the first the best by far."""
     folder = tmp_path_factory.mktemp('trained') / 'old'
-    train(folder, 2, [.9, .1], max_keep_ckpts=2)
+    train(folder, 2, [0.9, 0.1], max_keep_ckpts=2)
     assert names(folder) == {
-        'epoch_1.pth', 'epoch_2.pth', 'best_acc_epoch_1.pth'
+        'epoch_1.pth',
+        'epoch_2.pth',
+        'best_acc_epoch_1.pth',
     }
     return folder
 
@@ -94,23 +100,30 @@ VICTIMS = [
 
 
 def lay_out(folder) -> dict:
-    for name in ('precious/thesis.txt', 'elsewhere/best_acc_epoch_1.pth',
-                 'run/notes.txt', 'run/epoch_9.pth',
-                 'run/best_acc_epoch_7.pth/thesis.txt',
-                 'run/best_acc_epoch_8.pth',
-                 'run/sub/best_acc_epoch_1.pth', 'text'):
+    for name in (
+        'precious/thesis.txt',
+        'elsewhere/best_acc_epoch_1.pth',
+        'run/notes.txt',
+        'run/epoch_9.pth',
+        'run/best_acc_epoch_7.pth/thesis.txt',
+        'run/best_acc_epoch_8.pth',
+        'run/sub/best_acc_epoch_1.pth',
+        'text',
+    ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('data')
     os.symlink(folder / 'text', folder / 'run/best_acc_epoch_0.pth')
-    return {path: path.is_file() and path.read_text()
-            for path in folder.rglob('*')}
+    return {
+        path: path.is_file() and path.read_text() for path in folder.rglob('*')
+    }
 
 
 @pytest.mark.parametrize('own', [True, False], ids=['own', 'foreign'])
 @pytest.mark.parametrize('victim', VICTIMS)
-def test_what_a_checkpoint_names_is_not_removed(victim, own, trained,
-                                                tmp_path):
+def test_what_a_checkpoint_names_is_not_removed(
+    victim, own, trained, tmp_path
+):
     laid_out = lay_out(tmp_path)
     run = tmp_path / 'run'
     named = str(tmp_path / victim)
@@ -118,20 +131,22 @@ def test_what_a_checkpoint_names_is_not_removed(victim, own, trained,
         trained / 'epoch_1.pth',
         run / 'epoch_1.pth' if own else tmp_path / 'evil.pth',
         best_ckpt=named,
-        best_score=-1.,
+        best_score=-1.0,
         last_ckpt=str(run / 'epoch_1.pth'),
         keep_ckpt_ids=[f'../{victim}', victim, named, 9, 10**600, -1, True],
         checkpoint_progress=dict(
             write=['../x.pth', named, 3],
             remove=[victim, named, f'../{victim}'],
-            validated='1'))
+            validated='1',
+        ),
+    )
     # The second epoch is the best so far.
-    train(run, 2, [.1, .5], resume=evil, published_keys=['state_dict'])
+    train(run, 2, [0.1, 0.5], resume=evil, published_keys=['state_dict'])
     for path, content in laid_out.items():
         assert (path.is_file() and path.read_text()) == content, path
     assert (run / 'best_acc_epoch_0.pth').is_symlink()
     assert {'epoch_2.pth', 'best_acc_epoch_2.pth'} <= names(run)
-    assert info(run / 'epoch_2.pth')['best_score'] == pytest.approx(.5)
+    assert info(run / 'epoch_2.pth')['best_score'] == pytest.approx(0.5)
     # Published is what this run has saved, and nothing beside the victim.
     assert not list((tmp_path / 'elsewhere').glob('*-*.pth'))
     assert not (tmp_path / 'x.pth').exists()
@@ -144,20 +159,17 @@ def test_honest_checkpoint_in_a_new_work_dir(trained, tmp_path):
     run.mkdir()
     (run / 'epoch_1.pth').write_text('of an earlier run here')
     # .4 would not be better than the old run's best.
-    lines = train(run, 4, [.2, .3, .4], resume=trained / 'epoch_2.pth')
-    assert names(run) == {
-        'epoch_1.pth', 'epoch_4.pth', 'best_acc_epoch_4.pth'
-    }
-    assert {name: (trained / name).read_bytes()
-            for name in names(trained)} == before
+    lines = train(run, 4, [0.2, 0.3, 0.4], resume=trained / 'epoch_2.pth')
+    assert names(run) == {'epoch_1.pth', 'epoch_4.pth', 'best_acc_epoch_4.pth'}
+    assert {
+        name: (trained / name).read_bytes() for name in names(trained)
+    } == before
     told = [line for line in lines if 'is not of this work dir' in line]
     assert len(told) == 1
     assert str(trained / 'epoch_2.pth') in told[0]
     # It goes on by itself as any run.
-    train(run, 5, [.1], resume=True)
-    assert names(run) == {
-        'epoch_1.pth', 'epoch_5.pth', 'best_acc_epoch_4.pth'
-    }
+    train(run, 5, [0.1], resume=True)
+    assert names(run) == {'epoch_1.pth', 'epoch_5.pth', 'best_acc_epoch_4.pth'}
 
 
 def test_copied_checkpoint_is_not_of_its_new_folder(trained, tmp_path):
@@ -165,76 +177,84 @@ def test_copied_checkpoint_is_not_of_its_new_folder(trained, tmp_path):
     run.mkdir()
     (run / 'epoch_1.pth').write_text('of an earlier run here')
     (run / 'epoch_2.pth').write_bytes((trained / 'epoch_2.pth').read_bytes())
-    train(run, 3, [.2, .3], resume=run / 'epoch_2.pth')
+    train(run, 3, [0.2, 0.3], resume=run / 'epoch_2.pth')
     assert (run / 'epoch_1.pth').read_text() == 'of an earlier run here'
     assert 'best_acc_epoch_3.pth' in names(run)
     assert (trained / 'best_acc_epoch_1.pth').exists()
 
 
 def test_way_back_in_its_own_work_dir(tmp_path):
-    train(tmp_path, 3, [.3, .1, .2], max_keep_ckpts=3)
-    lines = train(tmp_path, 2, [.5], resume=tmp_path / 'epoch_1.pth')
+    train(tmp_path, 3, [0.3, 0.1, 0.2], max_keep_ckpts=3)
+    lines = train(tmp_path, 2, [0.5], resume=tmp_path / 'epoch_1.pth')
     assert not any('is not of this work dir' in line for line in lines)
     # epoch_1 is this run's and outdated; epoch_3 is of the run that was
     # left, which epoch_1.pth cannot know.
     assert names(tmp_path) == {
-        'epoch_2.pth', 'epoch_3.pth', 'best_acc_epoch_2.pth'
+        'epoch_2.pth',
+        'epoch_3.pth',
+        'best_acc_epoch_2.pth',
     }
 
 
 # What is no number at all the reader of checkpoints refuses.
 @pytest.mark.parametrize('score', [float('nan'), 10**400])
 def test_score_that_is_none(score, tmp_path):
-    train(tmp_path, 1, [.3])
-    rewrite(tmp_path / 'epoch_1.pth', tmp_path / 'epoch_1.pth',
-            best_score=score)
-    train(tmp_path, 2, [.1], resume=True)
+    train(tmp_path, 1, [0.3])
+    rewrite(
+        tmp_path / 'epoch_1.pth', tmp_path / 'epoch_1.pth', best_score=score
+    )
+    train(tmp_path, 2, [0.1], resume=True)
     assert 'best_acc_epoch_2.pth' in names(tmp_path)
     assert (tmp_path / 'best_acc_epoch_1.pth').exists()
 
 
-@pytest.mark.parametrize('score', [.3, 1, torch.tensor(.3)])
+@pytest.mark.parametrize('score', [0.3, 1, torch.tensor(0.3)])
 def test_score_that_is_one(score, tmp_path):
-    train(tmp_path, 1, [.3])
-    rewrite(tmp_path / 'epoch_1.pth', tmp_path / 'epoch_1.pth',
-            best_score=score)
-    train(tmp_path, 2, [.2], resume=True)
+    train(tmp_path, 1, [0.3])
+    rewrite(
+        tmp_path / 'epoch_1.pth', tmp_path / 'epoch_1.pth', best_score=score
+    )
+    train(tmp_path, 2, [0.2], resume=True)
     assert names(tmp_path) == {'epoch_2.pth', 'best_acc_epoch_1.pth'}
 
 
 def test_score_of_another_metric_is_not_compared(tmp_path):
-    train(tmp_path, 1, [.3])
+    train(tmp_path, 1, [0.3])
     # By 'less', an error of .5 is worse than an accuracy of .3.
     from mmengine.evaluator import BaseMetric, Evaluator
 
     class Error(BaseMetric):
-
         def process(self, data_batch, data_samples):
             self.results.append(0)
 
         def compute_metrics(self, results):
-            return dict(error=.5)
+            return dict(error=0.5)
 
     toy_runner(
         tmp_path,
-        2, [],
+        2,
+        [],
         resume=True,
         val_evaluator=Evaluator(Error()),
-        default_hooks=hooks(save_best='error', rule='less')).train()
+        default_hooks=hooks(save_best='error', rule='less'),
+    ).train()
     assert names(tmp_path) == {
-        'epoch_2.pth', 'best_acc_epoch_1.pth', 'best_error_epoch_2.pth'
+        'epoch_2.pth',
+        'best_acc_epoch_1.pth',
+        'best_error_epoch_2.pth',
     }
 
 
-@pytest.mark.parametrize('ids', [
-    '12', None, {1: 2}, ['../../x', 10**600], [-1, True, 2.5, 9]
-])
+@pytest.mark.parametrize(
+    'ids', ['12', None, {1: 2}, ['../../x', 10**600], [-1, True, 2.5, 9]]
+)
 def test_listed_steps_that_are_none(ids, tmp_path):
     train(tmp_path, 1)
     (tmp_path / 'epoch_9.pth').write_text('of a later run')
     (tmp_path / 'epoch_-1.pth').write_text('')
-    rewrite(tmp_path / 'epoch_1.pth', tmp_path / 'epoch_1.pth',
-            keep_ckpt_ids=ids)
+    rewrite(
+        tmp_path / 'epoch_1.pth', tmp_path / 'epoch_1.pth', keep_ckpt_ids=ids
+    )
     train(tmp_path, 2, resume=True, max_keep_ckpts=1)
     assert names(tmp_path) >= {'epoch_9.pth', 'epoch_-1.pth', 'epoch_2.pth'}
     assert info(tmp_path / 'epoch_2.pth')['keep_ckpt_ids'] == [2]
@@ -242,7 +262,7 @@ def test_listed_steps_that_are_none(ids, tmp_path):
 
 def test_resume_by_hand_is_not_trusted(trained, tmp_path):
     # mmengine does not tell the hook what Runner.resume() has read.
-    runner = toy_runner(tmp_path, 3, [.1, .2], default_hooks=hooks())
+    runner = toy_runner(tmp_path, 3, [0.1, 0.2], default_hooks=hooks())
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.resume(str(trained / 'epoch_2.pth'))
@@ -255,15 +275,17 @@ def test_one_name_for_all_checkpoints(tmp_path):
     for epochs, resume in ((2, None), (3, True)):
         train(tmp_path, epochs, resume=resume, filename_tmpl='latest.pth')
         assert names(tmp_path) == {'latest.pth'}
-        assert load_weights(
-            str(tmp_path / 'latest.pth'))['meta']['epoch'] == epochs
+        assert (
+            load_weights(str(tmp_path / 'latest.pth'))['meta']['epoch']
+            == epochs
+        )
 
 
 def test_published_without_a_best(tmp_path):
     # Nothing is better than nothing by a metric that is none.
     nan = float('nan')
     train(tmp_path, 1, [nan], published_keys=['state_dict'])
-    published, = names(tmp_path) - {'epoch_1.pth'}
+    (published,) = names(tmp_path) - {'epoch_1.pth'}
     assert published.startswith('epoch_1-')
 
 
@@ -271,25 +293,29 @@ def test_published_without_one_of_two_bests(tmp_path):
     from mmengine.evaluator import BaseMetric, Evaluator
 
     class Two(BaseMetric):
-
         def process(self, data_batch, data_samples):
             self.results.append(0)
 
         def compute_metrics(self, results):
-            return dict(acc=.5, auc=float('nan'))
+            return dict(acc=0.5, auc=float('nan'))
 
     toy_runner(
         tmp_path,
-        1, [],
+        1,
+        [],
         val_evaluator=Evaluator(Two()),
         default_hooks=hooks(
-            save_best=['acc', 'auc'], published_keys=['state_dict'])).train()
-    assert {name.split('-')[0] for name in names(tmp_path) if '-' in name
-            } == {'epoch_1', 'best_acc_epoch_1'}
+            save_best=['acc', 'auc'], published_keys=['state_dict']
+        ),
+    ).train()
+    assert {name.split('-')[0] for name in names(tmp_path) if '-' in name} == {
+        'epoch_1',
+        'best_acc_epoch_1',
+    }
 
 
 def test_validation_alone_saves_nothing(tmp_path):
-    runner = toy_runner(tmp_path, 1, [.5], default_hooks=hooks())
+    runner = toy_runner(tmp_path, 1, [0.5], default_hooks=hooks())
     runner.val()
     assert names(tmp_path) == set()
 
@@ -307,16 +333,16 @@ def runs(tmp_path):
 
 def resumed_epoch(folder, load_from, epochs=4):
     """Epoch that a training starts with, and the lines of its log."""
-    runner = toy_runner(
-        folder, epochs, resume=True, load_from=str(load_from))
+    runner = toy_runner(folder, epochs, resume=True, load_from=str(load_from))
     lines = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
     runner.logger.addHandler(handler)
     started = []
-    runner.call_hook = (lambda name, call=runner.call_hook, **kwargs: (
-        started.append(runner.epoch)
-        if name == 'before_train_epoch' else None, call(name, **kwargs)))
+    runner.call_hook = lambda name, call=runner.call_hook, **kwargs: (
+        started.append(runner.epoch) if name == 'before_train_epoch' else None,
+        call(name, **kwargs),
+    )
     runner.train()
     return started[0], lines
 
@@ -370,7 +396,8 @@ def test_a_test_keeps_its_checkpoint(runs):
     loader = dict(
         batch_size=16,
         sampler=dict(type='DefaultSampler', shuffle=False),
-        dataset=dict(type='ToyDataset'))
+        dataset=dict(type='ToyDataset'),
+    )
     runner = toy_runner(
         run,
         1,
@@ -378,7 +405,8 @@ def test_a_test_keeps_its_checkpoint(runs):
         load_from=str(start),
         test_dataloader=loader,
         test_cfg=dict(),
-        test_evaluator=dict(type='ToyMetric'))
+        test_evaluator=dict(type='ToyMetric'),
+    )
     runner.test()
     for name, value in load_weights(str(start))['state_dict'].items():
         assert torch.equal(runner.model.state_dict()[name], value)
@@ -396,23 +424,23 @@ def test_what_was_loaded_by_hand_is_not_looked_for(runs):
 def test_no_validation_within_an_epoch(tmp_path):
     # Four iterations an epoch; the sixth lies within the second.
     recipe = dict(by_epoch=False, interval=6, max_keep_ckpts=-1)
-    train(tmp_path / 'old', 2, [.1, .2], **recipe)
+    train(tmp_path / 'old', 2, [0.1, 0.2], **recipe)
     old = tmp_path / 'old/iter_6.pth'
     assert load_weights(str(old))['meta']['epoch'] == 1
     # A third value would be missing.
-    train(tmp_path / 'old', 2, [.2], resume=old, **recipe)
-    lines = train(tmp_path / 'new', 2, [.2], resume=old, **recipe)
+    train(tmp_path / 'old', 2, [0.2], resume=old, **recipe)
+    lines = train(tmp_path / 'new', 2, [0.2], resume=old, **recipe)
     assert not any('before its validation' in line for line in lines)
 
 
 def test_resumed_step_is_validated_once(tmp_path):
     # Saved, and validated without becoming the best: whoever resumes from
     # it validates it, since nothing in the file tells that it was.
-    train(tmp_path, 2, [.2, .1])
-    lines = train(tmp_path, 3, [.1, .3], resume=True)
+    train(tmp_path, 2, [0.2, 0.1])
+    lines = train(tmp_path, 3, [0.1, 0.3], resume=True)
     assert any('before its validation' in line for line in lines)
     # Saved again as the best.
-    lines = train(tmp_path, 4, [.1], resume=True)
+    lines = train(tmp_path, 4, [0.1], resume=True)
     assert not any('before its validation' in line for line in lines)
 
 
@@ -420,14 +448,14 @@ def test_resumed_step_is_validated_once(tmp_path):
 
 
 def test_the_main_process_alone_removes(tmp_path, monkeypatch):
-    train(tmp_path, 1, [.1])
+    train(tmp_path, 1, [0.1])
     left = tmp_path / f'.epoch_7.pth.tmp-{os.getpid()}'
     left.write_text('half')
     before = names(tmp_path)
-    runner = toy_runner(
-        tmp_path, 2, [.2], resume=True, default_hooks=hooks())
-    monkeypatch.setattr(atomic_checkpoint_hook, 'is_main_process',
-                        lambda: False)
+    runner = toy_runner(tmp_path, 2, [0.2], resume=True, default_hooks=hooks())
+    monkeypatch.setattr(
+        atomic_checkpoint_hook, 'is_main_process', lambda: False
+    )
     pointer = (tmp_path / 'last_checkpoint').read_text()
     runner.train()
     # runner.save_checkpoint has its own check, which was left on.
@@ -454,8 +482,8 @@ def test_leftovers_in_both_folders(tmp_path):
 def test_out_dir_is_the_folder_of_the_run(tmp_path):
     out = tmp_path / 'out/run'
     other = dict(out_dir=str(tmp_path / 'out'))
-    train(tmp_path / 'run', 1, [.1], **other)
-    train(tmp_path / 'run', 2, [.2], resume=True, **other)
+    train(tmp_path / 'run', 1, [0.1], **other)
+    train(tmp_path / 'run', 2, [0.2], resume=True, **other)
     assert names(out) == {'epoch_2.pth', 'best_acc_epoch_2.pth'}
 
 
@@ -489,25 +517,39 @@ def test_other_backends_write_and_remove(by, tmp_path, monkeypatch):
     monkeypatch.setattr(Recorder, 'calls', [])
     (tmp_path / 'out').mkdir()
     out = str(tmp_path / 'out')
-    changes = (dict(out_dir=f'toyfs://{out}') if by == 'prefix' else dict(
-        out_dir=out, backend_args=dict(backend='rpstn_recorder')))
+    changes = (
+        dict(out_dir=f'toyfs://{out}')
+        if by == 'prefix'
+        else dict(out_dir=out, backend_args=dict(backend='rpstn_recorder'))
+    )
     train(tmp_path / 'run', 2, **changes)
     assert Recorder.calls == CALLS
     assert names(f'{out}/run') == {'epoch_2.pth'}
     assert (tmp_path / 'run/last_checkpoint').read_text() == (
-        f'{changes["out_dir"]}/run/epoch_2.pth')
+        f'{changes["out_dir"]}/run/epoch_2.pth'
+    )
 
 
-@pytest.mark.parametrize('backend_args, atomic', [
-    (None, True), (dict(backend='local'), True),
-    (dict(backend='rpstn_recorder'), False)
-])
-def test_local_files_are_written_atomically(backend_args, atomic, tmp_path,
-                                            monkeypatch):
+@pytest.mark.parametrize(
+    'backend_args, atomic',
+    [
+        (None, True),
+        (dict(backend='local'), True),
+        (dict(backend='rpstn_recorder'), False),
+    ],
+)
+def test_local_files_are_written_atomically(
+    backend_args, atomic, tmp_path, monkeypatch
+):
     synced = []
-    monkeypatch.setattr(os, 'replace', lambda source, target, real=os.replace:
-                        (synced.append(Path(target).name),
-                         real(source, target)))
+    monkeypatch.setattr(
+        os,
+        'replace',
+        lambda source, target, real=os.replace: (
+            synced.append(Path(target).name),
+            real(source, target),
+        ),
+    )
     train(tmp_path, 1, backend_args=backend_args)
     expected = ['epoch_1.pth'] if atomic else []
     assert synced == [*expected, 'last_checkpoint']
@@ -515,9 +557,14 @@ def test_local_files_are_written_atomically(backend_args, atomic, tmp_path,
 
 def test_file_client_args_are_left_to_mmengine(tmp_path, monkeypatch):
     replaced = []
-    monkeypatch.setattr(os, 'replace', lambda source, target, real=os.replace:
-                        (replaced.append(Path(target).name),
-                         real(source, target)))
-    train(tmp_path, 2, [.1, .2], file_client_args=dict(backend='disk'))
+    monkeypatch.setattr(
+        os,
+        'replace',
+        lambda source, target, real=os.replace: (
+            replaced.append(Path(target).name),
+            real(source, target),
+        ),
+    )
+    train(tmp_path, 2, [0.1, 0.2], file_client_args=dict(backend='disk'))
     assert replaced == ['last_checkpoint'] * 4
     assert names(tmp_path) == {'epoch_2.pth', 'best_acc_epoch_2.pth'}

@@ -10,14 +10,15 @@ from tests.test_models.conftest import clip_sample, tiny_video_model
 
 def build(model, kind):
     return build_optim_wrapper(
-        model, dict(type=kind, optimizer=dict(type='SGD', lr=0.5)))
+        model, dict(type=kind, optimizer=dict(type='SGD', lr=0.5))
+    )
 
 
 def test_one_step_by_hand():
     """2 * 1.00390625 is 2.0078125; bfloat16 has 1.0 for the factor, so
     that the gradient of the weight is 1 and the weight becomes 1.5."""
     layer = nn.Linear(1, 1, bias=False)
-    nn.init.constant_(layer.weight, 2.)
+    nn.init.constant_(layer.weight, 2.0)
     wrapper = build(layer, 'AutocastOptimWrapper')
     with wrapper.optim_context(layer):
         out = layer(torch.tensor([[1.00390625]]))
@@ -41,8 +42,7 @@ def test_video_model_trains():
             losses[kind] = model.loss(clips, samples)
         assert set(losses[kind]) == {'loss_kpt', 'acc_pose'}
     wrapper.update_params(losses['AutocastOptimWrapper']['loss_kpt'])
-    assert all(
-        torch.isfinite(p).all() for p in model.parameters())
+    assert all(torch.isfinite(p).all() for p in model.parameters())
     expected = float(losses['OptimWrapper']['loss_kpt'])
     got = float(losses['AutocastOptimWrapper']['loss_kpt'])
     assert got != expected

@@ -23,8 +23,10 @@ def test_registered():
 
 def test_own_weights_are_loaded():
     source, model = ToyModel(), ToyModel()
-    state = OrderedDict((f'module.{name}', value + 1)
-                        for name, value in source.state_dict().items())
+    state = OrderedDict(
+        (f'module.{name}', value + 1)
+        for name, value in source.state_dict().items()
+    )
     share = check_checkpoint_matches(model, dict(state_dict=state), 'a.pth')
     assert share == 1
     assert torch.equal(model.last.bias, source.last.bias + 1)
@@ -49,8 +51,9 @@ def test_one_missing_entry():
     assert str(caught.value) == (
         "a.pth is not a checkpoint of this ToyModel: it has 7 of the model's "
         '8 entries (88%; 100% needed), missing last.bias. Take the config it '
-        'was trained with.')
-    assert check_checkpoint_matches(model, state, 'a.pth', .8) == 7 / 8
+        'was trained with.'
+    )
+    assert check_checkpoint_matches(model, state, 'a.pth', 0.8) == 7 / 8
 
 
 def test_foreign_and_empty():
@@ -63,18 +66,19 @@ def test_foreign_and_empty():
 def test_other_shape():
     with pytest.raises(CheckpointError) as caught:
         check_checkpoint_matches(
-            ToyModel(width=4), ToyModel(width=5).state_dict(), 'a.pth')
+            ToyModel(width=4), ToyModel(width=5).state_dict(), 'a.pth'
+        )
     # All but last.bias depend on the width.
     assert str(caught.value) == (
         'a.pth is not a checkpoint of this ToyModel: 7 of its entries have '
         'another shape, first first.weight (torch.Size([5, 3]) in the file, '
         'torch.Size([4, 3]) in the model). Take the config it was trained '
-        'with.')
+        'with.'
+    )
 
 
 def test_old_names_count_as_the_model_reads_them():
     class Renamed(ToyModel):
-
         def __init__(self):
             super().__init__()
             self._register_load_state_dict_pre_hook(self._rename)
@@ -97,7 +101,8 @@ def partial(tmp_path):
     del state['last.weight'], state['last.bias']
     path = tmp_path / 'partial.pth'
     save_checkpoint(
-        dict(state_dict=state, meta=dict(epoch=1, iter=4)), str(path))
+        dict(state_dict=state, meta=dict(epoch=1, iter=4)), str(path)
+    )
     return path
 
 
@@ -106,7 +111,8 @@ def guarded(folder, path, **kwargs):
         folder,
         load_from=str(path),
         custom_hooks=[dict(type='CheckpointGuardHook')],
-        **kwargs)
+        **kwargs,
+    )
 
 
 def test_training_may_start_from_partial_weights(partial, tmp_path):
@@ -121,14 +127,13 @@ def test_resume_may_not(partial, tmp_path):
 
 def test_evaluation_may_not(partial, tmp_path):
     with pytest.raises(CheckpointError, match='partial.pth .* 6 of .* 8'):
-        guarded(tmp_path / 'run', partial, values=[.1]).val()
+        guarded(tmp_path / 'run', partial, values=[0.1]).val()
 
 
 def test_automatic_resume_names_the_file(partial, tmp_path):
     (tmp_path / 'last_checkpoint').write_text(str(partial))
     runner = toy_runner(
-        tmp_path,
-        resume=True,
-        custom_hooks=[dict(type='CheckpointGuardHook')])
+        tmp_path, resume=True, custom_hooks=[dict(type='CheckpointGuardHook')]
+    )
     with pytest.raises(CheckpointError, match=f'^{partial} is not'):
         runner.train()

@@ -39,14 +39,14 @@ def test_model_is_replaced_for_the_test_only(phase):
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-6)
     getattr(hook, f'after_{phase}_epoch')(runner, metrics={})
     assert runner.model is model
-    assert {k: v.tolist() for k, v in model.state_dict().items()
-            } == {k: v.tolist() for k, v in weights.items()}
+    assert {k: v.tolist() for k, v in model.state_dict().items()} == {
+        k: v.tolist() for k, v in weights.items()
+    }
 
 
 def test_options_reach_the_copy():
     runner = SimpleNamespace(model=MODELS.build(tiny_video_model()).eval())
-    hook = FastInferenceHook(
-        fuse=False, channels_last=False, dtype='bfloat16')
+    hook = FastInferenceHook(fuse=False, channels_last=False, dtype='bfloat16')
     hook.before_test_epoch(runner)
     assert norms(runner.model) > 20
     weight = runner.model.backbone.conv1.weight
@@ -61,7 +61,7 @@ def test_decoding_on_the_device(monkeypatch):
 
     def keypoints(model):
         with torch.no_grad():
-            sample, = model(clips, [clip_sample(3)], mode='predict')
+            (sample,) = model(clips, [clip_sample(3)], mode='predict')
         return sample.pred_instances.keypoints
 
     expected = keypoints(model.eval())
@@ -80,11 +80,15 @@ def test_models_that_cannot_decode_on_the_device():
     """They are left in their place."""
     other = tiny_video_model()
     other['head']['decoder'] = dict(
-        type='MegviiHeatmap', input_size=(64, 64), heatmap_size=(16, 16),
-        kernel_size=5)
+        type='MegviiHeatmap',
+        input_size=(64, 64),
+        heatmap_size=(16, 16),
+        kernel_size=5,
+    )
     for config, message in (
         (tiny_image_model(), 'FastInferenceHook: .* is a TopdownPoseEst'),
-        (other, 'not for MegviiHeatmap')):
+        (other, 'not for MegviiHeatmap'),
+    ):
         model = MODELS.build(config).eval()
         runner = SimpleNamespace(model=model)
         hook = FastInferenceHook(decode_on_device=True)

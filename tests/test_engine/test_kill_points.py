@@ -4,6 +4,7 @@
 What is on the disk changes by renames and removals alone, so a kill before
 each of them, and during each validation, stands for a kill at any moment.
 """
+
 import os
 import random
 from pathlib import Path
@@ -86,8 +87,16 @@ class Recipe:
         keep: ``max_keep_ckpts``.
     """
 
-    def __init__(self, scores, best, save=1, validate=1, by_epoch=True,
-                 keep=1, last=None):
+    def __init__(
+        self,
+        scores,
+        best,
+        save=1,
+        validate=1,
+        by_epoch=True,
+        keep=1,
+        last=None,
+    ):
         self.scores = {
             step: score if isinstance(score, dict) else dict(acc=score)
             for step, score in scores.items()
@@ -104,8 +113,8 @@ class Recipe:
             by_epoch=self.by_epoch,
             max_keep_ckpts=self.keep,
             save_best=list(self.best),
-            rule=['less' if key == 'loss' else 'greater'
-                  for key in self.best])
+            rule=['less' if key == 'loss' else 'greater' for key in self.best],
+        )
 
     def train(self, folder, patch, number=0, resume=False, scores=None):
         """Train, to the end or to the kill; the killer and the metric."""
@@ -116,19 +125,27 @@ class Recipe:
             train_cfg={
                 'by_epoch': self.by_epoch,
                 unit: self.last,
-                'val_interval': self.validate
+                'val_interval': self.validate,
             },
             val_evaluator=Evaluator(metric),
             default_hooks=dict(
                 checkpoint=self.hook(),
-                logger=dict(type='LoggerHook', interval=100)),
-            resume=resume)
-        for name, sampler in (('train', 'DefaultSampler' if self.by_epoch else
-                               'InfiniteSampler'), ('val', 'DefaultSampler')):
+                logger=dict(type='LoggerHook', interval=100),
+            ),
+            resume=resume,
+        )
+        for name, sampler in (
+            (
+                'train',
+                'DefaultSampler' if self.by_epoch else 'InfiniteSampler',
+            ),
+            ('val', 'DefaultSampler'),
+        ):
             settings[f'{name}_dataloader'] = dict(
                 batch_size=8,
                 sampler=dict(type=sampler, shuffle=name == 'train'),
-                dataset=dict(type='ToyDataset'))
+                dataset=dict(type='ToyDataset'),
+            )
         runner = toy_runner(folder, values=[], **settings)
         metric.step = lambda: runner.epoch if self.by_epoch else runner.iter
         with patch.context() as context:
@@ -142,21 +159,33 @@ class Recipe:
 
 
 RECIPES = dict(
-    epochs=Recipe({1: .2, 2: .5, 3: .3}, dict(acc=2)),
+    epochs=Recipe({1: 0.2, 2: 0.5, 3: 0.3}, dict(acc=2)),
     validated_every_second=Recipe(
-        {2: .5, 3: .7}, dict(acc=3), validate=2, keep=2),
+        {2: 0.5, 3: 0.7}, dict(acc=3), validate=2, keep=2
+    ),
     saved_every_second=Recipe(
-        {1: .2, 2: .1, 3: .5, 4: .4}, dict(acc=3), save=2, keep=2),
+        {1: 0.2, 2: 0.1, 3: 0.5, 4: 0.4}, dict(acc=3), save=2, keep=2
+    ),
     iterations=Recipe(
-        {2: .3, 4: .5}, dict(acc=4), save=2, validate=2, by_epoch=False),
+        {2: 0.3, 4: 0.5}, dict(acc=4), save=2, validate=2, by_epoch=False
+    ),
     iterations_between=Recipe(
-        {2: .3, 4: .6, 5: .4}, dict(acc=4), save=3, validate=2,
-        by_epoch=False),
+        {2: 0.3, 4: 0.6, 5: 0.4},
+        dict(acc=4),
+        save=3,
+        validate=2,
+        by_epoch=False,
+    ),
     two_metrics=Recipe(
-        {1: dict(acc=.2, loss=.9), 2: dict(acc=.1, loss=.7)},
-        dict(acc=1, loss=2)))
-LONG = Recipe({1: .2, 2: .5, 3: .3, 4: .6, 5: .1, 6: .7, 7: .8, 8: .4},
-              dict(acc=7), keep=3)
+        {1: dict(acc=0.2, loss=0.9), 2: dict(acc=0.1, loss=0.7)},
+        dict(acc=1, loss=2),
+    ),
+)
+LONG = Recipe(
+    {1: 0.2, 2: 0.5, 3: 0.3, 4: 0.6, 5: 0.1, 6: 0.7, 7: 0.8, 8: 0.4},
+    dict(acc=7),
+    keep=3,
+)
 
 
 def state_of(folder) -> dict:
@@ -167,8 +196,11 @@ def state_of(folder) -> dict:
     found = {}
     for path in sorted(Path(folder).glob('*.pth')):
         loaded = load_weights(path)
-        found[path.name] = (loaded['meta']['epoch'], loaded['meta']['iter'],
-                            loaded['state_dict'])
+        found[path.name] = (
+            loaded['meta']['epoch'],
+            loaded['meta']['iter'],
+            loaded['state_dict'],
+        )
     return dict(
         files=found,
         hidden=[path.name for path in Path(folder).glob('.*')],
@@ -177,7 +209,8 @@ def state_of(folder) -> dict:
             key: Path(value).name if key.startswith('best_ckpt') else value
             for key, value in info.items()
             if key.startswith(('best_', 'keep_ckpt_ids'))
-        })
+        },
+    )
 
 
 def assert_same(found: dict, expected: dict) -> None:
@@ -201,8 +234,9 @@ def uninterrupted(recipe, folder, patch) -> tuple:
 def test_killed_at_each_step(recipe, tmp_path, monkeypatch):
     expected, steps = uninterrupted(recipe, tmp_path / '0', monkeypatch)
     unit = 'epoch' if recipe.by_epoch else 'iter'
-    best = {f'best_{key}_{unit}_{step}.pth'
-            for key, step in recipe.best.items()}
+    best = {
+        f'best_{key}_{unit}_{step}.pth' for key, step in recipe.best.items()
+    }
     assert {name for name in expected['files'] if 'best' in name} == best
     assert expected['last'] == f'{unit}_{recipe.last}.pth'
     for number in range(1, len(steps) + 1):
@@ -220,8 +254,12 @@ def test_killed_again_and_again(tmp_path, monkeypatch):
     choose = random.Random(13)
     killed, finished = [], []
     while not killed or killed[-1]:
-        killer, metric = LONG.train(tmp_path / 'killed', monkeypatch,
-                                    choose.randint(3, 12), bool(killed))
+        killer, metric = LONG.train(
+            tmp_path / 'killed',
+            monkeypatch,
+            choose.randint(3, 12),
+            bool(killed),
+        )
         killed.append(not killer.ended)
         finished += metric.finished
     assert len(killed) >= 8
@@ -235,15 +273,16 @@ def test_other_scores_after_the_kill(tmp_path, monkeypatch):
     # less, and what the killed run had written must not stay behind.
     recipe = RECIPES['saved_every_second']
     _, steps = uninterrupted(recipe, tmp_path / '0', monkeypatch)
-    others = {step: dict(acc=.05) for step in recipe.scores}
+    others = {step: dict(acc=0.05) for step in recipe.scores}
     kept = set()
-    for number in range(steps.index('replace last_checkpoint') + 2,
-                        len(steps) + 1):
+    for number in range(
+        steps.index('replace last_checkpoint') + 2, len(steps) + 1
+    ):
         folder = tmp_path / f'{number}'
         recipe.train(folder, monkeypatch, number)
         recipe.train(folder, monkeypatch, resume=True, scores=others)
         state = state_of(folder)
-        best, = [name for name in state['files'] if 'best' in name]
+        (best,) = [name for name in state['files'] if 'best' in name]
         assert state['info']['best_ckpt'] == best
         step = state['files'][best][0]
         assert best == f'best_acc_epoch_{step}.pth'

@@ -14,8 +14,12 @@ def work_dir(tmp_path):
     """A work dir whose last checkpoint is that of epoch 9."""
     folder = tmp_path / 'run'
     folder.mkdir()
-    for name in ('epoch_5.pth', 'epoch_9.pth', 'best_acc_epoch_7.pth',
-                 'start.pth'):
+    for name in (
+        'epoch_5.pth',
+        'epoch_9.pth',
+        'best_acc_epoch_7.pth',
+        'start.pth',
+    ):
         (folder / name).write_text('')
     (folder / 'last_checkpoint').write_text(f'{folder}/epoch_9.pth\n')
     return folder
@@ -42,27 +46,40 @@ def test_last_checkpoint_that_names_nothing(content, work_dir):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('load_from, expected, line', [
-    # from elsewhere: the run's own last checkpoint goes before
-    ('{elsewhere}/epoch_5.pth', None, 'goes on from {run}/epoch_9.pth'),
-    ('start.pth', None, 'not from load_from=start.pth'),
-    ('https://host/start.pth', None, 'Name another work dir'),
-    ('{run}/start.pth', None, 'goes on from {run}/epoch_9.pth'),
-    ('{run}/iter_5.pth', None, 'goes on from {run}/epoch_9.pth'),
-    # one of its own: a way back
-    ('{run}/epoch_5.pth', '{run}/epoch_5.pth', 'goes back to {run}/epoch_5'),
-    ('{run}/best_acc_epoch_7.pth', '{run}/best_acc_epoch_7.pth', 'goes back'),
-    ('{run}/epoch_9.pth', '{run}/epoch_9.pth', None),
-    (None, None, None),
-])
-def test_own_checkpoint_goes_first(load_from, expected, line, work_dir,
-                                   tmp_path):
+@pytest.mark.parametrize(
+    'load_from, expected, line',
+    [
+        # from elsewhere: the run's own last checkpoint goes before
+        ('{elsewhere}/epoch_5.pth', None, 'goes on from {run}/epoch_9.pth'),
+        ('start.pth', None, 'not from load_from=start.pth'),
+        ('https://host/start.pth', None, 'Name another work dir'),
+        ('{run}/start.pth', None, 'goes on from {run}/epoch_9.pth'),
+        ('{run}/iter_5.pth', None, 'goes on from {run}/epoch_9.pth'),
+        # one of its own: a way back
+        (
+            '{run}/epoch_5.pth',
+            '{run}/epoch_5.pth',
+            'goes back to {run}/epoch_5',
+        ),
+        (
+            '{run}/best_acc_epoch_7.pth',
+            '{run}/best_acc_epoch_7.pth',
+            'goes back',
+        ),
+        ('{run}/epoch_9.pth', '{run}/epoch_9.pth', None),
+        (None, None, None),
+    ],
+)
+def test_own_checkpoint_goes_first(
+    load_from, expected, line, work_dir, tmp_path
+):
     def fill(text):
         return text and text.format(run=work_dir, elsewhere=tmp_path)
 
     lines = []
     assert checkpoint_to_resume(
-        fill(load_from), str(work_dir), lines.append) == fill(expected)
+        fill(load_from), str(work_dir), lines.append
+    ) == fill(expected)
     if line is None:
         assert lines == []
     else:
@@ -78,8 +95,10 @@ def test_named_checkpoint_holds(work_dir, tmp_path):
 
 @pytest.mark.parametrize('load_from', [None, 'start.pth'])
 def test_new_work_dir(load_from, tmp_path):
-    assert checkpoint_to_resume(load_from, str(tmp_path),
-                                pytest.fail) == load_from
+    assert (
+        checkpoint_to_resume(load_from, str(tmp_path), pytest.fail)
+        == load_from
+    )
 
 
 def test_stale_last_checkpoint_is_not_passed_over(work_dir):

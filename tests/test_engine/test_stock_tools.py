@@ -79,12 +79,26 @@ def test_train_resume_and_test(config, run):
     work_dir = config.parent / 'work'
     assert run('train', config, '--work-dir', work_dir)[0] == 0
     assert (work_dir / 'epoch_1.pth').is_file()
-    status, _ = run('train', config, '--work-dir', work_dir, '--resume',
-                    '--cfg-options', 'train_cfg.max_epochs=2')
+    status, _ = run(
+        'train',
+        config,
+        '--work-dir',
+        work_dir,
+        '--resume',
+        '--cfg-options',
+        'train_cfg.max_epochs=2',
+    )
     assert status == 0
     assert (work_dir / 'epoch_2.pth').is_file()
-    status, _ = run('test', config, work_dir / 'epoch_2.pth', '--work-dir',
-                    work_dir, '--out', config.parent / 'metrics.json')
+    status, _ = run(
+        'test',
+        config,
+        work_dir / 'epoch_2.pth',
+        '--work-dir',
+        work_dir,
+        '--out',
+        config.parent / 'metrics.json',
+    )
     assert status == 0
     assert (config.parent / 'metrics.json').read_text() == '{"acc": 0.25}'
 
@@ -101,8 +115,14 @@ def weights_in(path) -> dict:
 def start(config, run):
     """Checkpoint of a finished training of three epochs, as start weights."""
     work_dir = config.parent / 'start'
-    status, _ = run('train', config, '--work-dir', work_dir, '--cfg-options',
-                    'train_cfg.max_epochs=3')
+    status, _ = run(
+        'train',
+        config,
+        '--work-dir',
+        work_dir,
+        '--cfg-options',
+        'train_cfg.max_epochs=3',
+    )
     assert status == 0
     return work_dir / 'epoch_3.pth'
 
@@ -112,8 +132,10 @@ FROZEN = 'optim_wrapper.optimizer.lr=0'
 
 def same(ours, theirs) -> bool:
     return all(
-        torch.equal(value, theirs[name]) for name, value in ours.items()
-        if 'norm' not in name)
+        torch.equal(value, theirs[name])
+        for name, value in ours.items()
+        if 'norm' not in name
+    )
 
 
 @pytest.mark.parametrize('place', ['option', 'config', 'config with resume'])
@@ -129,8 +151,16 @@ def test_resume_of_a_training_from_given_weights(place, config, run, start):
         resume = []
     # The first call: start weights, but neither their epoch nor optimizer.
     # With --resume at once MMPose's script would forget them.
-    status, line = run('train', config, '--work-dir', work_dir, *resume,
-                       *options, 'train_cfg.max_epochs=2', FROZEN)
+    status, line = run(
+        'train',
+        config,
+        '--work-dir',
+        work_dir,
+        *resume,
+        *options,
+        'train_cfg.max_epochs=2',
+        FROZEN,
+    )
     assert status == 0
     assert 'no checkpoint yet' in line and f'--resume {start}' in line
     second = work_dir / 'epoch_2.pth'
@@ -140,8 +170,15 @@ def test_resume_of_a_training_from_given_weights(place, config, run, start):
     before = second.read_bytes()
     # The second call, with those weights gone: its own last checkpoint.
     start.unlink()
-    status, _ = run('train', config, '--work-dir', work_dir, *resume,
-                    *options, 'train_cfg.max_epochs=3')
+    status, _ = run(
+        'train',
+        config,
+        '--work-dir',
+        work_dir,
+        *resume,
+        *options,
+        'train_cfg.max_epochs=3',
+    )
     assert status == 0
     assert second.read_bytes() == before
     loaded = load_weights(str(work_dir / 'epoch_3.pth'))
@@ -151,12 +188,23 @@ def test_resume_of_a_training_from_given_weights(place, config, run, start):
 @pytest.mark.parametrize('given', [[], ['load_from=other.pth']])
 def test_resume_from_a_named_checkpoint(given, config, run, start):
     # MMPose's script lets an option load_from replace what --resume names.
-    save_checkpoint(dict(state_dict=ToyModel().state_dict()),
-                    str(config.parent / 'other.pth'))
+    save_checkpoint(
+        dict(state_dict=ToyModel().state_dict()),
+        str(config.parent / 'other.pth'),
+    )
     work_dir = config.parent / 'work'
     assert run('train', config, '--work-dir', work_dir)[0] == 0
-    status, _ = run('train', config, '--work-dir', work_dir, '--resume', start,
-                    '--cfg-options', 'train_cfg.max_epochs=4', *given)
+    status, _ = run(
+        'train',
+        config,
+        '--work-dir',
+        work_dir,
+        '--resume',
+        start,
+        '--cfg-options',
+        'train_cfg.max_epochs=4',
+        *given,
+    )
     assert status == 0
     # From START's third epoch, not from the work dir's first.
     assert load_weights(str(work_dir / 'epoch_4.pth'))['meta']['iter'] == 16
@@ -170,8 +218,15 @@ def test_resume_at_a_stale_last_checkpoint(config, run, start):
     work_dir = config.parent / 'work'
     work_dir.mkdir()
     (work_dir / 'last_checkpoint').write_text('gone.pth')
-    status, line = run('train', config, '--work-dir', work_dir, '--resume',
-                       '--cfg-options', f'load_from={start}')
+    status, line = run(
+        'train',
+        config,
+        '--work-dir',
+        work_dir,
+        '--resume',
+        '--cfg-options',
+        f'load_from={start}',
+    )
     assert status == 1
     assert line.startswith('tools/train.py: CheckpointError: ')
     assert 'last_checkpoint names gone.pth, which does not exist' in line
@@ -180,8 +235,15 @@ def test_resume_at_a_stale_last_checkpoint(config, run, start):
 def test_start_weights_without_resume_stay_start_weights(config, run, start):
     work_dir = config.parent / 'work'
     for _ in range(2):
-        status, line = run('train', config, '--work-dir', work_dir,
-                           '--cfg-options', f'load_from={start}', FROZEN)
+        status, line = run(
+            'train',
+            config,
+            '--work-dir',
+            work_dir,
+            '--cfg-options',
+            f'load_from={start}',
+            FROZEN,
+        )
         assert status == 0 and 'tools/train.py' not in line
         assert epochs_in(work_dir / 'epoch_1.pth') == 1
         assert same(weights_in(work_dir / 'epoch_1.pth'), weights_in(start))
@@ -189,11 +251,20 @@ def test_start_weights_without_resume_stay_start_weights(config, run, start):
 
 def test_options_may_take_load_from_back(config, run, start):
     config.write_text(f'{CONFIG}\nload_from = {str(start)!r}\n')
-    status, line = run('train', config, '--work-dir', config.parent / 'work',
-                       '--resume', '--cfg-options', 'load_from=None', FROZEN)
+    status, line = run(
+        'train',
+        config,
+        '--work-dir',
+        config.parent / 'work',
+        '--resume',
+        '--cfg-options',
+        'load_from=None',
+        FROZEN,
+    )
     assert status == 0 and 'no checkpoint yet' not in line
-    assert not same(weights_in(config.parent / 'work/epoch_1.pth'),
-                    weights_in(start))
+    assert not same(
+        weights_in(config.parent / 'work/epoch_1.pth'), weights_in(start)
+    )
 
 
 def test_a_test_resumes_nothing(config, run, start):
@@ -209,28 +280,33 @@ def test_missing_config(run):
     assert 'nowhere.py' in line
 
 
-@pytest.mark.parametrize('name, options', [
-    ('test', ['gone.pth']),
-    ('train', ['--resume', 'gone.pth']),
-])
+@pytest.mark.parametrize(
+    'name, options',
+    [('test', ['gone.pth']), ('train', ['--resume', 'gone.pth'])],
+)
 def test_missing_checkpoint(name, options, config, run):
     assert run(name, config, *options) == (
-        1, f'tools/{name}.py: FileNotFoundError: the checkpoint gone.pth '
-        'does not exist')
+        1,
+        f'tools/{name}.py: FileNotFoundError: the checkpoint gone.pth '
+        'does not exist',
+    )
 
 
-@pytest.mark.parametrize('name, options', [
-    ('test', ['foreign.pth']),
-    ('train', ['--resume', 'foreign.pth']),
-])
+@pytest.mark.parametrize(
+    'name, options',
+    [('test', ['foreign.pth']), ('train', ['--resume', 'foreign.pth'])],
+)
 def test_foreign_checkpoint(name, options, config, run, tmp_path):
-    save_checkpoint(dict(state_dict=torch.nn.Linear(1, 1).state_dict()),
-                    str(tmp_path / 'foreign.pth'))
+    save_checkpoint(
+        dict(state_dict=torch.nn.Linear(1, 1).state_dict()),
+        str(tmp_path / 'foreign.pth'),
+    )
     status, line = run(name, config, *options)
     assert status == 1
     assert line.startswith(
         f'tools/{name}.py: CheckpointError: foreign.pth is not a checkpoint '
-        "of this ToyModel: it has 0 of the model's 8 entries (0%")
+        "of this ToyModel: it has 0 of the model's 8 entries (0%"
+    )
 
 
 def test_load_from_may_match_in_part(config, run, tmp_path):
@@ -246,13 +322,16 @@ def test_work_dir_that_cannot_be_written(config, run, tmp_path):
     status, line = run('train', config, '--work-dir', 'file/work')
     assert status == 1
     assert line.startswith('tools/train.py: NotADirectoryError: ')
-    assert ('cannot write to the work dir file/work (Not a directory); name '
-            'another one with --work-dir') in line
+    assert (
+        'cannot write to the work dir file/work (Not a directory); name '
+        'another one with --work-dir'
+    ) in line
 
 
 def test_mmpose_without_tools(tmp_path, monkeypatch):
-    monkeypatch.setattr(stock_tools.mmpose, '__file__',
-                        str(tmp_path / 'mmpose/__init__.py'))
+    monkeypatch.setattr(
+        stock_tools.mmpose, '__file__', str(tmp_path / 'mmpose/__init__.py')
+    )
     with pytest.raises(FileNotFoundError, match='has no tools/train.py'):
         load_stock_tool('train')
 
@@ -261,8 +340,10 @@ def test_guard_is_added_once():
     cfg = Config(dict(custom_hooks=[dict(type='EMAHook')]))
     for _ in range(2):
         add_checkpoint_guard(cfg)
-        assert [hook['type'] for hook in cfg.custom_hooks
-                ] == ['EMAHook', 'CheckpointGuardHook']
+        assert [hook['type'] for hook in cfg.custom_hooks] == [
+            'EMAHook',
+            'CheckpointGuardHook',
+        ]
     cfg = Config(dict(custom_hooks=None))
     add_checkpoint_guard(cfg)
     assert len(cfg.custom_hooks) == 1

@@ -7,6 +7,7 @@ many steps (0: never), and prints that process's exit status; its first line
 is ``ready``. The processes are forked, so that the imports are paid for once.
 Every step appends a line ``step loss`` to ``WORK_DIR/losses.txt``.
 """
+
 import itertools
 import os
 import random
@@ -60,16 +61,17 @@ class ToyDataset(torch.utils.data.Dataset):
 
     metainfo = dict(
         dataset_name='toy',
-        sigmas=np.array([.1, .2], np.float32),
+        sigmas=np.array([0.1, 0.2], np.float32),
         colors=np.zeros((2, 3), np.uint8),
         links=[(0, 1)],
-        number=np.float32(.5))
+        number=np.float32(0.5),
+    )
 
     def __len__(self) -> int:
         return 16
 
     def __getitem__(self, index: int) -> dict:
-        inputs = torch.tensor([index / 16, (index % 4) / 4, 1.])
+        inputs = torch.tensor([index / 16, (index % 4) / 4, 1.0])
         return dict(inputs=inputs, targets=inputs.prod())
 
 
@@ -77,7 +79,7 @@ class ToyDataset(torch.utils.data.Dataset):
 class ToyMetric(BaseMetric):
     """Gives the values it is told, one an evaluation."""
 
-    def __init__(self, values=(.1, .2, .3)) -> None:
+    def __init__(self, values=(0.1, 0.2, 0.3)) -> None:
         super().__init__()
         self.values = list(values)
 
@@ -91,8 +93,9 @@ class ToyMetric(BaseMetric):
 class LossLog(Hook):
     """Appends every step's loss to a file."""
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx, data_batch=None, outputs=None
+    ) -> None:
         with open(Path(runner.work_dir, 'losses.txt'), 'a') as file:
             file.write(f'{runner.iter} {outputs["loss"].item():.9f}\n')
 
@@ -105,29 +108,35 @@ def toy_runner(work_dir, epochs=2, values=None, **changes) -> Runner:
         train_dataloader=dict(
             batch_size=4,
             sampler=dict(type='DefaultSampler', shuffle=True),
-            dataset=dict(type='ToyDataset')),
+            dataset=dict(type='ToyDataset'),
+        ),
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        optim_wrapper=dict(optimizer=dict(type='Adam', lr=.01)),
+        optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.01)),
         param_scheduler=[
-            dict(type='LinearLR', start_factor=.1, end=5, by_epoch=False),
-            dict(type='MultiStepLR', milestones=[3, 6], by_epoch=True)
+            dict(type='LinearLR', start_factor=0.1, end=5, by_epoch=False),
+            dict(type='MultiStepLR', milestones=[3, 6], by_epoch=True),
         ],
         default_hooks=dict(
             checkpoint=dict(
-                type='AtomicCheckpointHook', interval=1, max_keep_ckpts=1),
-            logger=dict(type='LoggerHook', interval=100)),
+                type='AtomicCheckpointHook', interval=1, max_keep_ckpts=1
+            ),
+            logger=dict(type='LoggerHook', interval=100),
+        ),
         randomness=dict(seed=3),
         log_level='WARNING',
         default_scope='mmpose',
-        experiment_name=f'toy_{next(_NUMBERS)}')
+        experiment_name=f'toy_{next(_NUMBERS)}',
+    )
     if values is not None:
         settings.update(
             val_dataloader=dict(
                 batch_size=4,
                 sampler=dict(type='DefaultSampler', shuffle=False),
-                dataset=dict(type='ToyDataset')),
+                dataset=dict(type='ToyDataset'),
+            ),
             val_cfg=dict(),
-            val_evaluator=dict(type='ToyMetric', values=values))
+            val_evaluator=dict(type='ToyMetric', values=values),
+        )
     settings.update(changes)
     return Runner(**settings)
 
@@ -137,8 +146,9 @@ def count_steps(work_dir: str) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def train_in_child(work_dir: str, epochs: int, steps: int,
-                   resume: bool) -> int:
+def train_in_child(
+    work_dir: str, epochs: int, steps: int, resume: bool
+) -> int:
     """Train in a forked process; its exit status, negative if killed."""
     before = count_steps(work_dir)
     child = os.fork()
@@ -155,11 +165,11 @@ def train_in_child(work_dir: str, epochs: int, steps: int,
             os._exit(status)
     ended = 0
     while steps and not ended and count_steps(work_dir) < before + steps:
-        time.sleep(.002)
+        time.sleep(0.002)
         ended, status = os.waitpid(child, os.WNOHANG)
     if steps and not ended:
         # Anywhere in the next step or save.
-        time.sleep(random.uniform(0, .03))
+        time.sleep(random.uniform(0, 0.03))
         os.kill(child, signal.SIGKILL)
     if not ended:
         status = os.waitpid(child, 0)[1]
@@ -178,4 +188,5 @@ if __name__ == '__main__':
         folder, number, limit, go_on = line.split()
         print(
             train_in_child(folder, int(number), int(limit), bool(int(go_on))),
-            file=answers)
+            file=answers,
+        )

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Two real processes train as one with the whole batch."""
+
 import copy
 import multiprocessing
 import os
@@ -26,7 +27,8 @@ T, CLIPS, LR = 3, 4, 0.2
 WRAPPERS = dict(
     plain=dict(find_unused_parameters=False),
     static=dict(find_unused_parameters=False, static_graph=True),
-    unused=dict(find_unused_parameters=True))
+    unused=dict(find_unused_parameters=True),
+)
 
 
 def build(checkpointing=False, **train_cfg):
@@ -36,9 +38,12 @@ def build(checkpointing=False, **train_cfg):
         tiny_video_model(
             train_cfg=dict(
                 compute_acc=False,
-                initializer_loss_weight=1.,
+                initializer_loss_weight=1.0,
                 checkpointing=checkpointing,
-                **train_cfg)))
+                **train_cfg,
+            )
+        )
+    )
     for parameter in model.parameters():
         if parameter.dim() > 1:
             nn.init.normal_(parameter, std=0.1)
@@ -56,11 +61,10 @@ def hold_norms(model):
 def batch(step, begin=0, end=CLIPS):
     generator = torch.Generator().manual_seed(step)
     clips = torch.randint(
-        0, 256, (CLIPS, T, 3, 64, 64), generator=generator,
-        dtype=torch.uint8)
+        0, 256, (CLIPS, T, 3, 64, 64), generator=generator, dtype=torch.uint8
+    )
     samples = [clip_sample(T, seed=10 * step + i) for i in range(CLIPS)]
-    return dict(
-        inputs=list(clips[begin:end]), data_samples=samples[begin:end])
+    return dict(inputs=list(clips[begin:end]), data_samples=samples[begin:end])
 
 
 def one_process(steps):
@@ -85,31 +89,34 @@ def train(rank, wrapper, checkpointing, counts):
         hold_norms(build(checkpointing)),
         device_ids=None,
         broadcast_buffers=False,
-        **WRAPPERS[wrapper])
+        **WRAPPERS[wrapper],
+    )
     optim = build_optim_wrapper(
         model,
-        dict(
-            optimizer=dict(type='SGD', lr=LR), accumulative_counts=counts))
+        dict(optimizer=dict(type='SGD', lr=LR), accumulative_counts=counts),
+    )
     size = CLIPS // 2 // counts
     for step in range(2):
         for begin in range(CLIPS // 2 * rank, CLIPS // 2 * (rank + 1), size):
             model.train_step(batch(step, begin, begin + size), optim)
     return {
-        name: p.detach().numpy()
-        for name, p in model.module.named_parameters()
+        name: p.detach().numpy() for name, p in model.module.named_parameters()
     }
 
 
-CASES = [(wrapper, checkpointing, 1) for wrapper in WRAPPERS
-         for checkpointing in (False, True)] + [('plain', False, 2),
-                                                ('plain', True, 2)]
+CASES = [
+    (wrapper, checkpointing, 1)
+    for wrapper in WRAPPERS
+    for checkpointing in (False, True)
+] + [('plain', False, 2), ('plain', True, 2)]
 
 
 def _rank(rank, folder, queue):
     os.chdir(folder)
     torch.set_num_threads(1)
     dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
     try:
         for case in CASES:
             queue.put((rank, case, train(rank, *case)))
@@ -120,8 +127,10 @@ def _rank(rank, folder, queue):
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
     """Weights by rank and case, of two forked processes."""
-    if ('fork' not in multiprocessing.get_all_start_methods()
-            or not dist.is_gloo_available()):
+    if (
+        'fork' not in multiprocessing.get_all_start_methods()
+        or not dist.is_gloo_available()
+    ):
         pytest.skip('needs forked processes and the gloo backend')
     folder = str(tmp_path_factory.mktemp('ranks'))
     context = multiprocessing.get_context('fork')
@@ -153,12 +162,17 @@ def test_two_processes_take_the_steps_of_one(results, case):
             moved = (value - start[name].detach()).abs().max()
             assert moved > 0, name
             torch.testing.assert_close(
-                torch.from_numpy(weights[name]), value, rtol=1e-4,
-                atol=2e-6 + 1e-3 * float(moved), msg=f'{rank} {name}')
+                torch.from_numpy(weights[name]),
+                value,
+                rtol=1e-4,
+                atol=2e-6 + 1e-3 * float(moved),
+                msg=f'{rank} {name}',
+            )
 
 
 RECIPES = [
-    name for name in rpstn_mmpose.list_configs()
+    name
+    for name in rpstn_mmpose.list_configs()
     if '/rpstn/' in name and '_tiny' in name
 ]
 
@@ -174,9 +188,11 @@ def test_recipes_leave_no_parameter_without_gradient(name):
     sample = PoseDataSample(metainfo=dict(frame_mask=np.ones(2, bool)))
     sample.gt_instance_labels = InstanceData(
         heatmaps=torch.rand(2, joints, height, width),
-        keypoint_weights=torch.ones(2, joints))
+        keypoint_weights=torch.ones(2, joints),
+    )
     losses = model.loss(
-        torch.randn(2, 2, 3, *codec.input_size[::-1]), [sample] * 2)
+        torch.randn(2, 2, 3, *codec.input_size[::-1]), [sample] * 2
+    )
     sum(v for k, v in losses.items() if 'loss' in k).backward()
     unused = [n for n, p in model.named_parameters() if p.grad is None]
     assert bool(unused) == config.get('find_unused_parameters', False)
@@ -185,8 +201,7 @@ def test_recipes_leave_no_parameter_without_gradient(name):
 def norms(model, kind):
     """Names of the modules of a type, not of its subclasses."""
     return {
-        name
-        for name, module in model.named_modules() if type(module) is kind
+        name for name, module in model.named_modules() if type(module) is kind
     }
 
 
@@ -197,19 +212,25 @@ MODELS_WITH_NORMS = dict(
         neck=dict(
             tiny_video_model()['neck'],
             feature_norm=True,
-            project_features=True),
+            project_features=True,
+        ),
         head=dict(
             HEAD,
             norm_before=True,
             first_frame_norm='shared',
             relation=dict(
-                type='JointRelationExtractor', arithmetic='released'))),
+                type='JointRelationExtractor', arithmetic='released'
+            ),
+        ),
+    ),
     separate=tiny_video_model(head=dict(HEAD, first_frame_norm='separate')),
     memory=tiny_video_model(
         neck=None,
         initializer='features',
-        memory=dict(type='GatedHeatmapMemory', num_joints=3)),
-    image=tiny_image_model())
+        memory=dict(type='GatedHeatmapMemory', num_joints=3),
+    ),
+    image=tiny_image_model(),
+)
 
 
 @pytest.mark.parametrize('name', MODELS_WITH_NORMS)
@@ -224,14 +245,18 @@ def test_every_norm_is_converted(name):
     }
     weights = copy.deepcopy(model.state_dict())
     parts = {name.split('.')[0] for name in before}
-    assert parts >= ({'backbone', 'head'} if name == 'image' else
-                     {'backbone', 'feature_neck', 'head'})
+    assert parts >= (
+        {'backbone', 'head'}
+        if name == 'image'
+        else {'backbone', 'feature_neck', 'head'}
+    )
     model = convert_sync_batchnorm(model, 'torch')
     assert norms(model, nn.SyncBatchNorm) == before
     after = model.state_dict()
     assert after.keys() == weights.keys()
-    assert all(torch.equal(after[key], value)
-               for key, value in weights.items())
+    assert all(
+        torch.equal(after[key], value) for key, value in weights.items()
+    )
     with pytest.raises(ValueError, match='sync_bn should be'):
         convert_sync_batchnorm(MODELS.build(tiny_image_model()), 'apex')
 
@@ -246,14 +271,19 @@ def test_a_converted_model_trains_as_before(checkpointing):
         if convert:
             model = convert_sync_batchnorm(model, 'torch')
         model.loss(**model.data_preprocessor(batch(0), True))[
-            'loss_kpt'].backward()
-        outcome.append((
-            {n: p.grad for n, p in model.named_parameters()},
-            dict(model.named_buffers())))
+            'loss_kpt'
+        ].backward()
+        outcome.append(
+            (
+                {n: p.grad for n, p in model.named_parameters()},
+                dict(model.named_buffers()),
+            )
+        )
     for name, gradient in outcome[0][0].items():
         other = outcome[1][0][name]
         torch.testing.assert_close(
-            other, gradient, rtol=1e-4, atol=1e-5, msg=name)
+            other, gradient, rtol=1e-4, atol=1e-5, msg=name
+        )
     for name, value in outcome[0][1].items():
         torch.testing.assert_close(outcome[1][1][name], value, msg=name)
     # Once an extractor's pass, and once a later frame in the head.

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The gate against a loop over pixels, and what it is there for."""
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,8 @@ from rpstn_mmpose.models import GatedHeatmapMemory
 def random_memory(num_joints=3, hidden_channels=4):
     torch.manual_seed(0)
     memory = GatedHeatmapMemory(
-        num_joints=num_joints, hidden_channels=hidden_channels)
+        num_joints=num_joints, hidden_channels=hidden_channels
+    )
     for parameter in memory.parameters():
         torch.nn.init.normal_(parameter)
     return memory.eval()
@@ -18,8 +20,9 @@ def random_memory(num_joints=3, hidden_channels=4):
 
 def by_loops(memory, now, before):
     """The docstring's formula, pixel by pixel in numpy."""
-    weights = {k: v.numpy().astype(float)
-               for k, v in memory.state_dict().items()}
+    weights = {
+        k: v.numpy().astype(float) for k, v in memory.state_dict().items()
+    }
     both = np.concatenate([now, before], axis=1).astype(float)
     batch, _, height, width = both.shape
     out = np.empty(now.shape)
@@ -28,13 +31,14 @@ def by_loops(memory, now, before):
         peaks = weights['peaks.weight'] @ both[b].max(axis=(1, 2))
         for y in range(height):
             for x in range(width):
-                window = padded[:, y:y + 3, x:x + 3]
+                window = padded[:, y : y + 3, x : x + 3]
                 hidden = (weights['conv.weight'] * window).sum(axis=(1, 2, 3))
                 hidden = np.maximum(hidden + weights['conv.bias'] + peaks, 0)
                 logit = weights['gate.weight'][..., 0, 0] @ hidden
                 gate = 1 / (1 + np.exp(-logit - weights['gate.bias']))
-                out[b, :, y, x] = ((1 - gate) * now[b, :, y, x]
-                                   + gate * before[b, :, y, x])
+                out[b, :, y, x] = (1 - gate) * now[b, :, y, x] + gate * before[
+                    b, :, y, x
+                ]
     return out
 
 
@@ -44,15 +48,15 @@ def test_formula():
     now, before = rng.normal(size=(2, 2, 3, 4, 5)).astype(np.float32)
     got = memory(torch.from_numpy(now), torch.from_numpy(before))
     np.testing.assert_allclose(
-        got.detach().numpy(), by_loops(memory, now, before), atol=1e-5)
+        got.detach().numpy(), by_loops(memory, now, before), atol=1e-5
+    )
 
 
 def test_starts_almost_closed():
     memory = GatedHeatmapMemory(num_joints=2, initial_gate=0.1)
     memory.init_weights()
     now, before = torch.rand(2, 3, 2, 6, 6)
-    torch.testing.assert_close(
-        memory(now, before), 0.9 * now + 0.1 * before)
+    torch.testing.assert_close(memory(now, before), 0.9 * now + 0.1 * before)
 
 
 def test_learns_to_keep_a_joint_that_disappears():
@@ -64,11 +68,12 @@ def test_learns_to_keep_a_joint_that_disappears():
     optimizer = torch.optim.Adam(memory.parameters(), lr=0.02)
 
     def blobs(count):
-        grid = torch.arange(12.)
+        grid = torch.arange(12.0)
         place = torch.rand(count, 2, 2, 1, 1) * 8 + 2
         x, y = grid[None, None, None], grid[None, None, :, None]
         return torch.exp(
-            -((x - place[:, :, 0])**2 + (y - place[:, :, 1])**2) / 4)
+            -((x - place[:, :, 0]) ** 2 + (y - place[:, :, 1]) ** 2) / 4
+        )
 
     for _ in range(100):
         before, now = blobs(16), blobs(16)
@@ -93,21 +98,23 @@ def test_empty_heatmaps_stay_finite():
     assert torch.equal(memory(empty, empty), empty)
 
 
-@pytest.mark.parametrize('options', [
-    dict(num_joints=0),
-    dict(num_joints=3, hidden_channels=0),
-    dict(num_joints=3, initial_gate=0),
-    dict(num_joints=3, initial_gate=1.)
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(num_joints=0),
+        dict(num_joints=3, hidden_channels=0),
+        dict(num_joints=3, initial_gate=0),
+        dict(num_joints=3, initial_gate=1.0),
+    ],
+)
 def test_bad_options(options):
     with pytest.raises(ValueError, match='GatedHeatmapMemory'):
         GatedHeatmapMemory(**options)
 
 
-@pytest.mark.parametrize('shapes', [
-    ((1, 4, 8, 8), (1, 4, 8, 8)),
-    ((1, 3, 8, 8), (1, 3, 8, 9)),
-])
+@pytest.mark.parametrize(
+    'shapes', [((1, 4, 8, 8), (1, 4, 8, 8)), ((1, 3, 8, 8), (1, 3, 8, 9))]
+)
 def test_bad_shapes(shapes):
     now, before = (torch.zeros(shape) for shape in shapes)
     with pytest.raises(ValueError, match='built for 3 joints'):

@@ -19,7 +19,7 @@ def build(**kwargs):
 
 def feats(batch=2):
     torch.manual_seed(1)
-    return (torch.randn(batch, 64, 2, 2), )
+    return (torch.randn(batch, 64, 2, 2),)
 
 
 def test_plain_checkpoint_fits_and_outputs_agree():
@@ -27,7 +27,8 @@ def test_plain_checkpoint_fits_and_outputs_agree():
     plain.init_weights()
     head = build()
     missing, unexpected = head.load_state_dict(
-        plain.state_dict(), strict=False)
+        plain.state_dict(), strict=False
+    )
     assert unexpected == []
     assert missing == ['relation.conv_g.weight', 'relation.conv_o.weight']
     plain.eval(), head.eval()
@@ -40,7 +41,8 @@ def test_order_of_relation_and_norm():
         head = build(
             norm_cfg=dict(type='BN'),
             norm_before=before,
-            first_frame_norm='shared').eval()
+            first_frame_norm='shared',
+        ).eval()
         torch.nn.init.normal_(head.relation.conv_o.weight)
         torch.nn.init.uniform_(head.norm.running_mean)
         maps = torch.randn(2, NUM_JOINTS, 16, 16)
@@ -48,7 +50,8 @@ def test_order_of_relation_and_norm():
         expected = head.norm(head.relation(start))
         assert torch.equal(head.refine(maps), expected)
         assert torch.equal(
-            head.refine_first(maps), head.norm(head.relation(maps)))
+            head.refine_first(maps), head.norm(head.relation(maps))
+        )
 
 
 def test_first_frame_norms():
@@ -66,7 +69,7 @@ def test_norm_starts_at_scale_of_targets():
     """Against the moments of a target that MMPose's codec encodes."""
     size, sigma = (64, 48), 2
     codec = MSRAHeatmap(input_size=(256, 192), heatmap_size=size, sigma=sigma)
-    target = codec.encode(np.array([[[128., 96.]]]))['heatmaps']
+    target = codec.encode(np.array([[[128.0, 96.0]]]))['heatmaps']
     mean, std = gaussian_target_moments(sigma, size)
     # MMPose cuts the Gaussian off at three sigma: 1 % of its mass
     assert mean == pytest.approx(target.mean(), rel=2e-2)
@@ -76,7 +79,8 @@ def test_norm_starts_at_scale_of_targets():
     expected = gaussian_target_moments(CODEC['sigma'], CODEC['heatmap_size'])
     np.testing.assert_allclose(head.norm.bias.detach(), expected[0], rtol=1e-6)
     np.testing.assert_allclose(
-        head.norm.weight.detach(), expected[1], rtol=1e-6)
+        head.norm.weight.detach(), expected[1], rtol=1e-6
+    )
 
 
 def test_without_relation():
@@ -84,11 +88,14 @@ def test_without_relation():
     assert torch.equal(head(feats()), head.pseudo_heatmaps(feats()))
 
 
-@pytest.mark.parametrize('kwargs,word', [
-    (dict(first_frame_norm='own'), 'first_frame_norm must be one of'),
-    (dict(norm_before=True), 'need a norm_cfg'),
-    (dict(first_frame_norm='separate'), 'need a norm_cfg'),
-])
+@pytest.mark.parametrize(
+    'kwargs,word',
+    [
+        (dict(first_frame_norm='own'), 'first_frame_norm must be one of'),
+        (dict(norm_before=True), 'need a norm_cfg'),
+        (dict(first_frame_norm='separate'), 'need a norm_cfg'),
+    ],
+)
 def test_bad_arguments(kwargs, word):
     with pytest.raises(ValueError, match=f'JREHead: .*{word}'):
         build(**kwargs)

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Every image model with JRE against MMPose's own recipe without it."""
+
 import copy
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +22,7 @@ import rpstn_mmpose
 register_all_modules()
 
 FOLDER = 'body_2d_keypoint/topdown_heatmap_jre/coco'
-RECIPES = sorted(
-    (Path(rpstn_mmpose.configs_dir()) / FOLDER).glob('*.py'))
+RECIPES = sorted((Path(rpstn_mmpose.configs_dir()) / FOLDER).glob('*.py'))
 PLAIN = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
 NUM_JOINTS = 17
 UNIT = 2**20
@@ -30,7 +30,7 @@ UNIT = 2**20
 TABLE_8 = {
     'res50': (32.424, 32.425),
     'hrnet-w32': (27.214, 27.215),
-    'vipnas-res50': (6.949, 6.950)
+    'vipnas-res50': (6.949, 6.950),
 }
 
 
@@ -42,8 +42,7 @@ def arch(path):
 def load(path, folder):
     """The recipe with JRE, and MMPose's own that it extends."""
     config = Config.fromfile(path)
-    text = (f"_base_ = ['{PLAIN}"
-            f"{path.name.replace('td-hm-jre_', 'td-hm_')}']\n")
+    text = f"_base_ = ['{PLAIN}{path.name.replace('td-hm-jre_', 'td-hm_')}']\n"
     (folder / 'plain.py').write_text(text)
     return config, Config.fromfile(folder / 'plain.py')
 
@@ -52,9 +51,11 @@ def require_mmpretrain():
     try:
         import mmpretrain  # noqa: F401
     except ImportError as error:
-        pytest.skip('the ViTPose recipes take their backbone from mmpretrain, '
-                    f'which cannot be imported ({error}); pip install '
-                    'mmpretrain')
+        pytest.skip(
+            'the ViTPose recipes take their backbone from mmpretrain, '
+            f'which cannot be imported ({error}); pip install '
+            'mmpretrain'
+        )
 
 
 def build(config):
@@ -74,32 +75,47 @@ def case(request, tmp_path_factory):
     plain, jre = build(plain_config), build(config)
     jre.head.init_weights()
     yield SimpleNamespace(
-        path=request.param, config=config, plain=plain, jre=jre)
+        path=request.param, config=config, plain=plain, jre=jre
+    )
 
 
 def random_batch(config):
     """A random image and random targets, as a loader gives them."""
-    (width, height), (w, h) = (config.codec['input_size'],
-                               config.codec['heatmap_size'])
+    (width, height), (w, h) = (
+        config.codec['input_size'],
+        config.codec['heatmap_size'],
+    )
     rng = np.random.default_rng(0)
     sample = PoseDataSample(metainfo=dict(input_size=(width, height)))
     sample.gt_fields = PixelData(heatmaps=torch.rand(NUM_JOINTS, h, w))
     sample.gt_instance_labels = InstanceData(
-        keypoint_weights=torch.ones(1, NUM_JOINTS))
+        keypoint_weights=torch.ones(1, NUM_JOINTS)
+    )
     image = rng.integers(0, 256, (3, height, width), dtype=np.uint8)
     return dict(inputs=[torch.from_numpy(image)], data_samples=[sample])
 
 
 def relations(model):
-    return {name: parameter for name, parameter in model.named_parameters()
-            if 'relation' in name}
+    return {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if 'relation' in name
+    }
 
 
 def test_there_are_recipes():
     names = {arch(path) for path in RECIPES}
     assert names >= {
-        'res50', 'res101', 'res152', 'hrnet-w32', 'hrnet-w48', 'vipnas-res50',
-        'vipnas-mbv3', 'hourglass52', 'ViTPose-small', 'ViTPose-base'
+        'res50',
+        'res101',
+        'res152',
+        'hrnet-w32',
+        'hrnet-w48',
+        'vipnas-res50',
+        'vipnas-mbv3',
+        'hourglass52',
+        'ViTPose-small',
+        'ViTPose-base',
     }
     for kind in ('udp', 'dark'):
         assert any(f'_{kind}-' in path.stem for path in RECIPES)
@@ -108,7 +124,8 @@ def test_there_are_recipes():
 def test_starts_as_the_plain_model(case):
     """A plain checkpoint fits but for the relation; same heatmaps then."""
     missing, unexpected = case.jre.load_state_dict(
-        case.plain.state_dict(), strict=False)
+        case.plain.state_dict(), strict=False
+    )
     assert unexpected == []
     assert set(missing) == set(relations(case.jre))
     width, height = case.config.codec['input_size']
@@ -127,8 +144,10 @@ def test_starts_as_the_plain_model(case):
 
 def test_adds_two_weights_a_pair_of_joints(case):
     stages = case.config.model.head.get('num_stages', 1)
-    plain, jre = (sum(p.numel() for p in model.parameters())
-                  for model in (case.plain, case.jre))
+    plain, jre = (
+        sum(p.numel() for p in model.parameters())
+        for model in (case.plain, case.jre)
+    )
     assert jre - plain == stages * 2 * NUM_JOINTS**2 == 578
 
 
@@ -148,9 +167,11 @@ def test_trains(case):
 def test_checkpoint_round_trip(case, tmp_path):
     for parameter in relations(case.jre).values():
         torch.nn.init.normal_(parameter)
-    expected = {name: value.clone()
-                for name, value in case.jre.state_dict().items()
-                if not name.startswith('backbone')}
+    expected = {
+        name: value.clone()
+        for name, value in case.jre.state_dict().items()
+        if not name.startswith('backbone')
+    }
     file = tmp_path / 'jre.pth'
     save_checkpoint(dict(state_dict=case.jre.state_dict()), str(file))
     for parameter in case.jre.head.parameters():
@@ -163,19 +184,26 @@ def test_checkpoint_round_trip(case, tmp_path):
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda p: p.stem)
-def test_differs_from_the_plain_recipe_in_head_and_hooks_alone(
-        path, tmp_path):
+def test_differs_from_the_plain_recipe_in_head_and_hooks_alone(path, tmp_path):
     config, plain = load(path, tmp_path)
-    changed = {key for key in {*config, *plain}
-               if config.get(key) != plain.get(key)}
+    changed = {
+        key for key in {*config, *plain} if config.get(key) != plain.get(key)
+    }
     assert changed == {
-        'model', 'custom_imports', 'default_hooks', 'custom_hooks'
+        'model',
+        'custom_imports',
+        'default_hooks',
+        'custom_hooks',
     }
     head = dict(config.model.head)
-    assert head['type'] == dict(
-        HeatmapHead='JREHead',
-        ViPNASHead='JREViPNASHead',
-        CPMHead='JRECPMHead')[plain.model.head.type]
+    assert (
+        head['type']
+        == dict(
+            HeatmapHead='JREHead',
+            ViPNASHead='JREViPNASHead',
+            CPMHead='JRECPMHead',
+        )[plain.model.head.type]
+    )
     assert dict(config.model, head=0) == dict(plain.model, head=0)
     assert dict(head, type=0) == dict(plain.model.head, type=0)
     hook = dict(config.default_hooks.checkpoint)
@@ -183,10 +211,13 @@ def test_differs_from_the_plain_recipe_in_head_and_hooks_alone(
     assert hook.items() <= dict(plain.default_hooks.checkpoint).items()
     assert hook['save_best'] == 'coco/AP' and hook['interval'] == 10
     assert [h.type for h in config.custom_hooks] == [
-        'SyncBuffersHook', 'CheckpointGuardHook']
+        'SyncBuffersHook',
+        'CheckpointGuardHook',
+    ]
     imports = plain.get('custom_imports', dict(imports=[]))['imports']
     assert config.custom_imports == dict(
-        imports=['rpstn_mmpose', *imports], allow_failed_imports=False)
+        imports=['rpstn_mmpose', *imports], allow_failed_imports=False
+    )
     for steps in (config.train_pipeline, config.val_pipeline):
         Compose([TRANSFORMS.build(step) for step in steps])
 

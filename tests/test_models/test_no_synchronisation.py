@@ -5,6 +5,7 @@ Seen without a GPU: tensors of the meta device have no values, so that all
 that has to look at values (item, bool, nonzero, masks, copies to the host)
 fails on them; and a watch on the operations finds what comes from the host.
 """
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -21,7 +22,8 @@ from .conftest import NUM_JOINTS, clip_sample, tiny_video_model
 
 FOLDERS = ('rpstn/penn_action/', 'rpstn/synthetic_penn_tracks/')
 RECIPES = [
-    name for name in rpstn_mmpose.list_configs()
+    name
+    for name in rpstn_mmpose.list_configs()
     if any(folder in name for folder in FOLDERS)
     # ResNets of another depth and clips of another length
     and not any(part in name for part in ('res18', 'res101', '-t7', '-t10'))
@@ -34,9 +36,10 @@ MODELS_BY_HAND = dict(
     none=dict(initializer='none'),
     gated=dict(memory=GATED),
     mean=dict(memory=MEAN),
-    confident_mean=dict(memory=dict(MEAN, confidence=2.)),
+    confident_mean=dict(memory=dict(MEAN, confidence=2.0)),
     memory_alone=dict(neck=None, initializer='features', memory=MEAN),
-    per_frame=dict(neck=None, initializer='features'))
+    per_frame=dict(neck=None, initializer='features'),
+)
 
 
 class OnDeviceOnly(TorchDispatchMode):
@@ -60,18 +63,21 @@ def random(*shape):
     return torch.randn(*shape, device='meta')
 
 
-@pytest.mark.parametrize('function', [
-    lambda x: x.sum().item(),
-    lambda x: x * float(x.max()),
-    lambda x: x if x.min() > 0 else -x,
-    lambda x: x[x > 0],
-    lambda x: x.nonzero(),
-    lambda x: x.cpu(),
-    lambda x: x.detach().numpy(),
-    lambda x: x + torch.ones(3),
-    lambda x: x[torch.tensor([0, 2])],
-    lambda x: x + torch.tensor([1., 2., 3.]).to(x.device),
-])
+@pytest.mark.parametrize(
+    'function',
+    [
+        lambda x: x.sum().item(),
+        lambda x: x * float(x.max()),
+        lambda x: x if x.min() > 0 else -x,
+        lambda x: x[x > 0],
+        lambda x: x.nonzero(),
+        lambda x: x.cpu(),
+        lambda x: x.detach().numpy(),
+        lambda x: x + torch.ones(3),
+        lambda x: x[torch.tensor([0, 2])],
+        lambda x: x + torch.tensor([1.0, 2.0, 3.0]).to(x.device),
+    ],
+)
 def test_what_waits_is_found(function):
     """Else the tests below could not fail."""
     x = random(3)
@@ -91,7 +97,8 @@ def test_forward_of_the_recipes(name):
     for training in (False, True):
         with OnDeviceOnly():
             heatmaps, _ = model.train(training).forward_clip(
-                random(2, 3, 3, height, width))
+                random(2, 3, 3, height, width)
+            )
         assert heatmaps.shape[:3] == (2, 3, model.head.out_channels)
 
 
@@ -123,10 +130,13 @@ def test_loss_and_backward(checkpointing):
         tiny_video_model(
             memory=GATED,
             train_cfg=dict(
-                initializer_loss_weight=1.,
+                initializer_loss_weight=1.0,
                 initializer_loss_frames='all',
                 checkpointing=checkpointing,
-                compute_acc=False))).train()
+                compute_acc=False,
+            ),
+        )
+    ).train()
     samples = [clip_sample(seed=seed) for seed in (0, 1)]
     for sample in samples:
         sample.gt_instance_labels = sample.gt_instance_labels.to('meta')
@@ -136,11 +146,14 @@ def test_loss_and_backward(checkpointing):
     assert model.backbone.conv1.weight.grad.is_meta
 
 
-@pytest.mark.parametrize('codec', [
-    MSRAHeatmap((64, 64), (16, 16), sigma=2),
-    MSRAHeatmap((64, 64), (16, 16), sigma=2, unbiased=True),
-    UDPHeatmap((64, 64), (16, 16)),
-])
+@pytest.mark.parametrize(
+    'codec',
+    [
+        MSRAHeatmap((64, 64), (16, 16), sigma=2),
+        MSRAHeatmap((64, 64), (16, 16), sigma=2, unbiased=True),
+        UDPHeatmap((64, 64), (16, 16)),
+    ],
+)
 def test_decoding(codec):
     """No more than a place and a score for each joint comes out."""
     with OnDeviceOnly():

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """JRE's rivals against numpy restatements of what they compute."""
+
 import numpy as np
 import pytest
 import torch
@@ -47,8 +48,10 @@ def configs(chain):
             type='RelationSequence',
             relations=[
                 dict(type='ConvRefinement'),
-                dict(type='JointRelationExtractor')
-            ]))
+                dict(type='JointRelationExtractor'),
+            ],
+        ),
+    )
 
 
 RIVALS = sorted(configs(''))
@@ -60,7 +63,8 @@ def build(config, num_joints=K, randomize=True):
         generator = torch.Generator().manual_seed(3)
         for parameter in module.parameters():
             parameter.data = torch.randn(
-                parameter.shape, generator=generator, dtype=torch.float64)
+                parameter.shape, generator=generator, dtype=torch.float64
+            )
     else:
         module.init_weights()
     return module.eval()
@@ -82,7 +86,7 @@ def conv_3x3(maps, conv):
     out = np.zeros((len(weight), *maps.shape[1:]))
     for y in range(maps.shape[1]):
         for x in range(maps.shape[2]):
-            window = padded[:, y:y + 3, x:x + 3]
+            window = padded[:, y : y + 3, x : x + 3]
             out[:, y, x] = (weight * window).sum(axis=(1, 2, 3))
     bias = 0 if conv.bias is None else conv.bias.detach().numpy()
     return out + np.reshape(bias, (-1, 1, 1))
@@ -94,7 +98,7 @@ def test_starts_as_identity_and_learns(rival, chain):
     module = build(configs(chain)[rival], randomize=False).train()
     maps = heatmaps()
     assert torch.equal(module(maps), maps)
-    (module(maps)**3).sum().backward()
+    (module(maps) ** 3).sum().backward()
     moved = [n for n, p in module.named_parameters() if p.grad.abs().sum() > 0]
     assert any('conv_o' in name for name in moved), moved
 
@@ -124,10 +128,12 @@ def test_stands_in_a_head(rival, chain):
             in_channels=4,
             out_channels=K,
             deconv_out_channels=None,
-            relation=configs(chain)[rival]))
+            relation=configs(chain)[rival],
+        )
+    )
     head.init_weights()
     assert isinstance(head, JREHead)
-    feats = (torch.randn(2, 4, H, W), )
+    feats = (torch.randn(2, 4, H, W),)
     torch.testing.assert_close(head(feats), head.pseudo_heatmaps(feats))
 
 
@@ -156,30 +162,35 @@ def test_non_local_equals_numpy(mode):
             gathered[i] = (weight[:, None] * values).sum(0) / weight.sum()
         expected = pixels + project(module.conv_out.conv, gathered)
         np.testing.assert_allclose(
-            got[b], expected.T.reshape(K, H, W), atol=1e-10)
+            got[b], expected.T.reshape(K, H, W), atol=1e-10
+        )
 
 
 def test_non_local_reduction():
     """13 joints compared in 6 channels: weights and biases by hand."""
     module = MODELS.build(
-        dict(type='NonLocalRelation', num_joints=13, reduction=2))
+        dict(type='NonLocalRelation', num_joints=13, reduction=2)
+    )
     assert sum(p.numel() for p in module.parameters()) == (
-        3 * (13 * 6 + 6) + 6 * 13 + 13)
+        3 * (13 * 6 + 6) + 6 * 13 + 13
+    )
 
 
 @pytest.mark.parametrize('option', ['num_joints', 'reduction'])
 def test_non_local_refuses(option):
     with pytest.raises(ValueError, match=f'NonLocalRelation: {option} must'):
         MODELS.build(
-            dict(dict(type='NonLocalRelation', num_joints=K), **{option: 0}))
+            dict(dict(type='NonLocalRelation', num_joints=K), **{option: 0})
+        )
 
 
 def test_skeleton_graph_equals_numpy(chain):
     """The chain's weights by hand: the ends have one neighbour, the middle
     has two, and everyone has itself."""
     module = build(dict(type='SkeletonGraphRelation', metainfo=chain))
-    weights = np.array([[1 / 2, 1 / 2, 0], [1 / 3, 1 / 3, 1 / 3],
-                        [0, 1 / 2, 1 / 2]])
+    weights = np.array(
+        [[1 / 2, 1 / 2, 0], [1 / 3, 1 / 3, 1 / 3], [0, 1 / 2, 1 / 2]]
+    )
     w_g, w_o = kernel_1x1(module.conv_g), kernel_1x1(module.conv_o)
     maps = heatmaps()
     got = module(maps).detach().numpy()
@@ -190,8 +201,11 @@ def test_skeleton_graph_equals_numpy(chain):
                 for j in range(K):
                     for k in range(K):
                         expected[out] += (
-                            w_o[out, i] * weights[i, j] * w_g[j, k] *
-                            maps[b, k].numpy())
+                            w_o[out, i]
+                            * weights[i, j]
+                            * w_g[j, k]
+                            * maps[b, k].numpy()
+                        )
         np.testing.assert_allclose(got[b], expected, atol=1e-6)
 
 
@@ -199,13 +213,18 @@ def test_skeleton_graph_of_penn():
     """By name: a left wrist hangs on its elbow alone; a left shoulder has the
     head, the other shoulder, its elbow and its hip. 2K^2 weights, JRE's."""
     module = MODELS.build(
-        dict(type='SkeletonGraphRelation', num_joints=13, metainfo=PENN))
+        dict(type='SkeletonGraphRelation', num_joints=13, metainfo=PENN)
+    )
     weights = module.relational_weights(torch.zeros(2, 13, 4, 4))
     assert weights.shape == (2, 13, 13)
     left_wrist, left_shoulder = 5, 1
     assert weights[0, left_wrist].nonzero().flatten().tolist() == [3, 5]
     assert weights[1, left_shoulder].nonzero().flatten().tolist() == [
-        0, 1, 2, 3, 7
+        0,
+        1,
+        2,
+        3,
+        7,
     ]
     torch.testing.assert_close(weights.sum(2), torch.ones(2, 13))
     assert sum(p.numel() for p in module.parameters()) == 338
@@ -217,13 +236,15 @@ def test_skeleton_graph_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert (configs_dir() / '_base_/datasets/penn_action.py').is_file()
     MODELS.build(
-        dict(type='SkeletonGraphRelation', num_joints=13, metainfo=PENN))
+        dict(type='SkeletonGraphRelation', num_joints=13, metainfo=PENN)
+    )
 
 
 def test_skeleton_graph_refuses(chain, tmp_path):
     config = dict(type='SkeletonGraphRelation', num_joints=13)
-    with pytest.raises(ValueError, match='num_joints is 13, but .*chain.py.* '
-                       'has 3 joints'):
+    with pytest.raises(
+        ValueError, match='num_joints is 13, but .*chain.py.* has 3 joints'
+    ):
         MODELS.build(dict(config, metainfo=chain))
     with pytest.raises(FileNotFoundError, match='nowhere.py'):
         MODELS.build(dict(config, metainfo=str(tmp_path / 'nowhere.py')))
@@ -238,7 +259,8 @@ def test_conv_refinement_equals_numpy():
     got = module(maps).detach().numpy()
     mean, var, gamma, beta = (
         x.detach().numpy().reshape(K, 1, 1)
-        for x in (norm.running_mean, norm.running_var, norm.weight, norm.bias))
+        for x in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
     for b in range(B):
         x = conv_3x3(maps[b].numpy(), module.conv_in.conv)
         x = np.maximum((x - mean) / np.sqrt(var + 1e-5) * gamma + beta, 0)
@@ -250,11 +272,11 @@ def test_conv_refinement_reaches_its_first_layer():
     """Once the last convolution has moved, the first one learns too."""
     module = build(dict(type='ConvRefinement'), randomize=False).train()
     maps = heatmaps()
-    (module(maps)**3).sum().backward()
+    (module(maps) ** 3).sum().backward()
     assert module.conv_in.conv.weight.grad.abs().sum() == 0
     with torch.no_grad():
         module.conv_out.weight -= 0.1 * module.conv_out.weight.grad
-    (module(maps)**3).sum().backward()
+    (module(maps) ** 3).sum().backward()
     assert module.conv_in.conv.weight.grad.abs().sum() > 0
 
 
@@ -267,7 +289,7 @@ def test_sequence_is_one_after_the_other():
     """The order counts, and every relation knows the number of joints."""
     parts = [
         dict(type='ConvRefinement'),
-        dict(type='JointRelationExtractor', similarity='cosine')
+        dict(type='JointRelationExtractor', similarity='cosine'),
     ]
     module = build(dict(type='RelationSequence', relations=parts))
     maps = heatmaps()
@@ -283,4 +305,5 @@ def test_sequence_is_one_after_the_other():
 def test_sequence_refuses(relations):
     with pytest.raises(ValueError, match='RelationSequence: relations must'):
         MODELS.build(
-            dict(type='RelationSequence', num_joints=K, relations=relations))
+            dict(type='RelationSequence', num_joints=K, relations=relations)
+        )

@@ -4,6 +4,7 @@
 All of it is here: the estimator, and a recipe on any clip data set. Head,
 loss, flip test and decoding are MMPose's.
 """
+
 from mmpose.registry import MODELS
 
 from rpstn_mmpose.models import WindowPoseEstimator

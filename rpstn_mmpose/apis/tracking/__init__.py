@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .base_tracker import BaseTracker
 from .byte_tracker import ByteTracker
 from .motion_tracker import MotionTracker

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_guard_hook import CheckpointGuardHook
@@ -6,6 +8,9 @@ from .fast_inference_hook import FastInferenceHook
 from .train_only_hook import TrainOnlyHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'ChannelsLastHook', 'CheckpointGuardHook',
-    'FastInferenceHook', 'TrainOnlyHook'
+    'AtomicCheckpointHook',
+    'ChannelsLastHook',
+    'CheckpointGuardHook',
+    'FastInferenceHook',
+    'TrainOnlyHook',
 ]

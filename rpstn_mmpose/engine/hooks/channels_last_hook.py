@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner

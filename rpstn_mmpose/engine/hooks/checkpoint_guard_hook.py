@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from typing import Any, Dict, Optional
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop, find_latest_checkpoint
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from mmpose.registry import HOOKS
 from torch import nn
 
@@ -16,10 +16,12 @@ from ...checkpoints.contents import check_kinds
 from ..resume_state import check_resume_state
 
 
-def check_checkpoint_matches(model: nn.Module,
-                             checkpoint: Dict[str, Any],
-                             filename: str,
-                             min_matched: float = 1.0) -> float:
+def check_checkpoint_matches(
+    model: nn.Module,
+    checkpoint: dict[str, Any],
+    filename: str,
+    min_matched: float = 1.0,
+) -> float:
     """Load a checkpoint into its model, and refuse a foreign one.
 
     It is loaded as torch does it, so a model's own hooks for old names (as
@@ -52,7 +54,8 @@ def check_checkpoint_matches(model: nn.Module,
         raise CheckpointError(
             f'{filename} is not a checkpoint of this {who}: {len(sizes)} of '
             f'its entries have another shape, first {_shorten(sizes[0])} Take '
-            'the config it was trained with.') from None
+            'the config it was trained with.'
+        ) from None
     wanted = [name for name in model.state_dict() if _counts(name)]
     missing = [name for name in missing if _counts(name)]
     share = 1 - len(missing) / len(wanted) if wanted else 1.0
@@ -62,14 +65,17 @@ def check_checkpoint_matches(model: nn.Module,
             f'{filename} is not a checkpoint of this {who}: it has '
             f"{len(wanted) - len(missing)} of the model's {len(wanted)} "
             f'entries ({share:.0%}; {min_matched:.0%} needed), missing '
-            f'{shown}. Take the config it was trained with.')
+            f'{shown}. Take the config it was trained with.'
+        )
     return share
 
 
-def _weights(checkpoint: Dict[str, Any]) -> Dict[str, Any]:
+def _weights(checkpoint: dict[str, Any]) -> dict[str, Any]:
     state = checkpoint.get('state_dict', checkpoint)
-    return OrderedDict((re.sub(r'^module\.', '', name), value)
-                       for name, value in state.items())
+    return OrderedDict(
+        (re.sub(r'^module\.', '', name), value)
+        for name, value in state.items()
+    )
 
 
 def _counts(name: str) -> bool:
@@ -79,10 +85,12 @@ def _counts(name: str) -> bool:
 def _shorten(line: str) -> str:
     found = re.match(
         r'size mismatch for (\S+): .*?shape (torch\.Size\(.*?\)).*?'
-        r'shape in current model is (torch\.Size\(.*?\))', line)
+        r'shape in current model is (torch\.Size\(.*?\))',
+        line,
+    )
     if found is None:
         return line
-    return (f'{found[1]} ({found[2]} in the file, {found[3]} in the model).')
+    return f'{found[1]} ({found[2]} in the file, {found[3]} in the model).'
 
 
 @HOOKS.register_module()
@@ -109,11 +117,13 @@ class CheckpointGuardHook(Hook):
         if not 0 <= min_matched <= 1:
             raise ValueError(
                 'CheckpointGuardHook: min_matched has to lie in 0 to 1, got '
-                f'{min_matched}')
+                f'{min_matched}'
+            )
         self.min_matched = min_matched
 
-    def after_load_checkpoint(self, runner,
-                              checkpoint: Dict[str, Any]) -> None:
+    def after_load_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
         """Check what mmengine is about to load."""
         training = isinstance(runner._train_loop, BaseLoop)
         filename = _loaded_file(runner) or 'The checkpoint'
@@ -123,10 +133,11 @@ class CheckpointGuardHook(Hook):
             check_kinds(model, _weights(checkpoint), filename)
             return
         check_checkpoint_matches(
-            model, checkpoint, filename, min_matched=self.min_matched)
+            model, checkpoint, filename, min_matched=self.min_matched
+        )
         if training:
             check_resume_state(runner, checkpoint, filename)
 
 
-def _loaded_file(runner) -> Optional[str]:
+def _loaded_file(runner: Runner) -> str | None:
     return runner._load_from or find_latest_checkpoint(runner.work_dir)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Dict, Optional, Union
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -45,23 +44,27 @@ class FastInferenceHook(Hook):
     # saves the best model at the end of a validation.
     priority = 'LOW'
 
-    def __init__(self,
-                 fuse: bool = True,
-                 channels_last: bool = True,
-                 dtype: Optional[str] = None,
-                 compile: Union[bool, dict] = False,
-                 decode_on_device: bool = False) -> None:
+    def __init__(
+        self,
+        fuse: bool = True,
+        channels_last: bool = True,
+        dtype: str | None = None,
+        compile: bool | dict = False,
+        decode_on_device: bool = False,
+    ) -> None:
         if dtype is not None and dtype not in DTYPES:
             raise ValueError(
                 f'{self.__class__.__name__}: dtype must be one of '
-                f'{sorted(DTYPES)} or None, but got {dtype!r}')
+                f'{sorted(DTYPES)} or None, but got {dtype!r}'
+            )
         self.options = dict(
             fuse=fuse,
             channels_last=channels_last,
             dtype=dtype,
-            compile=compile)
+            compile=compile,
+        )
         self.decode_on_device = decode_on_device
-        self._model: Optional[nn.Module] = None
+        self._model: nn.Module | None = None
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Put the copy in the model's place.
@@ -85,12 +88,13 @@ class FastInferenceHook(Hook):
             raise ValueError(
                 f'{self.__class__.__name__}: decode_on_device is an option '
                 'of VideoTopdownPoseEstimator, and the model is a '
-                f'{type(model).__name__}; leave it out')
+                f'{type(model).__name__}; leave it out'
+            )
         check_decodable(model.head.decoder)
 
-    def after_test_epoch(self,
-                         runner: Runner,
-                         metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_test_epoch(
+        self, runner: Runner, metrics: dict[str, float] | None = None
+    ) -> None:
         """Put the model back.
 
         Args:

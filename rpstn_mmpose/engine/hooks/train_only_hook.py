@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Iterable, List, Sequence
+from typing import Any, Iterable, Sequence
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -36,9 +36,10 @@ class TrainOnlyHook(Hook):
         if isinstance(names, str) or not names:
             raise ValueError(
                 f'{self.__class__.__name__}: names must be a list with at '
-                f'least one part of a parameter name, but got {names!r}')
+                f'least one part of a parameter name, but got {names!r}'
+            )
         self.names = tuple(names)
-        self._frozen: List[nn.Module] = []
+        self._frozen: list[nn.Module] = []
 
     def before_train(self, runner: Runner) -> None:
         """Freeze the other parameters.
@@ -48,12 +49,14 @@ class TrainOnlyHook(Hook):
         """
         model = runner.model
         # The wrapper was made when all parameters were to be trained.
-        if (is_model_wrapper(model)
-                and not getattr(model, 'find_unused_parameters', True)):
+        if is_model_wrapper(model) and not getattr(
+            model, 'find_unused_parameters', True
+        ):
             raise ValueError(
                 f'{self.__class__.__name__}: distributed training waits for '
                 'the gradients of frozen parameters; set '
-                'find_unused_parameters=True in the config, but it is False')
+                'find_unused_parameters=True in the config, but it is False'
+            )
         if is_model_wrapper(model):
             model = model.module
         parameters = dict(model.named_parameters())
@@ -62,21 +65,23 @@ class TrainOnlyHook(Hook):
                 raise ValueError(
                     f'{self.__class__.__name__}: no parameter of '
                     f'{type(model).__name__} has {wanted!r} in its name; '
-                    f'there are {_first_levels(parameters)}')
+                    f'there are {_first_levels(parameters)}'
+                )
         for name, parameter in parameters.items():
             parameter.requires_grad_(self._matches(name))
         trained = [name for name in parameters if self._matches(name)]
         self._frozen = [
-            module for name, module in model.named_modules()
-            if not self._matches(name) and not any(
-                item.startswith(f'{name}.' if name else '')
-                for item in trained)
+            module
+            for name, module in model.named_modules()
+            if not self._matches(name)
+            and not any(
+                item.startswith(f'{name}.' if name else '') for item in trained
+            )
         ]
 
-    def before_train_iter(self,
-                          runner: Runner,
-                          batch_idx: int,
-                          data_batch=None) -> None:
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
         """Put frozen modules into evaluation mode.
 
         A runner puts the whole model into training mode at the start of an

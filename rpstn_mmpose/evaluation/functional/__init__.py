@@ -1,30 +1,43 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .mean_pose import mean_pose, mean_pose_baseline
 from .pck import (
-                  PCK_GROUPS,
-                  group_pck,
-                  joint_groups,
-                  pck,
-                  pck_counts,
-                  reference_length,
+    PCK_GROUPS,
+    group_pck,
+    joint_groups,
+    pck,
+    pck_counts,
+    reference_length,
 )
 from .posetrack_ap import (
-                  POSETRACK_GROUPS,
-                  posetrack_ap,
-                  posetrack_columns,
-                  posetrack_table,
+    POSETRACK_GROUPS,
+    posetrack_ap,
+    posetrack_columns,
+    posetrack_table,
 )
 from .posetrack_io import (
-                  POSETRACK_FILE_NAMES,
-                  POSETRACK_JOINTS,
-                  load_posetrack_dir,
+    POSETRACK_FILE_NAMES,
+    POSETRACK_JOINTS,
+    load_posetrack_dir,
 )
 from .posetrack_mot import posetrack_mot
 
 __all__ = [
-    'PCK_GROUPS', 'POSETRACK_FILE_NAMES', 'POSETRACK_GROUPS',
-    'POSETRACK_JOINTS', 'group_pck', 'joint_groups', 'load_posetrack_dir',
-    'mean_pose', 'mean_pose_baseline', 'pck', 'pck_counts', 'posetrack_ap',
-    'posetrack_columns', 'posetrack_mot', 'posetrack_table',
-    'reference_length'
+    'PCK_GROUPS',
+    'POSETRACK_FILE_NAMES',
+    'POSETRACK_GROUPS',
+    'POSETRACK_JOINTS',
+    'group_pck',
+    'joint_groups',
+    'load_posetrack_dir',
+    'mean_pose',
+    'mean_pose_baseline',
+    'pck',
+    'pck_counts',
+    'posetrack_ap',
+    'posetrack_columns',
+    'posetrack_mot',
+    'posetrack_table',
+    'reference_length',
 ]

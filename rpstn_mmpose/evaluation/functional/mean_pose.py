@@ -1,12 +1,14 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The baseline that looks at no pixel: the training set's mean pose."""
+
 from __future__ import annotations
 
 import numpy as np
 
 
-def mean_pose(keypoints: np.ndarray, keypoints_labeled: np.ndarray,
-              bboxes: np.ndarray) -> np.ndarray:
+def mean_pose(
+    keypoints: np.ndarray, keypoints_labeled: np.ndarray, bboxes: np.ndarray
+) -> np.ndarray:
     """Mean position of each joint within the person's box.
 
     Args:

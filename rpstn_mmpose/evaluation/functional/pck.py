@@ -1,14 +1,15 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Percentage of correct keypoints (PCK), with explicit degenerate cases."""
+
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Mapping, Sequence
 
 import numpy as np
 
 # Columns of the papers' tables, by joint name: a joint belongs to the column
 # whose word is in its name. 'Mean' is taken over all joints.
-PCK_GROUPS: Dict[str, str] = {
+PCK_GROUPS: dict[str, str] = {
     'Head': 'head',
     'Sho.': 'shoulder',
     'Elb.': 'elbow',
@@ -22,7 +23,7 @@ PCK_GROUPS: Dict[str, str] = {
 MIN_REFERENCE = 1.0
 
 
-def joint_groups(keypoint_names: Sequence[str]) -> Dict[str, List[int]]:
+def joint_groups(keypoint_names: Sequence[str]) -> dict[str, list[int]]:
     """Indices of the joints in each column of ``PCK_GROUPS``.
 
     A data set without a joint called head uses its nose or face for it.
@@ -39,17 +40,20 @@ def joint_groups(keypoint_names: Sequence[str]) -> Dict[str, List[int]]:
     }
     if not groups['Head']:
         groups['Head'] = [
-            i for i, name in enumerate(keypoint_names)
+            i
+            for i, name in enumerate(keypoint_names)
             if name in ('nose', 'face')
         ]
     return groups
 
 
-def reference_length(norm_item: str,
-                     keypoint_names: Sequence[str],
-                     keypoints: np.ndarray,
-                     keypoints_labeled: np.ndarray,
-                     bboxes: Optional[np.ndarray] = None) -> np.ndarray:
+def reference_length(
+    norm_item: str,
+    keypoint_names: Sequence[str],
+    keypoints: np.ndarray,
+    keypoints_labeled: np.ndarray,
+    bboxes: np.ndarray | None = None,
+) -> np.ndarray:
     """The length that a distance is measured by, for each of N instances.
 
     Args:
@@ -74,7 +78,8 @@ def reference_length(norm_item: str,
                 raise ValueError(
                     f"reference_length: 'torso' needs a joint {name!r}, but "
                     f'the data set has {list(keypoint_names)}; use '
-                    "norm_item='person'")
+                    "norm_item='person'"
+                )
             ends.append(list(keypoint_names).index(name))
         start, end = (np.asarray(keypoints, np.float64)[:, i] for i in ends)
         length = np.hypot(*(start - end).T)
@@ -86,16 +91,21 @@ def reference_length(norm_item: str,
         boxes = np.asarray(bboxes, np.float64)
         length = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     else:
-        raise ValueError("reference_length: norm_item must be 'torso' or "
-                         f"'person', but got {norm_item!r}")
+        raise ValueError(
+            "reference_length: norm_item must be 'torso' or "
+            f"'person', but got {norm_item!r}"
+        )
     defined = np.isfinite(length) & (length >= MIN_REFERENCE)
     return np.where(defined, length, np.nan)
 
 
 def pck_counts(
-    pred: np.ndarray, gt: np.ndarray, mask: np.ndarray,
-    ref_length: np.ndarray, thrs: Union[float, Sequence[float]]
-) -> Tuple[np.ndarray, np.ndarray]:
+    pred: np.ndarray,
+    gt: np.ndarray,
+    mask: np.ndarray,
+    ref_length: np.ndarray,
+    thrs: float | Sequence[float],
+) -> tuple[np.ndarray, np.ndarray]:
     """Count correct keypoints.
 
     A keypoint is correct if its distance to the truth is at most
@@ -131,12 +141,17 @@ def _ratio(correct: np.ndarray, total: np.ndarray) -> np.ndarray:
         correct,
         total,
         out=np.full(np.shape(correct), np.nan),
-        where=np.broadcast_to(total > 0, np.shape(correct)))
+        where=np.broadcast_to(total > 0, np.shape(correct)),
+    )
 
 
-def pck(pred: np.ndarray, gt: np.ndarray, mask: np.ndarray,
-        ref_length: np.ndarray, thrs: Union[float, Sequence[float]]
-        ) -> np.ndarray:
+def pck(
+    pred: np.ndarray,
+    gt: np.ndarray,
+    mask: np.ndarray,
+    ref_length: np.ndarray,
+    thrs: float | Sequence[float],
+) -> np.ndarray:
     """PCK of each joint; see :func:`pck_counts` for the arguments.
 
     Returns:
@@ -145,8 +160,9 @@ def pck(pred: np.ndarray, gt: np.ndarray, mask: np.ndarray,
     return _ratio(*pck_counts(pred, gt, mask, ref_length, thrs))
 
 
-def group_pck(correct: np.ndarray, total: np.ndarray,
-              groups: Mapping[str, Sequence[int]]) -> Dict[str, float]:
+def group_pck(
+    correct: np.ndarray, total: np.ndarray, groups: Mapping[str, Sequence[int]]
+) -> dict[str, float]:
     """Scores by column, from one threshold's counts.
 
     A column, and ``'Mean'`` over all joints, is the mean over its joints that

@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Average precision of poses as PoseTrack's official program counts it."""
+
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Tuple
+from typing import Mapping
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from .posetrack_io import (
 )
 
 # Columns of PoseTrack's tables, each the mean of its joints.
-POSETRACK_GROUPS: Dict[str, Tuple[str, ...]] = {
+POSETRACK_GROUPS: dict[str, tuple[str, ...]] = {
     'Head': ('head_top', 'neck', 'nose'),
     'Shou': ('left_shoulder', 'right_shoulder'),
     'Elb': ('left_elbow', 'right_elbow'),
@@ -28,9 +29,9 @@ POSETRACK_GROUPS: Dict[str, Tuple[str, ...]] = {
 PCKH_THR = 0.5
 
 
-def posetrack_ap(gt_dir: PoseTrackSource,
-                 pred_dir: PoseTrackSource,
-                 thr: float = PCKH_THR) -> Dict[str, Dict[str, float]]:
+def posetrack_ap(
+    gt_dir: PoseTrackSource, pred_dir: PoseTrackSource, thr: float = PCKH_THR
+) -> dict[str, dict[str, float]]:
     """AP, precision and recall of each joint, over all sequences.
 
     A predicted joint fits a true one at a distance of at most ``thr`` times
@@ -73,7 +74,8 @@ def posetrack_ap(gt_dir: PoseTrackSource,
             :func:`posetrack_sequences`.
     """
     frames = [
-        pair for _, sequence in posetrack_sequences(gt_dir, pred_dir)
+        pair
+        for _, sequence in posetrack_sequences(gt_dir, pred_dir)
         for pair in sequence
     ]
     ranked = [_ranked(pair, thr) for pair in frames]
@@ -81,11 +83,12 @@ def posetrack_ap(gt_dir: PoseTrackSource,
     scores = np.concatenate([pair[1].scores for pair in frames])
     right = np.concatenate(ranked)
     number = np.concatenate([pair[0].present for pair in frames]).sum(axis=0)
-    result: Dict[str, Dict[str, float]] = dict(ap={}, pre={}, rec={})
+    result: dict[str, dict[str, float]] = dict(ap={}, pre={}, rec={})
     for i, joint in enumerate(POSETRACK_JOINTS):
         there = present[:, i]
-        values = _average_precision(scores[there, i], right[there, i],
-                                    int(number[i]))
+        values = _average_precision(
+            scores[there, i], right[there, i], int(number[i])
+        )
         for key, value in zip(('ap', 'pre', 'rec'), values):
             result[key][joint] = 100 * value
     for values in result.values():
@@ -106,7 +109,7 @@ def head_distances(pair: FramePair) -> np.ndarray:
     truth, pred = pair
     with np.errstate(over='ignore'):  # farther away than any threshold
         delta = pred.keypoints[:, None] - truth.keypoints[None]
-        distance = np.sqrt(delta[..., 0]**2 + delta[..., 1]**2)
+        distance = np.sqrt(delta[..., 0] ** 2 + delta[..., 1] ** 2)
     size = np.where(truth.head_sizes > 0, truth.head_sizes, np.nan)
     there = pred.present[:, None] & truth.present[None]
     return np.where(there, distance / size[None, :, None], np.nan)
@@ -131,11 +134,12 @@ def _ranked(pair: FramePair, thr: float) -> np.ndarray:
     return right
 
 
-def _average_precision(scores: np.ndarray, right: np.ndarray,
-                       number: int) -> Tuple[float, float, float]:
+def _average_precision(
+    scores: np.ndarray, right: np.ndarray, number: int
+) -> tuple[float, float, float]:
     """AP, precision and recall (0 to 1) of n joints, ``number`` are true."""
     if not len(scores):
-        return 0., 0., 0.
+        return 0.0, 0.0, 0.0
     order = np.argsort(scores)[::-1]
     hits = np.cumsum(right[order])
     precision = hits / np.arange(1, len(hits) + 1)
@@ -144,18 +148,21 @@ def _average_precision(scores: np.ndarray, right: np.ndarray,
     recall = hits / number
     # The best precision at this recall or a higher one.
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    steps = np.diff(recall, prepend=0.)
-    return (float((steps * envelope).sum()), float(precision[-1]),
-            float(recall[-1]))
+    steps = np.diff(recall, prepend=0.0)
+    return (
+        float((steps * envelope).sum()),
+        float(precision[-1]),
+        float(recall[-1]),
+    )
 
 
-def known_mean(values: List[float]) -> float:
+def known_mean(values: list[float]) -> float:
     """Mean of the values that are not NaN; NaN if there is none."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float('nan')
 
 
-def posetrack_columns(values: Mapping[str, float]) -> Dict[str, float]:
+def posetrack_columns(values: Mapping[str, float]) -> dict[str, float]:
     """The columns of PoseTrack's tables.
 
     Args:
@@ -185,9 +192,14 @@ def posetrack_table(rows: Mapping[str, Mapping[str, float]]) -> str:
     cells = [['', *POSETRACK_GROUPS, 'Total']]
     for label, values in rows.items():
         columns = posetrack_columns(values).values()
-        cells.append([label] +
-                     ['-' if np.isnan(v) else f'{v:.1f}' for v in columns])
+        cells.append(
+            [label] + ['-' if np.isnan(v) else f'{v:.1f}' for v in columns]
+        )
     widths = [max(map(len, column)) for column in zip(*cells)]
-    return '\n'.join('  '.join(
-        cell.ljust(w) if i == 0 else cell.rjust(w)
-        for i, (cell, w) in enumerate(zip(row, widths))) for row in cells)
+    return '\n'.join(
+        '  '.join(
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths))
+        )
+        for row in cells
+    )

@@ -1,8 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Tracking of joints as PoseTrack's official program counts it."""
-from __future__ import annotations
 
-from typing import Dict, List, Tuple
+from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -46,18 +45,18 @@ class JointTrackCounts:
         handovers (float): Sum over the further events of matches.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.frames = self.objects = self.predictions = 0
         self.matches = self.switches = 0
-        self.distance = self.candidates = self.handovers = 0.
+        self.distance = self.candidates = self.handovers = 0.0
         self.start_sequence()
 
     def start_sequence(self) -> None:
         """Forget who was matched with whom; the counts go on."""
         # Track that a person was matched with last, and person that a track
         # was last given to, which going on with it does not change.
-        self._track_of: Dict[int, int] = {}
-        self._owner_of: Dict[int, int] = {}
+        self._track_of: dict[int, int] = {}
+        self._owner_of: dict[int, int] = {}
 
     def update_empty(self) -> None:
         """Count a frame in which there is nobody on one side.
@@ -68,8 +67,9 @@ class JointTrackCounts:
         self.objects += 1
         self.predictions += 1
 
-    def update(self, truth_ids: List[int], pred_ids: List[int],
-               distances: np.ndarray) -> None:
+    def update(
+        self, truth_ids: list[int], pred_ids: list[int], distances: np.ndarray
+    ) -> None:
         """Count one frame.
 
         Args:
@@ -104,8 +104,11 @@ class JointTrackCounts:
         """A match that does not go on from an earlier one."""
         switch = self._track_of.get(person, track) != track
         taken = self._owner_of.get(track, person) != person
-        events = ((switch and track not in self._owner_of) + taken +
-                  (taken and person not in self._track_of))
+        events = (
+            (switch and track not in self._owner_of)
+            + taken
+            + (taken and person not in self._track_of)
+        )
         self.matches += 1
         self.switches += int(switch)
         self.distance += distance
@@ -113,7 +116,7 @@ class JointTrackCounts:
         self._track_of[person] = track
         self._owner_of[track] = person
 
-    def scores(self) -> Tuple[float, float, float, float]:
+    def scores(self) -> tuple[float, float, float, float]:
         """MOTA, MOTP, precision and recall, 1 is perfect.
 
         MOTP is 0 without a match, MOTA and recall are NaN without a true
@@ -121,7 +124,7 @@ class JointTrackCounts:
         frame.
         """
         if not self.frames:
-            return (np.nan, ) * 4
+            return (np.nan,) * 4
         mota = precision = recall = np.nan
         if self.objects:
             misses = self.objects - self.matches
@@ -130,16 +133,16 @@ class JointTrackCounts:
             recall = self.matches / self.objects
         if self.predictions:
             precision = self.matches / self.predictions
-        motp = 0.
+        motp = 0.0
         if self.matches:
             events = self.candidates + self.distance + self.handovers
             motp = 1 - events / self.matches
         return mota, motp, precision, recall
 
 
-def posetrack_mot(gt_dir: PoseTrackSource,
-                  pred_dir: PoseTrackSource,
-                  thr: float = PCKH_THR) -> Dict[str, Dict[str, float]]:
+def posetrack_mot(
+    gt_dir: PoseTrackSource, pred_dir: PoseTrackSource, thr: float = PCKH_THR
+) -> dict[str, dict[str, float]]:
     """MOTA, MOTP, precision and recall of each joint, over all sequences.
 
     Each joint is tracked by itself: it has the track id of its person, and
@@ -185,8 +188,9 @@ def posetrack_mot(gt_dir: PoseTrackSource,
             joint.start_sequence()
         for pair in sequence[:-1]:
             _count_frame(counts, pair, thr)
-    result: Dict[str, Dict[str, float]] = dict(mota={}, motp={}, pre={},
-                                               rec={})
+    result: dict[str, dict[str, float]] = dict(
+        mota={}, motp={}, pre={}, rec={}
+    )
     for name, joint in zip(POSETRACK_JOINTS, counts):
         for key, value in zip(result, joint.scores()):
             result[key][name] = 100 * value
@@ -195,18 +199,20 @@ def posetrack_mot(gt_dir: PoseTrackSource,
     return result
 
 
-def _check_tracks(name: str, sequence: List[FramePair]) -> None:
+def _check_tracks(name: str, sequence: list[FramePair]) -> None:
     for pair in sequence:
         for frame, side in zip(pair, ('true', 'predicted')):
             if None in frame.track_ids:
                 raise ValueError(
                     f'{name}: a {side} person has no track_id; give each '
                     "person of a frame the number of its track, or don't "
-                    'evaluate tracking')
+                    'evaluate tracking'
+                )
 
 
-def _count_frame(counts: List[JointTrackCounts], pair: FramePair,
-                 thr: float) -> None:
+def _count_frame(
+    counts: list[JointTrackCounts], pair: FramePair, thr: float
+) -> None:
     if not pair[0].track_ids or not pair[1].track_ids:
         for joint in counts:
             joint.update_empty()
@@ -220,6 +226,8 @@ def _count_frame(counts: List[JointTrackCounts], pair: FramePair,
     ]
     for i, joint in enumerate(counts):
         truths, preds = rows[0][i], rows[1][i]
-        joint.update([pair[0].track_ids[k] for k in truths],
-                     [pair[1].track_ids[k] for k in preds],
-                     distances[np.ix_(preds, truths)][..., i])
+        joint.update(
+            [pair[0].track_ids[k] for k in truths],
+            [pair[1].track_ids[k] for k in preds],
+            distances[np.ix_(preds, truths)][..., i],
+        )

@@ -19,10 +19,12 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
             differ in shape.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs) -> None:
         if kwargs.get('batch_augments') is not None:
-            raise ValueError(f'{self.__class__.__name__} has no batch '
-                             'augmentations; remove batch_augments')
+            raise ValueError(
+                f'{self.__class__.__name__} has no batch '
+                'augmentations; remove batch_augments'
+            )
         super().__init__(*args, **kwargs)
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -43,14 +45,17 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
             if len(shapes) != 1:
                 raise ValueError(
                     f'{self.__class__.__name__}: the clips of a batch must '
-                    f'have one shape (T, 3, H, W), but got {sorted(shapes)}')
+                    f'have one shape (T, 3, H, W), but got {sorted(shapes)}'
+                )
             clips = torch.stack(list(clips))
         if clips.dim() != 5:
             raise ValueError(
                 f'{self.__class__.__name__} takes clips (B, T, 3, H, W), but '
                 f'got {tuple(clips.shape)}; for single images use '
-                'PoseDataPreprocessor')
+                'PoseDataPreprocessor'
+            )
         data = super().forward(
-            dict(data, inputs=clips.flatten(0, 1)), training=training)
+            dict(data, inputs=clips.flatten(0, 1)), training=training
+        )
         data['inputs'] = data['inputs'].unflatten(0, clips.shape[:2])
         return data

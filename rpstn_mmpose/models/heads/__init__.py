@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .jre_cpm_head import JRECPMHead
 from .jre_head import JREHead
 from .jre_vipnas_head import JREViPNASHead

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import List, Optional, Sequence
+from typing import Sequence
 
 from mmengine.model import ModuleList
 from mmpose.models.heads import CPMHead
@@ -34,10 +34,9 @@ class JRECPMHead(CPMHead):
         kwargs: Those of the CPM head.
     """
 
-    def __init__(self,
-                 *args,
-                 relation: Optional[dict] = PAPER_RELATION,
-                 **kwargs):
+    def __init__(
+        self, *args, relation: dict | None = PAPER_RELATION, **kwargs
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.relation = None
         if relation is not None:
@@ -45,9 +44,10 @@ class JRECPMHead(CPMHead):
             # would not start as the identity
             self.relation = ModuleList(
                 MODELS.build(dict(num_joints=self.out_channels, **relation))
-                for _ in range(self.num_stages))
+                for _ in range(self.num_stages)
+            )
 
-    def forward(self, feats: Sequence[Tensor]) -> List[Tensor]:
+    def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:
         """Features to heatmaps.
 
         Args:

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 

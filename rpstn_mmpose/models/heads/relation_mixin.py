@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-from typing import Optional, Tuple
 
 from mmcv.cnn import build_norm_layer
 from mmpose.registry import MODELS
@@ -13,7 +12,8 @@ FIRST_FRAME_NORMS = ('none', 'separate', 'shared')
 
 
 def gaussian_target_moments(
-        sigma: float, heatmap_size: Tuple[int, int]) -> Tuple[float, float]:
+    sigma: float, heatmap_size: tuple[int, int]
+) -> tuple[float, float]:
     """Mean and standard deviation over the pixels of a target heatmap.
 
     For :math:`g = exp(-r^2 / 2 sigma^2)` well inside a map of A pixels:
@@ -64,27 +64,33 @@ class RelationMixin:
 
     precise_parts = ('final_layer', 'relation', 'norm', 'first_norm')
 
-    def __init__(self,
-                 *args,
-                 relation: Optional[dict] = PAPER_RELATION,
-                 norm_cfg: Optional[dict] = None,
-                 norm_before: bool = False,
-                 first_frame_norm: str = 'none',
-                 **kwargs):
+    def __init__(
+        self,
+        *args,
+        relation: dict | None = PAPER_RELATION,
+        norm_cfg: dict | None = None,
+        norm_before: bool = False,
+        first_frame_norm: str = 'none',
+        **kwargs,
+    ) -> None:
         super().__init__(*args, **kwargs)
         name = self.__class__.__name__
         if first_frame_norm not in FIRST_FRAME_NORMS:
-            raise ValueError(f'{name}: first_frame_norm must be one of '
-                             f'{FIRST_FRAME_NORMS}, but got '
-                             f'{first_frame_norm!r}')
+            raise ValueError(
+                f'{name}: first_frame_norm must be one of '
+                f'{FIRST_FRAME_NORMS}, but got '
+                f'{first_frame_norm!r}'
+            )
         if norm_cfg is None and (norm_before or first_frame_norm != 'none'):
-            raise ValueError(f'{name}: norm_before and first_frame_norm need '
-                             'a norm_cfg')
+            raise ValueError(
+                f'{name}: norm_before and first_frame_norm need a norm_cfg'
+            )
         num_joints = self.out_channels
         self.relation = None
         if relation is not None:
             self.relation = MODELS.build(
-                dict(num_joints=num_joints, **relation))
+                dict(num_joints=num_joints, **relation)
+            )
         self.norm_before = norm_before
         self.first_frame_norm = first_frame_norm
         self.norm = self.first_norm = None
@@ -105,7 +111,7 @@ class RelationMixin:
                 nn.init.constant_(norm.weight, std)
                 nn.init.constant_(norm.bias, mean)
 
-    def pseudo_heatmaps(self, feats: Tuple[Tensor]) -> Tensor:
+    def pseudo_heatmaps(self, feats: tuple[Tensor]) -> Tensor:
         """What the head below makes of the features, before the relation.
 
         Args:
@@ -147,7 +153,7 @@ class RelationMixin:
         norm = self.norm if self.first_norm is None else self.first_norm
         return norm(heatmaps)
 
-    def forward(self, feats: Tuple[Tensor]) -> Tensor:
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Features to heatmaps.
 
         Args:

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .gated_heatmap_memory import GatedHeatmapMemory
 from .recursive_heatmap_mean import RecursiveHeatmapMean
 

@@ -39,25 +39,33 @@ class GatedHeatmapMemory(BaseModule):
             between 0 and 1.
     """
 
-    def __init__(self,
-                 num_joints: int,
-                 hidden_channels: int = 32,
-                 initial_gate: float = 0.05,
-                 init_cfg: dict = None):
+    def __init__(
+        self,
+        num_joints: int,
+        hidden_channels: int = 32,
+        initial_gate: float = 0.05,
+        init_cfg: dict = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         name = self.__class__.__name__
-        for option, value in (('num_joints', num_joints),
-                              ('hidden_channels', hidden_channels)):
+        for option, value in (
+            ('num_joints', num_joints),
+            ('hidden_channels', hidden_channels),
+        ):
             if value < 1:
-                raise ValueError(f'{name}: {option} must be positive, but '
-                                 f'got {value}')
+                raise ValueError(
+                    f'{name}: {option} must be positive, but got {value}'
+                )
         if not 0 < initial_gate < 1:
-            raise ValueError(f'{name}: initial_gate must lie between 0 and '
-                             f'1, but got {initial_gate}')
+            raise ValueError(
+                f'{name}: initial_gate must lie between 0 and '
+                f'1, but got {initial_gate}'
+            )
         self.num_joints = num_joints
         self.initial_gate = initial_gate
         self.conv = nn.Conv2d(
-            2 * num_joints, hidden_channels, kernel_size=3, padding=1)
+            2 * num_joints, hidden_channels, kernel_size=3, padding=1
+        )
         self.peaks = nn.Linear(2 * num_joints, hidden_channels, bias=False)
         self.gate = nn.Conv2d(hidden_channels, num_joints, kernel_size=1)
 
@@ -80,8 +88,10 @@ class GatedHeatmapMemory(BaseModule):
             Tensor: (B, K, h, w), between 0 and 1.
         """
         both = torch.cat([heatmaps, prev_heatmaps], dim=1)
-        hidden = self.conv(both) + self.peaks(
-            both.amax(dim=(2, 3)))[..., None, None]
+        hidden = (
+            self.conv(both)
+            + self.peaks(both.amax(dim=(2, 3)))[..., None, None]
+        )
         return self.gate(hidden.relu()).sigmoid()
 
     def forward(self, heatmaps: Tensor, prev_heatmaps: Tensor) -> Tensor:
@@ -98,11 +108,14 @@ class GatedHeatmapMemory(BaseModule):
         Raises:
             ValueError: If the two are not of one shape with K maps.
         """
-        if (heatmaps.shape != prev_heatmaps.shape
-                or heatmaps.shape[1] != self.num_joints):
+        if (
+            heatmaps.shape != prev_heatmaps.shape
+            or heatmaps.shape[1] != self.num_joints
+        ):
             raise ValueError(
                 f'{self.__class__.__name__} was built for {self.num_joints} '
                 f'joints, but got heatmaps {tuple(heatmaps.shape)} and '
-                f'{tuple(prev_heatmaps.shape)}')
+                f'{tuple(prev_heatmaps.shape)}'
+            )
         gates = self.gates(heatmaps, prev_heatmaps)
         return heatmaps + gates * (prev_heatmaps - heatmaps)

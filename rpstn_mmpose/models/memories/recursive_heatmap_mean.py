@@ -1,8 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Union
-
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor
@@ -38,26 +36,32 @@ class RecursiveHeatmapMean(BaseModule):
             nothing.
     """
 
-    def __init__(self,
-                 weight: float = 0.5,
-                 confidence: float = 0.,
-                 init_cfg: dict = None):
+    def __init__(
+        self,
+        weight: float = 0.5,
+        confidence: float = 0.0,
+        init_cfg: dict = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         name = self.__class__.__name__
         if not 0 <= weight < 1:
-            raise ValueError(f'{name}: weight must lie in [0, 1), but got '
-                             f'{weight}')
+            raise ValueError(
+                f'{name}: weight must lie in [0, 1), but got {weight}'
+            )
         if not 0 <= confidence < float('inf'):
-            raise ValueError(f'{name}: confidence must not be negative, but '
-                             f'got {confidence}')
+            raise ValueError(
+                f'{name}: confidence must not be negative, but '
+                f'got {confidence}'
+            )
         if weight == 0 and confidence > 0:
-            raise ValueError(f'{name}: confidence={confidence} does nothing '
-                             'with weight=0; set a weight, or leave it out')
+            raise ValueError(
+                f'{name}: confidence={confidence} does nothing '
+                'with weight=0; set a weight, or leave it out'
+            )
         self.weight = weight
         self.confidence = confidence
 
-    def gates(self, heatmaps: Tensor,
-              prev_heatmaps: Tensor) -> Union[float, Tensor]:
+    def gates(self, heatmaps: Tensor, prev_heatmaps: Tensor) -> float | Tensor:
         """How much of the frame before is kept.
 
         Args:
@@ -72,9 +76,10 @@ class RecursiveHeatmapMean(BaseModule):
             return self.weight
         now, before = (
             maps.amax(dim=(2, 3), keepdim=True).clamp(min=1e-4)
-            for maps in (heatmaps, prev_heatmaps))
+            for maps in (heatmaps, prev_heatmaps)
+        )
         # One ratio instead of two powers, which could underflow together.
-        ratio = (now / before)**self.confidence
+        ratio = (now / before) ** self.confidence
         return self.weight / (self.weight + (1 - self.weight) * ratio)
 
     def forward(self, heatmaps: Tensor, prev_heatmaps: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional, Sequence, Tuple
+from typing import Sequence
 
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
@@ -25,20 +25,23 @@ class DeconvNeck(HeatmapHead):
         init_cfg (dict, optional): Defaults to the head's own.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 deconv_out_channels: Sequence[int] = (256, 256, 256),
-                 deconv_kernel_sizes: Sequence[int] = (4, 4, 4),
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        in_channels: int,
+        deconv_out_channels: Sequence[int] = (256, 256, 256),
+        deconv_kernel_sizes: Sequence[int] = (4, 4, 4),
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
             in_channels=in_channels,
             out_channels=deconv_out_channels[-1],
             deconv_out_channels=deconv_out_channels,
             deconv_kernel_sizes=deconv_kernel_sizes,
             final_layer=None,
-            init_cfg=init_cfg)
+            init_cfg=init_cfg,
+        )
 
-    def forward(self, feats: Tuple[Tensor]) -> Tuple[Tensor]:
+    def forward(self, feats: tuple[Tensor]) -> tuple[Tensor]:
         """Upsample the last feature map.
 
         Args:
@@ -49,4 +52,4 @@ class DeconvNeck(HeatmapHead):
             tuple[Tensor]: One map (N, C_out, h, w), twice as large for each
             deconvolution.
         """
-        return (super().forward(feats), )
+        return (super().forward(feats),)

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .clip_pose_estimator import ClipPoseEstimator
 from .lifter import SequenceLifter
 from .memory_estimator import MemoryPoseEstimator, with_memory

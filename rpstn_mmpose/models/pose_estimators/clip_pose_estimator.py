@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -67,14 +67,14 @@ class ClipPoseEstimator(TopdownPoseEstimator):
     """
 
     kind = ''
-    before: Optional[int] = 0
+    before: int | None = 0
     after = 0
     TRAIN_CFG = dict(
         compute_acc=True, frames_per_pass=None, checkpointing=False
     )
     example_frames = 2
-    precise_parts: Tuple[str, ...] = ()
-    compiled_parts: Tuple[str, ...] = ('backbone', 'neck', 'head')
+    precise_parts: tuple[str, ...] = ()
+    compiled_parts: tuple[str, ...] = ('backbone', 'neck', 'head')
     image_weights = {
         'backbone.': ('backbone.',),
         'head.deconv_layers.': ('head.deconv_layers.',),
@@ -84,8 +84,8 @@ class ClipPoseEstimator(TopdownPoseEstimator):
     def __init__(
         self,
         *args: Any,
-        train_cfg: Optional[dict] = None,
-        image_pretrained: Optional[dict] = None,
+        train_cfg: dict | None = None,
+        image_pretrained: dict | None = None,
         **kwargs: Any,
     ) -> None:
         train_cfg = complete_options(type(self), 'TRAIN_CFG', train_cfg)
@@ -115,7 +115,7 @@ class ClipPoseEstimator(TopdownPoseEstimator):
         """
         raise NotImplementedError
 
-    def answered(self, data_samples: SampleList) -> List[PoseDataSample]:
+    def answered(self, data_samples: SampleList) -> list[PoseDataSample]:
         """Samples of the answered rows alone.
 
         Raises:
@@ -171,7 +171,8 @@ class ClipPoseEstimator(TopdownPoseEstimator):
         self, function: Callable[[Tensor], Maps], inputs: Tensor
     ) -> Maps:
         """Apply a function of images to the frames of clips, in training by
-        ``frames_per_pass``."""
+        ``frames_per_pass``.
+        """
 
         def one_pass(clips: Tensor) -> Maps:
             maps = function(clips.flatten(0, 1))

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 from mmpose.models.pose_estimators import PoseLifter
@@ -33,7 +33,7 @@ class SequenceLifter(PoseLifter):
     """
 
     kind = 'lifter'
-    before: Optional[int]
+    before: int | None
 
     def __init__(
         self, *args: Any, before: int, after: int = 0, **kwargs: Any

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple, Optional, Tuple, Union
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import ConfigDict
@@ -48,7 +48,7 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
         self.memory = MODELS.build(memory)
 
     @property
-    def idle_part(self) -> Optional[str]:
+    def idle_part(self) -> str | None:
         """The memory has nothing to do in clips of one frame."""
         return 'memory'
 
@@ -64,8 +64,8 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
         return maps
 
     def first(
-        self, frames: Tensor, feats: Optional[Maps] = None
-    ) -> Tuple[Tensor, HeatmapState]:
+        self, frames: Tensor, feats: Maps | None = None
+    ) -> tuple[Tensor, HeatmapState]:
         """See :class:`RecurrentPoseEstimator`."""
         if feats is None:
             feats = self.frame_features(frames)
@@ -73,26 +73,24 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
         return heatmaps, HeatmapState(heatmaps)
 
     def next(
-        self,
-        frames: Tensor,
-        state: HeatmapState,
-        feats: Optional[Maps] = None,
-    ) -> Tuple[Tensor, HeatmapState]:
+        self, frames: Tensor, state: HeatmapState, feats: Maps | None = None
+    ) -> tuple[Tensor, HeatmapState]:
         """See :class:`RecurrentPoseEstimator`."""
         heatmaps, _ = self.first(frames, feats)
         return self._remember(heatmaps, state.heatmaps)
 
     def _remember(
         self, heatmaps: Tensor, before: Tensor
-    ) -> Tuple[Tensor, HeatmapState]:
+    ) -> tuple[Tensor, HeatmapState]:
         if not self.train_cfg['state_gradient']:
             before = before.detach()
         heatmaps = self.memory(heatmaps, before)
         return heatmaps, HeatmapState(heatmaps)
 
-    def forward_clip(self, inputs: Tensor) -> Tuple[Tensor, None]:
+    def forward_clip(self, inputs: Tensor) -> tuple[Tensor, None]:
         """All frames at once by the image model, then one after the other by
-        the memory."""
+        the memory.
+        """
         frames = self.over_frames(
             lambda images: self.frame_heatmaps(self.frame_features(images)),
             inputs,
@@ -107,7 +105,7 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
 MEMORIES = dict(mean=dict(type='RecursiveHeatmapMean', confidence=2.0))
 
 
-def with_memory(model: dict, memory: Union[str, dict]) -> ConfigDict:
+def with_memory(model: dict, memory: str | dict) -> ConfigDict:
     """Config of an image model with a memory on top.
 
     Args:

@@ -3,25 +3,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any
 
 
-def options_of(cls: type, name: str) -> Dict[str, Any]:
+def options_of(cls: type, name: str) -> dict[str, Any]:
     """Options and their defaults, of a class and all that it stands on.
 
     Args:
         cls: An estimator; it and its parents may have a dict of that name.
         name: ``'TRAIN_CFG'`` or ``'TEST_CFG'``.
     """
-    options: Dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for kind in reversed(cls.__mro__):
         options.update(vars(kind).get(name, {}))
     return options
 
 
 def complete_options(
-    cls: type, name: str, given: Optional[dict]
-) -> Dict[str, Any]:
+    cls: type, name: str, given: dict | None
+) -> dict[str, Any]:
     """Refuse options that the class does not know, fill in the others.
 
     Args:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
     )
 
     def __init__(
-        self, *args: Any, test_cfg: Optional[dict] = None, **kwargs: Any
+        self, *args: Any, test_cfg: dict | None = None, **kwargs: Any
     ) -> None:
         complete_options(type(self), 'TEST_CFG', test_cfg)
         super().__init__(*args, test_cfg=test_cfg, **kwargs)
@@ -106,7 +106,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         return True
 
     @property
-    def idle_part(self) -> Optional[str]:
+    def idle_part(self) -> str | None:
         """What connects frames and has nothing to do in clips of one."""
         return 'state' if self.carries_state else None
 
@@ -115,8 +115,8 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         return np.arange(len(wanted))
 
     def first(
-        self, frames: Tensor, feats: Optional[Maps] = None
-    ) -> Tuple[Tensor, NamedTuple]:
+        self, frames: Tensor, feats: Maps | None = None
+    ) -> tuple[Tensor, NamedTuple]:
         """Heatmaps of people's first frames.
 
         Args:
@@ -131,11 +131,8 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         raise NotImplementedError
 
     def next(
-        self,
-        frames: Tensor,
-        state: NamedTuple,
-        feats: Optional[Maps] = None,
-    ) -> Tuple[Tensor, NamedTuple]:
+        self, frames: Tensor, state: NamedTuple, feats: Maps | None = None
+    ) -> tuple[Tensor, NamedTuple]:
         """Heatmaps of the next frames.
 
         Args:
@@ -161,7 +158,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         """
         return state
 
-    def forward_clip(self, inputs: Tensor) -> Tuple[Tensor, Any]:
+    def forward_clip(self, inputs: Tensor) -> tuple[Tensor, Any]:
         """Heatmaps of every frame of the clips.
 
         Args:
@@ -259,7 +256,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         return heatmaps.float()  # numpy, which decodes, has no bfloat16
 
     def with_mirrored(
-        self, heatmaps: Tensor, mirrored: Tensor, flip_indices: List[int]
+        self, heatmaps: Tensor, mirrored: Tensor, flip_indices: list[int]
     ) -> Tensor:
         """Mean of heatmaps and those of the mirrored frames (flip test).
 
@@ -340,7 +337,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
                 level=logging.WARNING,
             )
 
-    def decode_clip(self, heatmaps: Tensor) -> List[InstanceData]:
+    def decode_clip(self, heatmaps: Tensor) -> list[InstanceData]:
         """Decode heatmaps to keypoints in crop pixels.
 
         Args:

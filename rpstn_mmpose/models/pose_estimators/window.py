@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+from typing import Any, Sequence
 
 import numpy as np
 from mmpose.utils.typing import SampleList
@@ -31,10 +31,7 @@ class WindowPoseEstimator(ClipPoseEstimator):
     kind = 'window'
 
     def __init__(
-        self,
-        *args: Any,
-        clip_offsets: Sequence[int],
-        **kwargs: Any,
+        self, *args: Any, clip_offsets: Sequence[int], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.clip_offsets = tuple(clip_offsets)
@@ -52,8 +49,8 @@ class WindowPoseEstimator(ClipPoseEstimator):
         return np.array([self.clip_offsets.index(0)])
 
     def combine(
-        self, feats: Tuple[Tensor, ...], offsets: Sequence[int]
-    ) -> Tuple[Tensor, ...]:
+        self, feats: tuple[Tensor, ...], offsets: Sequence[int]
+    ) -> tuple[Tensor, ...]:
         """Features of the frames to those of the wanted one.
 
         Args:
@@ -65,7 +62,7 @@ class WindowPoseEstimator(ClipPoseEstimator):
         """
         raise NotImplementedError
 
-    def window_features(self, inputs: Tensor) -> Tuple[Tensor, ...]:
+    def window_features(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """What the head takes, of clips (B, T, 3, H, W).
 
         Raises:

@@ -1,8 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional
-
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, constant_init
 from mmpose.registry import MODELS
@@ -30,20 +28,25 @@ class ConvRefinement(BaseModule):
         ValueError: If ``num_joints`` is not positive.
     """
 
-    def __init__(self,
-                 num_joints: int,
-                 norm_cfg: Optional[dict] = BATCH_NORM,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        num_joints: int,
+        norm_cfg: dict | None = BATCH_NORM,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         if num_joints < 1:
-            raise ValueError(f'{self.__class__.__name__}: num_joints must be '
-                             f'positive, but got {num_joints}')
+            raise ValueError(
+                f'{self.__class__.__name__}: num_joints must be '
+                f'positive, but got {num_joints}'
+            )
         self.num_joints = num_joints
         self.conv_in = ConvModule(
-            num_joints, num_joints, kernel_size=3, padding=1,
-            norm_cfg=norm_cfg)
+            num_joints, num_joints, kernel_size=3, padding=1, norm_cfg=norm_cfg
+        )
         self.conv_out = nn.Conv2d(
-            num_joints, num_joints, kernel_size=3, padding=1)
+            num_joints, num_joints, kernel_size=3, padding=1
+        )
 
     def init_weights(self) -> None:
         """Start as the identity: the residual branch gives zero."""
@@ -65,5 +68,6 @@ class ConvRefinement(BaseModule):
         if heatmaps.shape[1] != self.num_joints:
             raise ValueError(
                 f'{self.__class__.__name__} was built for {self.num_joints} '
-                f'joints, but got heatmaps of shape {tuple(heatmaps.shape)}')
+                f'joints, but got heatmaps of shape {tuple(heatmaps.shape)}'
+            )
         return heatmaps + self.conv_out(self.conv_in(heatmaps))

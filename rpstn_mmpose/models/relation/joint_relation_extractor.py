@@ -1,8 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -57,27 +55,35 @@ class JointRelationExtractor(BaseModule):
         ValueError: If an argument has a value that is not listed above.
     """
 
-    def __init__(self,
-                 num_joints: int,
-                 similarity: str = 'dot',
-                 temperature: float = 1.0,
-                 learn_temperature: bool = False,
-                 arithmetic: str = 'paper',
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        num_joints: int,
+        similarity: str = 'dot',
+        temperature: float = 1.0,
+        learn_temperature: bool = False,
+        arithmetic: str = 'paper',
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         name = self.__class__.__name__
         if num_joints < 1:
-            raise ValueError(f'{name}: num_joints must be positive, but got '
-                             f'{num_joints}')
+            raise ValueError(
+                f'{name}: num_joints must be positive, but got {num_joints}'
+            )
         if similarity not in SIMILARITIES:
-            raise ValueError(f'{name}: similarity must be one of '
-                             f'{SIMILARITIES}, but got {similarity!r}')
+            raise ValueError(
+                f'{name}: similarity must be one of '
+                f'{SIMILARITIES}, but got {similarity!r}'
+            )
         if temperature <= 0:
-            raise ValueError(f'{name}: temperature must be positive, but got '
-                             f'{temperature}')
+            raise ValueError(
+                f'{name}: temperature must be positive, but got {temperature}'
+            )
         if arithmetic not in ARITHMETICS:
-            raise ValueError(f'{name}: arithmetic must be one of '
-                             f'{ARITHMETICS}, but got {arithmetic!r}')
+            raise ValueError(
+                f'{name}: arithmetic must be one of '
+                f'{ARITHMETICS}, but got {arithmetic!r}'
+            )
         self.num_joints = num_joints
         self.similarity = similarity
         self.arithmetic = arithmetic
@@ -91,7 +97,8 @@ class JointRelationExtractor(BaseModule):
             self.log_temperature = nn.Parameter(log_temperature)
         else:
             self.register_buffer(
-                'log_temperature', log_temperature, persistent=False)
+                'log_temperature', log_temperature, persistent=False
+            )
 
     def init_weights(self) -> None:
         """Start as the identity: the residual branch gives zero."""
@@ -143,11 +150,13 @@ class JointRelationExtractor(BaseModule):
         if heatmaps.shape[1] != self.num_joints:
             raise ValueError(
                 f'{self.__class__.__name__} was built for {self.num_joints} '
-                f'joints, but got heatmaps of shape {tuple(heatmaps.shape)}')
+                f'joints, but got heatmaps of shape {tuple(heatmaps.shape)}'
+            )
         weights = self.relational_weights(heatmaps)
         aggregated = weights @ self.conv_g(heatmaps).flatten(2)
         if self.released:
             aggregated = aggregated.transpose(1, 2).contiguous()
             return heatmaps + self.norm_o(
-                self.conv_o(aggregated.view_as(heatmaps)))
+                self.conv_o(aggregated.view_as(heatmaps))
+            )
         return heatmaps + self.conv_o(aggregated.view_as(heatmaps))

@@ -33,17 +33,24 @@ class NonLocalRelation(NonLocal2d):
             ``mode`` is not one of the four.
     """
 
-    def __init__(self,
-                 num_joints: int,
-                 reduction: int = 1,
-                 mode: str = 'embedded_gaussian'):
-        for name, value in (('num_joints', num_joints), ('reduction',
-                                                         reduction)):
+    def __init__(
+        self,
+        num_joints: int,
+        reduction: int = 1,
+        mode: str = 'embedded_gaussian',
+    ) -> None:
+        for name, value in (
+            ('num_joints', num_joints),
+            ('reduction', reduction),
+        ):
             if value < 1:
-                raise ValueError(f'{self.__class__.__name__}: {name} must be '
-                                 f'positive, but got {value}')
+                raise ValueError(
+                    f'{self.__class__.__name__}: {name} must be '
+                    f'positive, but got {value}'
+                )
         super().__init__(
-            in_channels=num_joints, reduction=reduction, mode=mode)
+            in_channels=num_joints, reduction=reduction, mode=mode
+        )
         self.num_joints = num_joints
 
     def forward(self, heatmaps: Tensor) -> Tensor:
@@ -61,5 +68,6 @@ class NonLocalRelation(NonLocal2d):
         if heatmaps.shape[1] != self.num_joints:
             raise ValueError(
                 f'{self.__class__.__name__} was built for {self.num_joints} '
-                f'joints, but got heatmaps of shape {tuple(heatmaps.shape)}')
+                f'joints, but got heatmaps of shape {tuple(heatmaps.shape)}'
+            )
         return super().forward(heatmaps)

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Sequence
 
 from mmengine.model import Sequential
 from mmpose.registry import MODELS
@@ -24,17 +24,23 @@ class RelationSequence(Sequential):
         ValueError: If ``relations`` is empty.
     """
 
-    def __init__(self,
-                 num_joints: int,
-                 relations: Sequence[dict],
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        num_joints: int,
+        relations: Sequence[dict],
+        init_cfg: dict | None = None,
+    ) -> None:
         if not relations:
             raise ValueError(
                 f'{self.__class__.__name__}: relations must hold at least '
                 f'one config, but got {relations!r}; relation=None of the '
-                'head leaves the relation out')
+                'head leaves the relation out'
+            )
         super().__init__(
-            *(MODELS.build(dict(num_joints=num_joints, **relation))
-              for relation in relations),
-            init_cfg=init_cfg)
+            *(
+                MODELS.build(dict(num_joints=num_joints, **relation))
+                for relation in relations
+            ),
+            init_cfg=init_cfg,
+        )
         self.num_joints = num_joints

@@ -1,8 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
@@ -22,8 +20,7 @@ def skeleton_adjacency(metainfo: str) -> Tensor:
     Returns:
         Tensor: (K, K) of 0 and 1, symmetric, with ones on the diagonal.
     """
-    meta = parse_pose_metainfo(
-        dict(from_file=resolve_metainfo_file(metainfo)))
+    meta = parse_pose_metainfo(dict(from_file=resolve_metainfo_file(metainfo)))
     adjacency = torch.eye(meta['num_keypoints'])
     for start, end in meta['skeleton_links']:
         adjacency[start, end] = adjacency[end, start] = 1
@@ -56,20 +53,21 @@ class SkeletonGraphRelation(JointRelationExtractor):
         ValueError: If the metainfo does not have K joints.
     """
 
-    def __init__(self,
-                 num_joints: int,
-                 metainfo: str,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self, num_joints: int, metainfo: str, init_cfg: dict | None = None
+    ) -> None:
         super().__init__(num_joints=num_joints, init_cfg=init_cfg)
         adjacency = skeleton_adjacency(metainfo)
         if len(adjacency) != num_joints:
             raise ValueError(
                 f'{self.__class__.__name__}: num_joints is {num_joints}, but '
-                f'the metainfo {metainfo!r} has {len(adjacency)} joints')
+                f'the metainfo {metainfo!r} has {len(adjacency)} joints'
+            )
         self.register_buffer(
             'weights',
             adjacency / adjacency.sum(dim=1, keepdim=True),
-            persistent=False)
+            persistent=False,
+        )
 
     def relational_weights(self, heatmaps: Tensor) -> Tensor:
         r"""The weights :math:`\hat A`, the same for all heatmaps.

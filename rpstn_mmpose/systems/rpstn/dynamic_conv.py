@@ -9,8 +9,11 @@ from torch import Tensor
 def _is_channels_last(feats: Tensor) -> bool:
     """Whether each sample is; the samples may be frames of longer clips."""
     _, channels, _, width = feats.shape
-    return channels > 1 and feats.stride()[1:] == (1, width * channels,
-                                                   channels)
+    return channels > 1 and feats.stride()[1:] == (
+        1,
+        width * channels,
+        channels,
+    )
 
 
 def depthwise_dynamic_conv(feats: Tensor, kernels: Tensor) -> Tensor:
@@ -40,23 +43,31 @@ def depthwise_dynamic_conv(feats: Tensor, kernels: Tensor) -> Tensor:
     if kernels.shape[:2] != feats.shape[:2]:
         raise ValueError(
             'depthwise_dynamic_conv needs one kernel per sample and channel: '
-            f'features {tuple(feats.shape)}, kernels {tuple(kernels.shape)}')
+            f'features {tuple(feats.shape)}, kernels {tuple(kernels.shape)}'
+        )
     if kernel_h % 2 == 0 or kernel_w % 2 == 0:
-        raise ValueError('depthwise_dynamic_conv needs odd kernel sides, but '
-                         f'got {kernel_h}x{kernel_w}')
+        raise ValueError(
+            'depthwise_dynamic_conv needs odd kernel sides, but '
+            f'got {kernel_h}x{kernel_w}'
+        )
     kernels = kernels.to(feats.dtype)
     padding = (kernel_h // 2, kernel_w // 2)
     if feats.device.type == 'cpu' and _is_channels_last(feats):
-        return torch.cat([
-            F.conv2d(
-                feats[row:row + 1],
-                kernels[row].unsqueeze(1),
-                padding=padding,
-                groups=channels) for row in range(batch)
-        ])
+        return torch.cat(
+            [
+                F.conv2d(
+                    feats[row : row + 1],
+                    kernels[row].unsqueeze(1),
+                    padding=padding,
+                    groups=channels,
+                )
+                for row in range(batch)
+            ]
+        )
     response = F.conv2d(
         feats.reshape(1, batch * channels, height, width),
         kernels.reshape(batch * channels, 1, kernel_h, kernel_w),
         padding=padding,
-        groups=batch * channels)
+        groups=batch * channels,
+    )
     return response.reshape(batch, channels, height, width)

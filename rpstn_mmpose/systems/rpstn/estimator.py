@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Tuple, Union
+from typing import Any, NamedTuple
 
 import torch
 from mmpose.registry import MODELS
@@ -122,10 +122,10 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
         self,
         backbone: dict,
         head: dict,
-        neck: Optional[dict] = None,
-        feature_neck: Optional[dict] = None,
-        initializer: Union[dict, str] = 'features',
-        memory: Optional[dict] = None,
+        neck: dict | None = None,
+        feature_neck: dict | None = None,
+        initializer: dict | str = 'features',
+        memory: dict | None = None,
         **kwargs: Any,
     ) -> None:
         name = self.__class__.__name__
@@ -178,7 +178,7 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
         return self.with_neck or self.memory is not None
 
     @property
-    def idle_part(self) -> Optional[str]:
+    def idle_part(self) -> str | None:
         """The neck or the memory, unless it starts with the first frame."""
         if not self.carries_state or self.start_from == 'none':
             return None
@@ -192,8 +192,8 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
         return feats[-1]
 
     def first(
-        self, frames: Tensor, feats: Optional[Tensor] = None
-    ) -> Tuple[Tensor, ClipState]:
+        self, frames: Tensor, feats: Tensor | None = None
+    ) -> tuple[Tensor, ClipState]:
         """See :class:`~rpstn_mmpose.models.RecurrentPoseEstimator`."""
         if feats is None:
             feats = self.frame_features(frames)
@@ -203,17 +203,17 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
     def next(
         self,
         frames: Tensor,
-        state: Union[ClipState, PreparedState],
-        feats: Optional[Tensor] = None,
-    ) -> Tuple[Tensor, ClipState]:
+        state: ClipState | PreparedState,
+        feats: Tensor | None = None,
+    ) -> tuple[Tensor, ClipState]:
         """See :class:`~rpstn_mmpose.models.RecurrentPoseEstimator`."""
         if feats is None:
             feats = self.frame_features(frames)
         return self.step(feats, state)
 
     def start(
-        self, feats: Tensor, initial_heatmaps: Optional[Tensor]
-    ) -> Tuple[Tensor, ClipState]:
+        self, feats: Tensor, initial_heatmaps: Tensor | None
+    ) -> tuple[Tensor, ClipState]:
         """Heatmaps of a clip's first frame (Eq. 1).
 
         Args:
@@ -239,7 +239,7 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
         heatmaps = self.head.refine_first(initial_heatmaps)
         return heatmaps, ClipState(feats, heatmaps)
 
-    def prepare(self, state: ClipState) -> Union[ClipState, PreparedState]:
+    def prepare(self, state: ClipState) -> ClipState | PreparedState:
         """Do what the next :meth:`step` does with this frame alone (Eq. 2).
 
         For live video: done while the camera takes the next frame, it is no
@@ -259,8 +259,8 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
         )
 
     def step(
-        self, feats: Tensor, state: Union[ClipState, PreparedState]
-    ) -> Tuple[Tensor, ClipState]:
+        self, feats: Tensor, state: ClipState | PreparedState
+    ) -> tuple[Tensor, ClipState]:
         """Heatmaps of the next frame (Eq. 2-4).
 
         Args:
@@ -284,7 +284,7 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
             heatmaps = self.memory(heatmaps, prev_heatmaps)
         return heatmaps, ClipState(feats, heatmaps)
 
-    def initial_heatmaps(self, inputs: Tensor) -> Optional[Tensor]:
+    def initial_heatmaps(self, inputs: Tensor) -> Tensor | None:
         """What the initializer network says of a clip.
 
         In training with ``initializer_loss_frames='all'`` it runs on all
@@ -310,7 +310,7 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
             frames,
         )
 
-    def forward_clip(self, inputs: Tensor) -> Tuple[Tensor, Optional[Tensor]]:
+    def forward_clip(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Heatmaps of every frame of the clips.
 
         Args:
@@ -338,7 +338,7 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
         return torch.stack(clip, dim=1), initial
 
     def further_losses(
-        self, others: Optional[Tensor], targets: Tensor, weights: Tensor
+        self, others: Tensor | None, targets: Tensor, weights: Tensor
     ) -> dict:
         """``loss_initializer``, where it has a weight."""
         weight = self.train_cfg['initializer_loss_weight']

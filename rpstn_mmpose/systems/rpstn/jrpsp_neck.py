@@ -1,8 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional, Tuple
-
 import torch
 import torch.nn as nn
 from mmcv.cnn import ConvModule, build_norm_layer
@@ -75,25 +73,30 @@ class JRPSPNeck(BaseModule):
     # A stream may prepare a step: the two halves of forward.
     compiled_methods = ('make_kernels', 'respond')
 
-    def __init__(self,
-                 in_channels: int,
-                 num_joints: int,
-                 heatmap_size: Tuple[int, int] = (64, 64),
-                 norm_cfg: dict = BATCH_NORM,
-                 feature_norm: bool = False,
-                 project_features: bool = False,
-                 norm_response: bool = False,
-                 residual_kernel: bool = False,
-                 num_convs: int = 4,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        in_channels: int,
+        num_joints: int,
+        heatmap_size: tuple[int, int] = (64, 64),
+        norm_cfg: dict = BATCH_NORM,
+        feature_norm: bool = False,
+        project_features: bool = False,
+        norm_response: bool = False,
+        residual_kernel: bool = False,
+        num_convs: int = 4,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         if norm_response and not feature_norm:
             raise ValueError(
                 f'{self.__class__.__name__}: norm_response=True uses the '
-                'norm that feature_norm=True makes; set both or neither')
+                'norm that feature_norm=True makes; set both or neither'
+            )
         if num_convs not in NUM_CONVS:
-            raise ValueError(f'{self.__class__.__name__}: num_convs must be '
-                             f'one of {NUM_CONVS}, but got {num_convs!r}')
+            raise ValueError(
+                f'{self.__class__.__name__}: num_convs must be '
+                f'one of {NUM_CONVS}, but got {num_convs!r}'
+            )
         self.in_channels = in_channels
         self.num_joints = num_joints
         self.heatmap_size = tuple(heatmap_size)
@@ -103,12 +106,17 @@ class JRPSPNeck(BaseModule):
         self.aggregate = nn.Conv2d(in_channels + num_joints, in_channels, 1)
         self.project = (
             nn.Conv2d(in_channels, in_channels, 1)
-            if project_features else None)
+            if project_features
+            else None
+        )
         self.feature_norm = (
             build_norm_layer(norm_cfg, in_channels)[1]
-            if feature_norm else None)
+            if feature_norm
+            else None
+        )
         self.kernel_generator = self._make_kernel_generator(
-            num_convs, norm_cfg)
+            num_convs, norm_cfg
+        )
         self.residual_kernel = residual_kernel
         impulse = torch.zeros(self.kernel_size)
         impulse[self.kernel_size[0] // 2, self.kernel_size[1] // 2] = 1
@@ -118,28 +126,33 @@ class JRPSPNeck(BaseModule):
         """Initialize; a residual kernel starts as the unit impulse."""
         super().init_weights()
         if self.residual_kernel:
-            last = [layer for layer in self.kernel_generator
-                    if isinstance(layer, ConvModule)][-1]
+            last = [
+                layer
+                for layer in self.kernel_generator
+                if isinstance(layer, ConvModule)
+            ][-1]
             constant_init(last.norm, val=0, bias=0)
 
-    def _kernel_size(self, heatmap_size: Tuple[int, int]) -> Tuple[int, int]:
+    def _kernel_size(self, heatmap_size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) of the kernel, or a clear error."""
         width, height = heatmap_size
         sides = (jrpsp_kernel_side(height), jrpsp_kernel_side(width))
         if any(side < 1 or side % 2 == 0 for side in sides):
             usable = [s for s in range(10, 129) if jrpsp_kernel_side(s) % 2]
             close = sorted(
-                usable,
-                key=lambda s: min(abs(s - height), abs(s - width)))[:6]
+                usable, key=lambda s: min(abs(s - height), abs(s - width))
+            )[:6]
             raise ValueError(
                 f'{self.__class__.__name__}: heatmap_size {width}x{height} '
                 f'(w x h) gives a {sides[1]}x{sides[0]} kernel, and both '
                 'sides have to be odd for a response of the same size; '
-                f'sides near it that work: {sorted(close)}')
+                f'sides near it that work: {sorted(close)}'
+            )
         return sides
 
-    def _make_kernel_generator(self, num_convs: int,
-                               norm_cfg: dict) -> nn.Sequential:
+    def _make_kernel_generator(
+        self, num_convs: int, norm_cfg: dict
+    ) -> nn.Sequential:
         """(B, C, h, w) -> (B, C, kh, kw)."""
         layers = []
         for stage in range(num_convs):
@@ -151,7 +164,9 @@ class JRPSPNeck(BaseModule):
                     kernel_size=3,
                     padding=0 if stage == 0 else 1,
                     norm_cfg=norm_cfg,
-                    **activation))
+                    **activation,
+                )
+            )
             if stage < NUM_POOLINGS:
                 layers.append(nn.MaxPool2d(2))
         return nn.Sequential(*layers)
@@ -161,7 +176,8 @@ class JRPSPNeck(BaseModule):
             raise ValueError(
                 f'{self.__class__.__name__} was built for features of '
                 f'{self.heatmap_size} (w, h), but got '
-                f'{tuple(feats.shape[:-3:-1])}; set heatmap_size to match')
+                f'{tuple(feats.shape[:-3:-1])}; set heatmap_size to match'
+            )
 
     def make_kernels(self, feats: Tensor, heatmaps: Tensor) -> Tensor:
         """Pose semantics of a frame (Eq. 2).
@@ -196,8 +212,9 @@ class JRPSPNeck(BaseModule):
         response = depthwise_dynamic_conv(feats, kernels)
         return self.feature_norm(response) if self.norm_response else response
 
-    def forward(self, prev_feats: Tensor, prev_heatmaps: Tensor,
-                feats: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(
+        self, prev_feats: Tensor, prev_heatmaps: Tensor, feats: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """One step along the clip.
 
         Args:
@@ -214,10 +231,10 @@ class JRPSPNeck(BaseModule):
                 built for.
         """
         return self.respond(
-            self.make_kernels(prev_feats, prev_heatmaps), feats)
+            self.make_kernels(prev_feats, prev_heatmaps), feats
+        )
 
-    def respond(self, kernels: Tensor,
-                feats: Tensor) -> Tuple[Tensor, Tensor]:
+    def respond(self, kernels: Tensor, feats: Tensor) -> tuple[Tensor, Tensor]:
         """The part of a step that needs the next frame.
 
         Args:

@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """An MPII SimpleBaseline as the start of RPSTN (paper, Sec. IV-B)."""
+
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import NamedTuple, Sequence
 
 from torch import Tensor
 
@@ -39,20 +40,22 @@ class MPIIWeights(NamedTuple):
             take BGR pictures.
         unused (list[str]): Tensors that are no part of a SimpleBaseline.
     """
-    state_dict: Dict[str, Tensor]
+
+    state_dict: dict[str, Tensor]
     depth: int
-    start: Dict[str, str]
+    start: dict[str, str]
     microsoft: bool
-    unused: List[str]
+    unused: list[str]
 
 
-def mpii_joints(joints: Sequence[str]) -> List[str]:
+def mpii_joints(joints: Sequence[str]) -> list[str]:
     """For each joint the name of the MPII joint that it starts from."""
     return [MPII_START.get(joint, joint) for joint in joints]
 
 
-def convert_mpii(checkpoint: dict, joints: Sequence[str],
-                 mpii_names: Sequence[str]) -> MPIIWeights:
+def convert_mpii(
+    checkpoint: dict, joints: Sequence[str], mpii_names: Sequence[str]
+) -> MPIIWeights:
     """An MPII SimpleBaseline's weights for extractor, initializer and 1x1.
 
     Args:
@@ -76,25 +79,35 @@ def convert_mpii(checkpoint: dict, joints: Sequence[str],
             names[short] = name
     final = state.get('head.final_layer.weight')
     if final is None:
-        raise ValueError('it is not a SimpleBaseline: it has no last 1x1 '
-                         '(head.final_layer of MMPose, final_layer of '
-                         'Microsoft)')
+        raise ValueError(
+            'it is not a SimpleBaseline: it has no last 1x1 '
+            '(head.final_layer of MMPose, final_layer of '
+            'Microsoft)'
+        )
     if final.dim() != 4 or len(final) != len(mpii_names):
-        raise ValueError(f'its last 1x1 has the shape {tuple(final.shape)}, '
-                         f'and MPII has {len(mpii_names)} joints')
+        raise ValueError(
+            f'its last 1x1 has the shape {tuple(final.shape)}, '
+            f'and MPII has {len(mpii_names)} joints'
+        )
     depth = recognise_depth(names)
     shapes = simple_baseline_shapes(depth, len(mpii_names))
-    check_tensors({short: state[name] for short, name in names.items()},
-                  shapes)
+    check_tensors(
+        {short: state[name] for short, name in names.items()}, shapes
+    )
     start = dict(zip(joints, mpii_joints(joints)))
     order = source_channels(list(start.values()), mpii_names, 'MPII')
-    kept = {name: state[name].float() for short, name in names.items()
-            if short in shapes}
+    kept = {
+        name: state[name].float()
+        for short, name in names.items()
+        if short in shapes
+    }
     result = video_state_dict(
-        select_joints(kept, order), VideoTopdownPoseEstimator.image_weights)
+        select_joints(kept, order), VideoTopdownPoseEstimator.image_weights
+    )
     return MPIIWeights(
         {name: value.clone() for name, value in result.items()},
         depth,
         start,
         has_microsoft_names(plain),
-        unused=[n for n in state if n not in kept and not n.endswith(COUNTER)])
+        unused=[n for n in state if n not in kept and not n.endswith(COUNTER)],
+    )

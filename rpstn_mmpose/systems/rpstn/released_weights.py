@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Weights of the authors' RPSTN under this package's names."""
+
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,7 +27,8 @@ RELEASED_JOINTS = dict(penn=13, jhmdb=15)
 RELEASED_DEPTHS = (18, 50, 101)
 _RECIPES = dict(
     penn='penn_action/rpstn_res{depth}_1xb8-100e_penn-256x256-released.py',
-    jhmdb='jhmdb/rpstn_res{depth}_1xb8-100e_jhmdb-sub1-256x256-released.py')
+    jhmdb='jhmdb/rpstn_res{depth}_1xb8-100e_jhmdb-sub1-256x256-released.py',
+)
 
 # The extractor is a SimpleBaseline cut before its last layer and put into an
 # nn.Sequential, so that its parts have numbers.
@@ -37,7 +39,7 @@ _EXTRACTOR_PARTS = {
     '5': 'layer2',
     '6': 'layer3',
     '7': 'layer4',
-    '8': 'deconv_layers'
+    '8': 'deconv_layers',
 }
 # Conv and norm of each stage of the kernel generator; ReLU and pooling have
 # a number of their own in the release, and pooling alone has one here.
@@ -69,15 +71,17 @@ class ReleasedWeights(NamedTuple):
         unused (list[str]): Tensors of the release that its network does not
             use either.
     """
-    state_dict: Dict[str, Tensor]
+
+    state_dict: dict[str, Tensor]
     dataset: str
     initializer_depth: int
     extractor_depth: int
-    unused: List[str]
+    unused: list[str]
 
 
-def released_shapes(initializer_depth: int, extractor_depth: int,
-                    num_joints: int) -> Shapes:
+def released_shapes(
+    initializer_depth: int, extractor_depth: int, num_joints: int
+) -> Shapes:
     """Every tensor that the released network uses, counters left out.
 
     Args:
@@ -92,8 +96,9 @@ def released_shapes(initializer_depth: int, extractor_depth: int,
     channels, joints = DECONV_CHANNELS, num_joints
     shapes = {
         f'pose_net.{name}': shape
-        for name, shape in simple_baseline_shapes(initializer_depth,
-                                                  joints).items()
+        for name, shape in simple_baseline_shapes(
+            initializer_depth, joints
+        ).items()
     }
     numbers = {part: number for number, part in _EXTRACTOR_PARTS.items()}
     for name, shape in simple_baseline_shapes(extractor_depth).items():
@@ -102,7 +107,7 @@ def released_shapes(initializer_depth: int, extractor_depth: int,
 
     def add_conv(name: str, after: int, before: int, side: int = 1) -> None:
         shapes[f'{name}.weight'] = (after, before, side, side)
-        shapes[f'{name}.bias'] = (after, )
+        shapes[f'{name}.bias'] = (after,)
 
     add_conv('conv1x1_reduce_dim', channels, channels + joints)
     add_conv('pose_conv1x1_V', channels, channels)
@@ -118,8 +123,9 @@ def released_shapes(initializer_depth: int, extractor_depth: int,
     return shapes
 
 
-def convert_released(checkpoint: dict,
-                     dataset: Optional[str] = None) -> ReleasedWeights:
+def convert_released(
+    checkpoint: dict, dataset: str | None = None
+) -> ReleasedWeights:
     """Rename the weights of the authors' code.
 
     Two things are more than a new name. The release joins heatmaps and
@@ -151,39 +157,56 @@ def convert_released(checkpoint: dict,
     final = state.get('pose_net.final_layer.weight')
     if final is None or _GENERATOR_NAME not in ' '.join(state):
         shown = ', '.join(list(state)[:2])
-        raise ValueError('it is not a checkpoint of the released RPSTN, '
-                         'which has module.pose_net.* and '
-                         f'module.{_GENERATOR_NAME}.*; this has {shown}')
+        raise ValueError(
+            'it is not a checkpoint of the released RPSTN, '
+            'which has module.pose_net.* and '
+            f'module.{_GENERATOR_NAME}.*; this has {shown}'
+        )
     joints = final.shape[0] if final.dim() else 0
     known = {number: name for name, number in RELEASED_JOINTS.items()}
     if joints not in known:
-        raise ValueError(f'it has {joints} joints; the released networks '
-                         'have 13 (Penn Action) or 15 (Sub-JHMDB)')
+        raise ValueError(
+            f'it has {joints} joints; the released networks '
+            'have 13 (Penn Action) or 15 (Sub-JHMDB)'
+        )
     if dataset is not None and dataset != known[joints]:
-        raise ValueError(f'it has {joints} joints, so it was trained on '
-                         f'{known[joints]}, not on {dataset}; leave '
-                         '--dataset out or correct it')
+        raise ValueError(
+            f'it has {joints} joints, so it was trained on '
+            f'{known[joints]}, not on {dataset}; leave '
+            '--dataset out or correct it'
+        )
 
     renamed = {name: _new_name(name) for name in state}
     depths = []
-    for net, part in (('pose_net', 'initializer.backbone.'), ('fea_ext',
-                                                              'backbone.')):
+    for net, part in (
+        ('pose_net', 'initializer.backbone.'),
+        ('fea_ext', 'backbone.'),
+    ):
         try:
             depths.append(
-                recognise_depth(new[len(part):] for new in renamed.values()
-                                if new is not None and new.startswith(part)))
+                recognise_depth(
+                    new[len(part) :]
+                    for new in renamed.values()
+                    if new is not None and new.startswith(part)
+                )
+            )
         except ValueError as error:
             raise ValueError(f'{net}: {error}') from None
     shapes = released_shapes(*depths, num_joints=joints)
     check_tensors(state, shapes)
     foreign = [name for name in state if name not in shapes]
     if foreign:
-        raise ValueError(f'{len(foreign)} tensors belong to another network, '
-                         f'first {foreign[0]}; only the network of the '
-                         'published code can be converted')
+        raise ValueError(
+            f'{len(foreign)} tensors belong to another network, '
+            f'first {foreign[0]}; only the network of the '
+            'published code can be converted'
+        )
 
-    result = {renamed[name]: state[name].float().clone() for name in shapes
-              if renamed[name] is not None}
+    result = {
+        renamed[name]: state[name].float().clone()
+        for name in shapes
+        if renamed[name] is not None
+    }
     for conv, norm, stage in _GENERATOR:
         name = f'neck.kernel_generator.{stage}.bn.running_mean'
         mean = state[f'{_GENERATOR_NAME}.{norm}.running_mean'].double()
@@ -191,23 +214,29 @@ def convert_released(checkpoint: dict,
         result[name] = (mean - bias).float()
     weight = result['neck.aggregate.weight']
     result['neck.aggregate.weight'] = torch.cat(
-        [weight[:, joints:], weight[:, :joints]], dim=1)
+        [weight[:, joints:], weight[:, :joints]], dim=1
+    )
     return ReleasedWeights(result, known[joints], *depths, unused=unused)
 
 
-def _new_name(name: str) -> Optional[str]:
+def _new_name(name: str) -> str | None:
     """This package's name; ``None`` for a bias that goes into a norm, and
-    for what is not known."""
+    for what is not known.
+    """
     if name.startswith('pose_net.'):
-        return _image_name(name[len('pose_net.'):], 'initializer.backbone.',
-                           'initializer.head.')
+        return _image_name(
+            name[len('pose_net.') :],
+            'initializer.backbone.',
+            'initializer.head.',
+        )
     if name.startswith('fea_ext.'):
-        number, _, rest = name[len('fea_ext.'):].partition('.')
+        number, _, rest = name[len('fea_ext.') :].partition('.')
         part = _EXTRACTOR_PARTS.get(number)
-        return part and _image_name(f'{part}.{rest}', 'backbone.',
-                                    'feature_neck.')
+        return part and _image_name(
+            f'{part}.{rest}', 'backbone.', 'feature_neck.'
+        )
     if name.startswith(f'{_GENERATOR_NAME}.'):
-        number, _, leaf = name[len(_GENERATOR_NAME) + 1:].partition('.')
+        number, _, leaf = name[len(_GENERATOR_NAME) + 1 :].partition('.')
         for conv, norm, stage in _GENERATOR:
             new = f'neck.kernel_generator.{stage}'
             if number == str(norm):
@@ -227,11 +256,12 @@ def _image_name(name: str, backbone: str, head: str) -> str:
 
 def matching_recipe(weights: ReleasedWeights) -> str:
     """Recipe that builds the network of converted weights, relative to
-    ``configs/body_2d_keypoint/rpstn``. See :func:`recipe_options`."""
+    ``configs/body_2d_keypoint/rpstn``. See :func:`recipe_options`.
+    """
     return _RECIPES[weights.dataset].format(depth=_recipe_depth(weights))
 
 
-def recipe_options(weights: ReleasedWeights) -> List[str]:
+def recipe_options(weights: ReleasedWeights) -> list[str]:
     """What ``--cfg-options`` has to change in :func:`matching_recipe`.
 
     The recipes have the same ResNet in initializer and extractor; the
@@ -243,13 +273,15 @@ def recipe_options(weights: ReleasedWeights) -> List[str]:
     depth, options = _recipe_depth(weights), []
     if weights.extractor_depth != depth:
         channels = feature_channels(weights.extractor_depth)
-        options += [f'model.backbone.depth={weights.extractor_depth}',
-                    f'model.feature_neck.in_channels={channels}']
+        options += [
+            f'model.backbone.depth={weights.extractor_depth}',
+            f'model.feature_neck.in_channels={channels}',
+        ]
     if weights.initializer_depth != depth:
         channels = feature_channels(weights.initializer_depth)
         options += [
             f'model.initializer.backbone.depth={weights.initializer_depth}',
-            f'model.initializer.head.in_channels={channels}'
+            f'model.initializer.head.in_channels={channels}',
         ]
     return options
 

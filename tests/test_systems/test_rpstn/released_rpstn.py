@@ -2,26 +2,36 @@
 """The released RPSTN for tests: its tensors, and what it computes, written
 out from docs and design with torch's functions alone. Nothing here is taken
 from the package, so that the two can be compared."""
+
 import torch
 import torch.nn.functional as F
 import torchvision
 
 EXTRACTOR_NUMBERS = {
-    'conv1': 0, 'bn1': 1, 'layer1': 4, 'layer2': 5, 'layer3': 6, 'layer4': 7
+    'conv1': 0,
+    'bn1': 1,
+    'layer1': 4,
+    'layer2': 5,
+    'layer3': 6,
+    'layer4': 7,
 }
 
 
 def norm_entries(name, channels):
     return {
-        f'{name}.weight': (channels, ), f'{name}.bias': (channels, ),
-        f'{name}.running_mean': (channels, ),
-        f'{name}.running_var': (channels, ), f'{name}.num_batches_tracked': ()
+        f'{name}.weight': (channels,),
+        f'{name}.bias': (channels,),
+        f'{name}.running_mean': (channels,),
+        f'{name}.running_var': (channels,),
+        f'{name}.num_batches_tracked': (),
     }
 
 
 def conv_entries(name, after, before, side=1):
-    return {f'{name}.weight': (after, before, side, side),
-            f'{name}.bias': (after, )}
+    return {
+        f'{name}.weight': (after, before, side, side),
+        f'{name}.bias': (after,),
+    }
 
 
 def image_model_entries(depth, joints=None):
@@ -29,9 +39,11 @@ def image_model_entries(depth, joints=None):
     same ones."""
     with torch.device('meta'):
         resnet = getattr(torchvision.models, f'resnet{depth}')()
-    entries = {name: tuple(value.shape)
-               for name, value in resnet.state_dict().items()
-               if not name.startswith('fc.')}
+    entries = {
+        name: tuple(value.shape)
+        for name, value in resnet.state_dict().items()
+        if not name.startswith('fc.')
+    }
     channels = resnet.fc.in_features
     for number in (0, 3, 6):
         entries[f'deconv_layers.{number}.weight'] = (channels, 256, 4, 4)
@@ -44,8 +56,10 @@ def image_model_entries(depth, joints=None):
 
 def released_entries(joints, initializer=18, extractor=18):
     """Name (with DataParallel's prefix) and shape of every tensor."""
-    entries = {f'pose_net.{name}': shape for name, shape in
-               image_model_entries(initializer, joints).items()}
+    entries = {
+        f'pose_net.{name}': shape
+        for name, shape in image_model_entries(initializer, joints).items()
+    }
     for name, shape in image_model_entries(extractor).items():
         part, rest = name.split('.', 1)
         number = EXTRACTOR_NUMBERS.get(part, 8)
@@ -56,12 +70,12 @@ def released_entries(joints, initializer=18, extractor=18):
     entries.update(norm_entries('bn_u', joints))
     entries.update(norm_entries('bn', 256))
     for conv in (0, 4, 8, 12):
-        entries.update(
-            conv_entries(f'dkd_param_adapter.{conv}', 256, 256, 3))
+        entries.update(conv_entries(f'dkd_param_adapter.{conv}', 256, 256, 3))
         entries.update(norm_entries(f'dkd_param_adapter.{conv + 1}', 256))
     for name in ('g', 'W.0', 'theta', 'phi'):
         entries.update(
-            conv_entries(f'non_local_conv2d.{name}', joints, joints))
+            conv_entries(f'non_local_conv2d.{name}', joints, joints)
+        )
     entries.update(norm_entries('non_local_conv2d.W.1', joints))
     return {f'module.{name}': shape for name, shape in entries.items()}
 
@@ -84,7 +98,7 @@ def random_weights(entries, seed=0):
             fan_in = shape[1] * shape[2] * shape[3]
             if 'deconv' in name or 'fea_ext.8' in name:
                 fan_in = shape[0] * 4  # a quarter of 4 x 4 meets a pixel
-            value = torch.randn(shape, generator=rng) * (2 / fan_in)**0.5
+            value = torch.randn(shape, generator=rng) * (2 / fan_in) ** 0.5
         else:
             value = torch.randn(shape, generator=rng) * 0.1
         state[name] = value
@@ -125,8 +139,12 @@ def random_released(joints, seed):
         state[f'{name}.running_mean'] = mean + jitter[0] * var.sqrt()
         state[f'{name}.running_var'] = var * (1 + jitter[1]) + 1e-6
 
-    released_forward(state, pictures(2, seed), norm_response=joints == 15,
-                     before_norm=set_statistics)
+    released_forward(
+        state,
+        pictures(2, seed),
+        norm_response=joints == 15,
+        before_norm=set_statistics,
+    )
     return state
 
 
@@ -151,8 +169,13 @@ class Tensors:
         if self.before_norm is not None:
             self.before_norm(self.prefix + name, x)
         return F.batch_norm(
-            x, self[f'{name}.running_mean'], self[f'{name}.running_var'],
-            self[f'{name}.weight'], self[f'{name}.bias'], training=False)
+            x,
+            self[f'{name}.running_mean'],
+            self[f'{name}.running_var'],
+            self[f'{name}.weight'],
+            self[f'{name}.bias'],
+            training=False,
+        )
 
 
 def image_model(tensors, x, parts=None):
@@ -163,26 +186,31 @@ def image_model(tensors, x, parts=None):
     def part(name):
         return parts.get(name, name)
 
-    x = F.relu(tensors.norm(part('bn1'), tensors.conv(part('conv1'), x, 2,
-                                                      3)))
+    x = F.relu(tensors.norm(part('bn1'), tensors.conv(part('conv1'), x, 2, 3)))
     x = F.max_pool2d(x, 3, 2, 1)
     for stage in (1, 2, 3, 4):
         for number in (0, 1):
             name = f'{part(f"layer{stage}")}.{number}'
             stride = 2 if stage > 1 and number == 0 else 1
-            y = F.relu(tensors.norm(
-                f'{name}.bn1', tensors.conv(f'{name}.conv1', x, stride, 1)))
-            y = tensors.norm(f'{name}.bn2',
-                             tensors.conv(f'{name}.conv2', y, 1, 1))
+            y = F.relu(
+                tensors.norm(
+                    f'{name}.bn1', tensors.conv(f'{name}.conv1', x, stride, 1)
+                )
+            )
+            y = tensors.norm(
+                f'{name}.bn2', tensors.conv(f'{name}.conv2', y, 1, 1)
+            )
             if tensors.has(f'{name}.downsample.0.weight'):
-                x = tensors.norm(f'{name}.downsample.1',
-                                 tensors.conv(f'{name}.downsample.0', x,
-                                              stride))
+                x = tensors.norm(
+                    f'{name}.downsample.1',
+                    tensors.conv(f'{name}.downsample.0', x, stride),
+                )
             x = F.relu(x + y)
     for number in (0, 3, 6):
         name = part('deconv_layers')
         x = F.conv_transpose2d(
-            x, tensors[f'{name}.{number}.weight'], stride=2, padding=1)
+            x, tensors[f'{name}.{number}.weight'], stride=2, padding=1
+        )
         x = F.relu(tensors.norm(f'{name}.{number + 1}', x))
     if tensors.has('final_layer.weight'):
         x = tensors.conv('final_layer', x)
@@ -206,27 +234,34 @@ def relation(tensors, heatmaps, rows_sum_to_one=False):
         product = weights @ values.reshape(joints, -1)
         # hw x K in memory, read as K x h x w
         scrambled = torch.stack(
-            [product[:, i] for i in range(height * width)]).reshape(
-                joints, height, width)
-        branch = tensors.norm('non_local_conv2d.W.1',
-                              tensors.conv('non_local_conv2d.W.0',
-                                           scrambled[None]))
+            [product[:, i] for i in range(height * width)]
+        ).reshape(joints, height, width)
+        branch = tensors.norm(
+            'non_local_conv2d.W.1',
+            tensors.conv('non_local_conv2d.W.0', scrambled[None]),
+        )
         results.append(branch[0] + maps)
     return torch.stack(results)
 
 
 def dynamic_conv(feats, kernels):
     """Each channel of each clip with a kernel of its own."""
-    return torch.stack([
-        torch.cat([
-            F.conv2d(f[None, None], k[None, None], padding=3)[0]
-            for f, k in zip(clip, clip_kernels)
-        ]) for clip, clip_kernels in zip(feats, kernels)
-    ])
+    return torch.stack(
+        [
+            torch.cat(
+                [
+                    F.conv2d(f[None, None], k[None, None], padding=3)[0]
+                    for f, k in zip(clip, clip_kernels)
+                ]
+            )
+            for clip, clip_kernels in zip(feats, kernels)
+        ]
+    )
 
 
-def released_forward(state, frames, norm_response, rows_sum_to_one=False,
-                     before_norm=None):
+def released_forward(
+    state, frames, norm_response, rows_sum_to_one=False, before_norm=None
+):
     """Heatmaps of the released network in evaluation.
 
     Args:
@@ -250,8 +285,9 @@ def released_forward(state, frames, norm_response, rows_sum_to_one=False,
     for t in range(1, frames.shape[1]):
         feats = image_model(fea_ext, frames[:, t], parts)
         feats = top.norm('bn', top.conv('pose_conv1x1_V', feats))
-        x = top.conv('conv1x1_reduce_dim',
-                     torch.cat([heatmaps, remembered], dim=1))
+        x = top.conv(
+            'conv1x1_reduce_dim', torch.cat([heatmaps, remembered], dim=1)
+        )
         x = top.norm('bn', x)
         for conv, padding in ((0, 0), (4, 1), (8, 1)):
             name = 'dkd_param_adapter.{}'

@@ -11,13 +11,15 @@ def by_hand(feats, kernels):
     kernel_h, kernel_w = kernels.shape[-2:]
     out = torch.zeros(feats.shape)
     for b, c, y, x in torch.cartesian_prod(
-            *(torch.arange(n) for n in feats.shape)).tolist():
+        *(torch.arange(n) for n in feats.shape)
+    ).tolist():
         for i in range(kernel_h):
             for j in range(kernel_w):
                 row, column = y + i - kernel_h // 2, x + j - kernel_w // 2
                 if 0 <= row < height and 0 <= column < width:
                     out[b, c, y, x] += (
-                        feats[b, c, row, column] * kernels[b, c, i, j])
+                        feats[b, c, row, column] * kernels[b, c, i, j]
+                    )
     return out
 
 
@@ -26,8 +28,12 @@ def layouts(feats):
     channels-last model, alone and as frames of clips."""
     last = feats.contiguous(memory_format=torch.channels_last)
     clips = torch.stack([feats, feats], dim=1)
-    clips_last = torch.stack([last, last], dim=1).flatten(0, 1).contiguous(
-        memory_format=torch.channels_last).unflatten(0, (len(feats), 2))
+    clips_last = (
+        torch.stack([last, last], dim=1)
+        .flatten(0, 1)
+        .contiguous(memory_format=torch.channels_last)
+        .unflatten(0, (len(feats), 2))
+    )
     return feats, last, clips[:, 1], clips_last[:, 1]
 
 
@@ -40,8 +46,11 @@ def test_every_layout_gives_the_sums_by_hand(kernel, batch, channels):
     for maps in layouts(feats):
         assert torch.equal(maps, feats)
         torch.testing.assert_close(
-            depthwise_dynamic_conv(maps, kernels), expected,
-            rtol=1e-5, atol=1e-5)
+            depthwise_dynamic_conv(maps, kernels),
+            expected,
+            rtol=1e-5,
+            atol=1e-5,
+        )
 
 
 def test_memory_order_stays():
@@ -50,7 +59,8 @@ def test_memory_order_stays():
     assert depthwise_dynamic_conv(contiguous, kernels).is_contiguous()
     for maps in (last, of_clip):
         assert depthwise_dynamic_conv(maps, kernels).is_contiguous(
-            memory_format=torch.channels_last)
+            memory_format=torch.channels_last
+        )
 
 
 def test_gradients_do_not_depend_on_the_layout():
@@ -68,16 +78,20 @@ def test_gradients_do_not_depend_on_the_layout():
 
 def test_kernels_take_the_features_dtype():
     response = depthwise_dynamic_conv(
-        torch.ones(1, 2, 3, 3, dtype=torch.bfloat16), torch.ones(1, 2, 3, 3))
+        torch.ones(1, 2, 3, 3, dtype=torch.bfloat16), torch.ones(1, 2, 3, 3)
+    )
     assert response.dtype == torch.bfloat16
     assert response[0, 0].tolist() == [[4, 6, 4], [6, 9, 6], [4, 6, 4]]
 
 
-@pytest.mark.parametrize('shape, message', [
-    ((2, 3, 3, 3), 'one kernel per sample'),
-    ((1, 4, 3, 3), 'one kernel per sample'),
-    ((1, 3, 2, 3), 'odd'),
-])
+@pytest.mark.parametrize(
+    'shape, message',
+    [
+        ((2, 3, 3, 3), 'one kernel per sample'),
+        ((1, 4, 3, 3), 'one kernel per sample'),
+        ((1, 3, 2, 3), 'odd'),
+    ],
+)
 def test_unfit_kernels(shape, message):
     with pytest.raises(ValueError, match=message):
         depthwise_dynamic_conv(torch.ones(1, 3, 5, 5), torch.ones(shape))

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Converted weights of the released RPSTN compute what the release does."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -77,13 +78,14 @@ def test_outputs_are_those_of_the_release(dataset, again, request):
 def test_released_rows(penn):
     """The other public state of the code, chosen by an option."""
     weights = convert_released(penn)
-    model = build(matching_recipe(weights),
-                  **{'model.head.relation.arithmetic': 'released-rows'})
+    model = build(
+        matching_recipe(weights),
+        **{'model.head.relation.arithmetic': 'released-rows'},
+    )
     model.load_state_dict(weights.state_dict, strict=True)
     frames = pictures(2, seed=3)
     with torch.no_grad():
-        expected = released_forward(
-            penn, frames, False, rows_sum_to_one=True)
+        expected = released_forward(penn, frames, False, rows_sum_to_one=True)
         columns = released_forward(penn, frames[:, :1], False)
         got = model(frames, None, mode='tensor')
     assert_close_to_the_release(got, expected)
@@ -99,28 +101,51 @@ def tensors(joints=13, **depths):
     }
 
 
-@pytest.mark.parametrize('joints,initializer,extractor,recipe,options', [
-    (13, 50, 50, 'penn_action/rpstn_res50_', {}),
-    (15, 101, 101, 'jhmdb/rpstn_res101_', {}),
-    # the published code's own settings
-    (13, 101, 50, 'penn_action/rpstn_res50_', {
-        'model.initializer.backbone.depth': 101,
-        'model.initializer.head.in_channels': 2048
-    }),
-    (15, 18, 50, 'jhmdb/rpstn_res50_', {
-        'model.initializer.backbone.depth': 18,
-        'model.initializer.head.in_channels': 512
-    }),
-    (13, 50, 34, 'penn_action/rpstn_res50_', {
-        'model.backbone.depth': 34,
-        'model.feature_neck.in_channels': 512
-    }),
-])
-def test_backbones_are_recognised(joints, initializer, extractor, recipe,
-                                  options):
+@pytest.mark.parametrize(
+    'joints,initializer,extractor,recipe,options',
+    [
+        (13, 50, 50, 'penn_action/rpstn_res50_', {}),
+        (15, 101, 101, 'jhmdb/rpstn_res101_', {}),
+        # the published code's own settings
+        (
+            13,
+            101,
+            50,
+            'penn_action/rpstn_res50_',
+            {
+                'model.initializer.backbone.depth': 101,
+                'model.initializer.head.in_channels': 2048,
+            },
+        ),
+        (
+            15,
+            18,
+            50,
+            'jhmdb/rpstn_res50_',
+            {
+                'model.initializer.backbone.depth': 18,
+                'model.initializer.head.in_channels': 512,
+            },
+        ),
+        (
+            13,
+            50,
+            34,
+            'penn_action/rpstn_res50_',
+            {
+                'model.backbone.depth': 34,
+                'model.feature_neck.in_channels': 512,
+            },
+        ),
+    ],
+)
+def test_backbones_are_recognised(
+    joints, initializer, extractor, recipe, options
+):
     """Every tensor of the model that the recipe builds is filled."""
     weights = convert_released(
-        tensors(joints, initializer=initializer, extractor=extractor))
+        tensors(joints, initializer=initializer, extractor=extractor)
+    )
     assert weights.initializer_depth == initializer
     assert weights.extractor_depth == extractor
     assert matching_recipe(weights).startswith(recipe)
@@ -135,22 +160,30 @@ def test_released_parameter_counts(depth, millions):
     """Of design.md, which leaves the statistics of the norms out."""
     entries = released_entries(13, initializer=depth, extractor=depth)
     count = sum(
-        torch.Size(shape).numel() for name, shape in entries.items()
-        if not name.endswith(('running_mean', 'running_var',
-                              'num_batches_tracked')))
+        torch.Size(shape).numel()
+        for name, shape in entries.items()
+        if not name.endswith(
+            ('running_mean', 'running_var', 'num_batches_tracked')
+        )
+    )
     assert round(count / 1e6, 1) == millions
 
 
 def test_unused_tensors_are_named():
     weights = convert_released(tensors())
     assert sorted(weights.unused) == [
-        f'non_local_conv2d.{layer}.{leaf}' for layer in ('phi', 'theta')
+        f'non_local_conv2d.{layer}.{leaf}'
+        for layer in ('phi', 'theta')
         for leaf in ('bias', 'weight')
     ]
     # and need not be there; nor need the counters, nor DataParallel's prefix
-    bare = {name[len('module.'):]: value for name, value in tensors().items()
-            if '.theta.' not in name and '.phi.' not in name
-            and 'num_batches_tracked' not in name}
+    bare = {
+        name[len('module.') :]: value
+        for name, value in tensors().items()
+        if '.theta.' not in name
+        and '.phi.' not in name
+        and 'num_batches_tracked' not in name
+    }
     assert convert_released(bare).unused == []
     assert set(convert_released(bare).state_dict) == set(weights.state_dict)
 
@@ -178,24 +211,49 @@ def put(name, value):
 FINAL = 'module.pose_net.final_layer.weight'
 
 
-@pytest.mark.parametrize('change,message', [
-    (drop('module.bn.running_var'), r'1 of \d+ .* missing, first bn.running_'),
-    (drop('module.fea_ext.4.1.conv2.weight'), 'missing, first fea_ext.4.1.c'),
-    (drop('module.pose_conv1x1_U.bias'), 'missing, first pose_conv1x1_U.bias'),
-    (put('module.extra.weight', torch.zeros(1)), 'first extra.weight'),
-    (put('module.fea_ext.9.weight', torch.zeros(1)), 'first fea_ext.9.weight'),
-    (put('module.fea_ext', torch.zeros(1)), 'first fea_ext'),
-    (put('module.fea_ext.4.2.conv1.weight', torch.zeros(64, 64, 3, 3)),
-     r'fea_ext: \(3, 2, 2, 2\) basic blocks'),
-    (put('module.bn.weight', torch.zeros(255)), r'bn.weight has .*\(255,\)'),
-    (put('module.bn.weight', torch.zeros(256, dtype=torch.int64)),
-     'bn.weight holds torch.int64'),
-    (put('module.epoch', 3), "entry 'module.epoch' is no tensor"),
-    (put(FINAL, torch.zeros(16, 256, 1, 1)), 'it has 16 joints; .* 13 .* 15'),
-    (put(FINAL, torch.tensor(1.)), 'it has 0 joints'),
-    (drop(FINAL), 'not a checkpoint of the released RPSTN'),
-    (lambda state: state.clear(), 'it has no weights'),
-])
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        (
+            drop('module.bn.running_var'),
+            r'1 of \d+ .* missing, first bn.running_',
+        ),
+        (
+            drop('module.fea_ext.4.1.conv2.weight'),
+            'missing, first fea_ext.4.1.c',
+        ),
+        (
+            drop('module.pose_conv1x1_U.bias'),
+            'missing, first pose_conv1x1_U.bias',
+        ),
+        (put('module.extra.weight', torch.zeros(1)), 'first extra.weight'),
+        (
+            put('module.fea_ext.9.weight', torch.zeros(1)),
+            'first fea_ext.9.weight',
+        ),
+        (put('module.fea_ext', torch.zeros(1)), 'first fea_ext'),
+        (
+            put('module.fea_ext.4.2.conv1.weight', torch.zeros(64, 64, 3, 3)),
+            r'fea_ext: \(3, 2, 2, 2\) basic blocks',
+        ),
+        (
+            put('module.bn.weight', torch.zeros(255)),
+            r'bn.weight has .*\(255,\)',
+        ),
+        (
+            put('module.bn.weight', torch.zeros(256, dtype=torch.int64)),
+            'bn.weight holds torch.int64',
+        ),
+        (put('module.epoch', 3), "entry 'module.epoch' is no tensor"),
+        (
+            put(FINAL, torch.zeros(16, 256, 1, 1)),
+            'it has 16 joints; .* 13 .* 15',
+        ),
+        (put(FINAL, torch.tensor(1.0)), 'it has 0 joints'),
+        (drop(FINAL), 'not a checkpoint of the released RPSTN'),
+        (lambda state: state.clear(), 'it has no weights'),
+    ],
+)
 def test_other_files_are_refused(change, message):
     with pytest.raises(ValueError, match=message) as info:
         convert_released(dict(state_dict=broken(change)))
@@ -215,10 +273,13 @@ def test_a_mixture_of_joints():
         convert_released(state)
 
 
-@pytest.mark.parametrize('recipe', [
-    'penn_action/rpstn_res50_1xb8-100e_penn-256x256-released.py',
-    'jhmdb/rpstn_res50_1xb8-100e_jhmdb-sub1-256x256-released.py'
-])
+@pytest.mark.parametrize(
+    'recipe',
+    [
+        'penn_action/rpstn_res50_1xb8-100e_penn-256x256-released.py',
+        'jhmdb/rpstn_res50_1xb8-100e_jhmdb-sub1-256x256-released.py',
+    ],
+)
 def test_pictures_stay_bgr_from_0_to_255(recipe):
     config = Config.fromfile(configs_dir() / FOLDER / recipe).model
     preprocess = MODELS.build(config.data_preprocessor)
