@@ -5,14 +5,7 @@ from .version import __version__, check_versions
 # Before anything that needs the packages it checks.
 check_versions()
 
-from . import (  # noqa: E402
-    datasets,
-    engine,
-    evaluation,
-    models,
-    systems,
-    visualization,
-)
+from . import datasets, engine, evaluation, models, systems, visualization  # noqa: E402
 from .recipes import config_path, configs_dir, list_configs  # noqa: E402
 
 engine.enable_safe_loading()

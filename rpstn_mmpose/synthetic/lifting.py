@@ -17,13 +17,7 @@ from .render import Track
 from .sampling import compose
 from .scene import MOMENTS, NUM_JOINTS, Actor, Scene
 from .seeding import open_stream
-from .skeleton import (
-    FRAMES,
-    POINT_INDEX,
-    POINTS,
-    Body,
-    sample_body,
-)
+from .skeleton import FRAMES, POINT_INDEX, POINTS, Body, sample_body
 from .trajectories import Trajectory
 
 

@@ -6,12 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .appearance import (
-    PANORAMA,
-    VIEW_WIDTH,
-    Appearance,
-    direction_bins,
-)
+from .appearance import PANORAMA, VIEW_WIDTH, Appearance, direction_bins
 from .canvas import CIRCLE, Canvas, fixed_point, hull, texture_maps
 from .skeleton import FRAME_INDEX, POINT_INDEX, Body
 

@@ -2,10 +2,7 @@
 import numpy as np
 import pytest
 
-from rpstn_mmpose.synthetic.appearance import (
-    Appearance,
-    direction_bins,
-)
+from rpstn_mmpose.synthetic.appearance import Appearance, direction_bins
 from rpstn_mmpose.synthetic.render import DRAWN_PARTS, camera_angle
 
 

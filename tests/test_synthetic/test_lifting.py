@@ -3,11 +3,7 @@ import numpy as np
 import pytest
 
 from rpstn_mmpose.synthetic.lifting import estimate_yaw, lift
-from rpstn_mmpose.synthetic.skeleton import (
-    CHANNELS,
-    Body,
-    forward_kinematics,
-)
+from rpstn_mmpose.synthetic.skeleton import CHANNELS, Body, forward_kinematics
 from rpstn_mmpose.synthetic.trajectories import Trajectory
 
 

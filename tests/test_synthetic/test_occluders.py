@@ -3,11 +3,7 @@ import numpy as np
 import pytest
 
 from rpstn_mmpose.synthetic.canvas import Canvas
-from rpstn_mmpose.synthetic.occluders import (
-    KINDS,
-    Occluder,
-    sample_occluders,
-)
+from rpstn_mmpose.synthetic.occluders import KINDS, Occluder, sample_occluders
 
 
 def draw(seed, frames=10, rate=0.2):

@@ -7,10 +7,7 @@ import pytest
 from rpstn_mmpose.synthetic.difficulty import PRESETS, get_difficulty
 from rpstn_mmpose.synthetic.occluders import Occluder
 from rpstn_mmpose.synthetic.render import behind_own_torso
-from rpstn_mmpose.synthetic.sampling import (
-    sample_actor,
-    sample_scene,
-)
+from rpstn_mmpose.synthetic.sampling import sample_actor, sample_scene
 from rpstn_mmpose.synthetic.scene import (
     BY_ITSELF,
     BY_OCCLUDER,
