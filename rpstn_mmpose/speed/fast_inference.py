@@ -2,6 +2,7 @@
 """Make a trained model faster without changing what it says."""
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Union
 
 import torch
@@ -55,9 +56,10 @@ def _heatmaps(model: nn.Module, inputs: Tensor) -> Tensor:
     return maps
 
 
-def conv_bn_pairs(
-        model: nn.Module,
-        inputs: Tensor) -> List[Tuple[nn.Module, _BatchNorm]]:
+Pairs = List[Tuple[nn.Module, _BatchNorm]]
+
+
+def conv_bn_pairs(model: nn.Module, inputs: Tensor) -> Tuple[Pairs, Tensor]:
     """Which batch norms always take exactly what one convolution gives.
 
     The model is run and watched. The order in which layers are registered,
@@ -71,7 +73,7 @@ def conv_bn_pairs(
         inputs (Tensor): What it takes in ``mode='tensor'``.
 
     Returns:
-        list[tuple[nn.Module, _BatchNorm]]: Convolution and norm.
+        tuple: Pairs of convolution and norm, and the heatmaps of the run.
     """
     given: Dict[int, tuple] = {}
     takers: Dict[nn.Module, set] = {}
@@ -99,7 +101,7 @@ def conv_bn_pairs(
         elif isinstance(module, _BatchNorm):
             hooks.append(module.register_forward_pre_hook(before_norm))
     try:
-        _heatmaps(model, inputs)
+        heatmaps = _heatmaps(model, inputs)
     finally:
         for hook in hooks:
             hook.remove()
@@ -112,20 +114,41 @@ def conv_bn_pairs(
                 and calls[norm] == calls[conv]
                 and norm.running_mean is not None and not grouped_deconv):
             pairs.append((conv, norm))
-    return pairs
+    return pairs, heatmaps
 
 
 def _replace(model: nn.Module, new: Dict[nn.Module, nn.Module]) -> None:
     for parent in list(model.modules()):
-        for name, child in parent.named_children():
+        for name, child in list(parent._modules.items()):
             if child in new:
                 setattr(parent, name, new[child])
+
+
+def _fuse(model: nn.Module,
+          inputs: Tensor) -> Tuple[Dict[nn.Module, nn.Module], float]:
+    """Fuse in place; what :func:`_replace` needs to undo it, and by which
+    share of its largest value the output has changed."""
+    pairs, before = conv_bn_pairs(model, inputs)
+    new = {}
+    for conv, norm in pairs:
+        new[norm] = nn.Identity()
+        new[conv] = fuse_conv_bn_eval(
+            conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d))
+    _replace(model, new)
+    change = (_heatmaps(model, inputs) - before).abs().max()
+    share = float(change / before.abs().max().clamp_min(1e-12))
+    return {part: old for old, part in new.items()}, share
 
 
 def fuse_conv_bn(model: nn.Module,
                  inputs: Optional[Tensor] = None,
                  atol: float = 1e-4) -> int:
     """Work batch norms into the convolutions before them, in place.
+
+    Where the output changes, the same is done with a copy in float64, which
+    needs the memory of the model twice for that time: in float32 a GPU may
+    round what convolutions multiply to ten bits (TF32), and that changes the
+    output as much as a mistake would.
 
     Args:
         model (nn.Module): In evaluation mode, float32.
@@ -139,30 +162,27 @@ def fuse_conv_bn(model: nn.Module,
 
     Raises:
         ValueError: If the model is in training mode.
-        RuntimeError: If its output has changed by more than ``atol``: one of
-            the convolutions is used elsewhere too. The model is left as it
-            was.
+        RuntimeError: If its output has changed by more than ``atol``, in
+            float64 too: what one of the convolutions gives is used
+            elsewhere. The model is left as it was.
     """
     if model.training:
         raise ValueError('fuse_conv_bn needs a model in evaluation mode; '
                          'call model.eval() first')
     inputs = example_inputs(model) if inputs is None else inputs
-    before = _heatmaps(model, inputs)
-    new, old = {}, {}
-    for conv, norm in conv_bn_pairs(model, inputs):
-        fused = fuse_conv_bn_eval(
-            conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d))
-        new.update({conv: fused, norm: nn.Identity()})
-        old.update({new[conv]: conv, new[norm]: norm})
-    _replace(model, new)
-    change = (_heatmaps(model, inputs) - before).abs().max()
-    if not change <= atol * before.abs().max().clamp_min(1e-12):
-        _replace(model, old)
+    old, change = _fuse(model, inputs)
+    if change <= atol:
+        return len(old) // 2
+    _replace(model, old)
+    _, change = _fuse(deepcopy(model).double(), inputs.double())
+    if not change <= atol:
         raise RuntimeError(
-            f'fuse_conv_bn: the output of {type(model).__name__} changed by '
-            f'{float(change):.2g}; a convolution in front of a batch norm is '
-            'used elsewhere too. Go without fuse')
-    return len(new) // 2
+            f'fuse_conv_bn: the output of {type(model).__name__} changes by '
+            f'{change:.2g} of its largest value, in float64 too, which is not '
+            'rounding: what a convolution in front of a batch norm gives is '
+            'used elsewhere. Go without fuse')
+    _replace(model, {before: part for part, before in old.items()})
+    return len(old) // 2
 
 
 class _CastInputs:
