@@ -1,13 +1,13 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
-from torch import nn
 
+from ..models.pose_estimators import SequenceLifter
 from .frame_window import FrameWindow, Pending
 
 
@@ -43,9 +43,10 @@ class LifterStream:
         delay: Frames that have to come in before a frame's poses are done.
     """
 
-    def __init__(self, model: nn.Module, pipeline: Callable) -> None:
-        self.model, self.pipeline = model, pipeline
-        self.delay = model.after
+    def __init__(self, model: SequenceLifter, pipeline: Callable) -> None:
+        self.model: Any = model
+        self.pipeline = pipeline
+        self.delay: int = model.after
         self.reset()
 
     def reset(self) -> None:

@@ -46,7 +46,7 @@ class PoseStream:
     needs_ids = False
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model
+        self.model: Any = model
         self.takes_clips = hasattr(model, 'output_rows')
         self.reset()
 
@@ -188,7 +188,7 @@ def stream_class(model: nn.Module) -> type[PoseStream]:
     from .window_stream import WindowStream
 
     kind = getattr(model, 'kind', '')
-    if kind == 'recurrent' and model.carries_state:
+    if kind == 'recurrent' and getattr(model, 'carries_state', False):
         return RecurrentStream
     if kind == 'window':
         return WindowStream

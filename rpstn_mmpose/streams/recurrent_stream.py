@@ -9,8 +9,9 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from mmpose.utils.typing import SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..models.pose_estimators import RecurrentPoseEstimator
 from ..speed.compiled_frame import CompiledFrame
 from .pose_stream import COLLAPSE_RATIO, MAX_GAP, FramePoses, PoseStream
 from .states import StateRows, map_states, take_rows
@@ -74,7 +75,7 @@ class RecurrentStream(PoseStream):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: RecurrentPoseEstimator,
         reset_interval: int | None = None,
         collapse_ratio: float | None = COLLAPSE_RATIO,
         max_gap: int = MAX_GAP,
@@ -219,9 +220,10 @@ class RecurrentStream(PoseStream):
         # Numpy, which decodes, has no bfloat16.
         heatmaps = heatmaps.float()
         for person_id, start in zip(ids, starts):
-            person = self._people.get(person_id)
-            age = 1 if start else person.age + 1
-            score = 0.0 if start else person.mean_score
+            age, score = 1, 0.0
+            if not start:
+                person = self._people[person_id]
+                age, score = person.age + 1, person.mean_score
             self._people[person_id] = _Person(age, self._frame, score)
         self._forget()
         kept = [

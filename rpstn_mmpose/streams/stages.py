@@ -39,7 +39,7 @@ class VideoFrame:
         default_factory=lambda: np.zeros((0, 5), np.float32)
     )
     ids: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
-    sample: PoseDataSample | None = None
+    sample: Any = None
 
 
 class Stage:
@@ -252,7 +252,7 @@ class LiftStage(Stage):
                 people.keypoints,
                 people.keypoint_scores,
                 people.track_ids,
-                item.image.shape[:2],
+                (item.image.shape[0], item.image.shape[1]),
             )
         )
 

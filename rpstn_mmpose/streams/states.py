@@ -41,7 +41,7 @@ class StateRows:
         self._away: dict[Hashable, Any] = {}
 
     @property
-    def batch_keys(self) -> list[Hashable]:
+    def batch_keys(self) -> list[Any]:
         """Those of the batch that came last, in its order."""
         return list(self._rows)
 

@@ -36,7 +36,7 @@ class WindowStream(PoseStream):
     def __init__(self, model: nn.Module, **options: Any) -> None:
         refuse_state_options(type(self).__name__, model, options)
         super().__init__(model)
-        self.delay = model.after
+        self.delay = self.model.after
 
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""

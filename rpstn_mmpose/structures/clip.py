@@ -2,7 +2,7 @@
 """Take a clip's sample apart into MMPose's single-frame samples."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Union
+from typing import Any, Dict, Iterable, List, Union
 
 import numpy as np
 from mmengine.structures import InstanceData, PixelData
@@ -104,7 +104,7 @@ _ROW_META = ('frame_ids', 'image_ids', 'img_paths', 'frame_mask',
 
 
 def narrow(
-    data_sample: Union[PoseDataSample, dict], rows: Sequence[int]
+    data_sample: Union[PoseDataSample, dict], rows: Iterable[int]
 ) -> Union[PoseDataSample, dict]:
     """A clip's sample with some of its rows alone.
 

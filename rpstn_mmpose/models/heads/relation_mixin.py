@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 from mmcv.cnn import build_norm_layer
 from mmpose.registry import MODELS
@@ -32,7 +33,13 @@ def gaussian_target_moments(
     return mean, math.sqrt(max(math.pi * sigma**2 / area - mean**2, 1e-12))
 
 
-class RelationMixin:
+if TYPE_CHECKING:  # what it stands in front of
+    from mmpose.models.heads import HeatmapHead as _Head
+else:
+    _Head = object
+
+
+class RelationMixin(_Head):
     """Puts a joint relation, and a norm after it, on any head whose
     ``forward`` gives K heatmaps.
 
@@ -66,12 +73,12 @@ class RelationMixin:
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         relation: dict | None = PAPER_RELATION,
         norm_cfg: dict | None = None,
         norm_before: bool = False,
         first_frame_norm: str = 'none',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         name = self.__class__.__name__
@@ -93,7 +100,8 @@ class RelationMixin:
             )
         self.norm_before = norm_before
         self.first_frame_norm = first_frame_norm
-        self.norm = self.first_norm = None
+        self.norm: Any = None
+        self.first_norm: Any = None
         if norm_cfg is not None:
             self.norm = build_norm_layer(norm_cfg, num_joints)[1]
         if first_frame_norm == 'separate':

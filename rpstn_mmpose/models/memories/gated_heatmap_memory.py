@@ -44,7 +44,7 @@ class GatedHeatmapMemory(BaseModule):
         num_joints: int,
         hidden_channels: int = 32,
         initial_gate: float = 0.05,
-        init_cfg: dict = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         name = self.__class__.__name__

@@ -40,7 +40,7 @@ class RecursiveHeatmapMean(BaseModule):
         self,
         weight: float = 0.5,
         confidence: float = 0.0,
-        init_cfg: dict = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         name = self.__class__.__name__

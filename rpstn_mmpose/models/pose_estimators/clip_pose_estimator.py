@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence, Tuple, Union
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from ...speed.recompute import recompute_in_backward
 from ...structures import narrow, wanted_frames
 from .options import complete_options
 
-Maps = Union[Tensor, Tuple[Tensor, ...]]
+# A tensor, or a tuple of levels.
+Maps = Any
 
 
 class ClipPoseEstimator(TopdownPoseEstimator):
@@ -69,13 +70,13 @@ class ClipPoseEstimator(TopdownPoseEstimator):
     kind = ''
     before: int | None = 0
     after = 0
-    TRAIN_CFG = dict(
+    TRAIN_CFG: dict[str, Any] = dict(
         compute_acc=True, frames_per_pass=None, checkpointing=False
     )
     example_frames = 2
     precise_parts: tuple[str, ...] = ()
     compiled_parts: tuple[str, ...] = ('backbone', 'neck', 'head')
-    image_weights = {
+    image_weights: dict[str, tuple[str, ...]] = {
         'backbone.': ('backbone.',),
         'head.deconv_layers.': ('head.deconv_layers.',),
         'head.final_layer.': ('head.final_layer.',),

@@ -33,7 +33,7 @@ class SequenceLifter(PoseLifter):
     """
 
     kind = 'lifter'
-    before: int | None
+    before: int
 
     def __init__(
         self, *args: Any, before: int, after: int = 0, **kwargs: Any

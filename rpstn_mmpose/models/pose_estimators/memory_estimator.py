@@ -129,10 +129,13 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
                 f'{memory!r}'
             )
         memory = MEMORIES[memory]
-    model = ConfigDict(copy.deepcopy(dict(model)))
-    model.type, model.memory = 'MemoryPoseEstimator', ConfigDict(memory)
-    pixels = ConfigDict(model.get('data_preprocessor') or {})
-    pixels.type = 'ClipDataPreprocessor'
+    pixels = dict(
+        model.get('data_preprocessor') or {}, type='ClipDataPreprocessor'
+    )
     pixels.pop('batch_augments', None)
-    model.data_preprocessor = pixels
-    return model
+    return ConfigDict(
+        copy.deepcopy(dict(model)),
+        type='MemoryPoseEstimator',
+        memory=memory,
+        data_preprocessor=pixels,
+    )

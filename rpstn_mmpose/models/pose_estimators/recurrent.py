@@ -59,7 +59,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
     State: type
     before = None
     after = 0
-    TRAIN_CFG = dict(state_gradient=True)
+    TRAIN_CFG: dict[str, Any] = dict(state_gradient=True)
     TEST_CFG = dict(
         both_directions=False,
         decode_on_device=False,
@@ -131,13 +131,13 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         raise NotImplementedError
 
     def next(
-        self, frames: Tensor, state: NamedTuple, feats: Maps | None = None
+        self, frames: Tensor, state: Any, feats: Maps | None = None
     ) -> tuple[Tensor, NamedTuple]:
         """Heatmaps of the next frames.
 
         Args:
             frames (Tensor): (N, 3, H, W).
-            state (NamedTuple): What :meth:`first`, :meth:`next` or
+            state: What :meth:`first`, :meth:`next` or
                 :meth:`prepare` gave for the frames before.
             feats (Maps, optional): As in :meth:`first`.
 
@@ -146,7 +146,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         """
         raise NotImplementedError
 
-    def prepare(self, state: NamedTuple) -> NamedTuple:
+    def prepare(self, state: Any) -> Any:
         """Do what the next :meth:`next` does with the last frame alone.
 
         For live video: done while the camera takes the next frame, it is no

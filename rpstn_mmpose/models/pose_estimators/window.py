@@ -103,7 +103,7 @@ class WindowPoseEstimator(ClipPoseEstimator):
         Returns:
             list[PoseDataSample]: B samples of one row.
         """
-        feats = self.window_features(inputs)
+        feats: Any = self.window_features(inputs)
         if self.test_cfg.get('flip_test', False):
             feats = [feats, self.window_features(inputs.flip(-1))]
         return self.predict_from(feats, self.answered(data_samples))

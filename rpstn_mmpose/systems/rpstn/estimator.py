@@ -91,7 +91,7 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
     """
 
     State = ClipState
-    TRAIN_CFG = dict(
+    TRAIN_CFG: dict[str, Any] = dict(
         initializer_gradient=True,
         initializer_loss_weight=0.0,
         initializer_loss_frames='first',
@@ -106,7 +106,7 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
     )
     # Features serve the extractor, and the whole of an image model the pose
     # initializer.
-    image_weights = {
+    image_weights: dict[str, tuple[str, ...]] = {
         'backbone.': ('backbone.', 'initializer.backbone.'),
         'head.deconv_layers.': (
             'feature_neck.deconv_layers.',
@@ -342,7 +342,7 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
     ) -> dict:
         """``loss_initializer``, where it has a weight."""
         weight = self.train_cfg['initializer_loss_weight']
-        if not weight > 0:
+        if others is None or not weight > 0:
             return {}
         count = others.shape[1]
         loss = self.head.loss_module(

@@ -1,6 +1,8 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn as nn
 from mmcv.cnn import ConvModule, build_norm_layer
@@ -99,7 +101,7 @@ class JRPSPNeck(BaseModule):
             )
         self.in_channels = in_channels
         self.num_joints = num_joints
-        self.heatmap_size = tuple(heatmap_size)
+        self.heatmap_size = heatmap_size[0], heatmap_size[1]
         self.kernel_size = self._kernel_size(self.heatmap_size)
         self.norm_response = norm_response
 
@@ -109,7 +111,7 @@ class JRPSPNeck(BaseModule):
             if project_features
             else None
         )
-        self.feature_norm = (
+        self.feature_norm: Any = (
             build_norm_layer(norm_cfg, in_channels)[1]
             if feature_norm
             else None

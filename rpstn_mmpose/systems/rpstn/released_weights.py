@@ -192,7 +192,8 @@ def convert_released(
             )
         except ValueError as error:
             raise ValueError(f'{net}: {error}') from None
-    shapes = released_shapes(*depths, num_joints=joints)
+    initializer, extractor = depths
+    shapes = released_shapes(initializer, extractor, joints)
     check_tensors(state, shapes)
     foreign = [name for name in state if name not in shapes]
     if foreign:
@@ -203,9 +204,9 @@ def convert_released(
         )
 
     result = {
-        renamed[name]: state[name].float().clone()
+        new: state[name].float().clone()
         for name in shapes
-        if renamed[name] is not None
+        if (new := renamed[name]) is not None
     }
     for conv, norm, stage in _GENERATOR:
         name = f'neck.kernel_generator.{stage}.bn.running_mean'
@@ -216,7 +217,9 @@ def convert_released(
     result['neck.aggregate.weight'] = torch.cat(
         [weight[:, joints:], weight[:, :joints]], dim=1
     )
-    return ReleasedWeights(result, known[joints], *depths, unused=unused)
+    return ReleasedWeights(
+        result, known[joints], initializer, extractor, unused
+    )
 
 
 def _new_name(name: str) -> str | None:
@@ -245,8 +248,8 @@ def _new_name(name: str) -> str | None:
                 return f'{new}.conv.{leaf}'
         return None
     parent, _, leaf = name.rpartition('.')
-    new = dict(_LAYERS).get(parent)
-    return new and f'{new}.{leaf}'
+    layer = dict(_LAYERS).get(parent)
+    return layer and f'{layer}.{leaf}'
 
 
 def _image_name(name: str, backbone: str, head: str) -> str:
