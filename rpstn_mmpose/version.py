@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The version of the plugin, and the versions it accepts of its neighbours."""
+
 from __future__ import annotations
 
 import importlib
@@ -19,9 +20,7 @@ REQUIRED: Dict[str, Tuple[str, Optional[str]]] = {
     'mmcv': ('2.0.0', '2.2.0'),
     'mmpose': ('1.2.0', '2.0.0'),
 }
-OPTIONAL: Dict[str, Tuple[str, Optional[str]]] = {
-    'mmdet': ('3.0.0', '3.4.0'),
-}
+OPTIONAL: Dict[str, Tuple[str, Optional[str]]] = {'mmdet': ('3.0.0', '3.4.0')}
 
 
 def parse_version(text: str) -> Tuple[int, int, int]:
@@ -29,11 +28,16 @@ def parse_version(text: str) -> Tuple[int, int, int]:
 
     Raises:
         ValueError: ``text`` does not start with a number.
+
+    Examples:
+        >>> parse_version('2.13.0+cu126')
+        (2, 13, 0)
     """
     match = re.match(r'(\d+)(?:\.(\d+))?(?:\.(\d+))?', text)
     if match is None:
         raise ValueError(
-            f'{text!r} is not a version: it has to start with a number')
+            f'{text!r} is not a version: it has to start with a number'
+        )
     return tuple(int(part or 0) for part in match.groups())  # type: ignore
 
 
@@ -51,7 +55,12 @@ def installed_version(package: str) -> Optional[str]:
 
 
 def accepted_range(low: str, high: Optional[str]) -> str:
-    """The range as pip writes it, e.g. ``>=2.0.0,<2.2.0``."""
+    """The range as pip writes it.
+
+    Examples:
+        >>> accepted_range('2.0.0', '2.2.0')
+        '>=2.0.0,<2.2.0'
+    """
     return f'>={low}' + (f',<{high}' if high else '')
 
 
@@ -67,8 +76,7 @@ def check_package(package: str) -> Optional[str]:
     if found is None:
         return f'{package} is not installed (accepted: {wanted})'
     number = parse_version(found)
-    if number < parse_version(low) or (high
-                                       and number >= parse_version(high)):
+    if number < parse_version(low) or (high and number >= parse_version(high)):
         return f'{package} {found} is installed (accepted: {wanted})'
     return None
 
@@ -87,6 +95,8 @@ def check_versions(*packages: str) -> None:
     problems = [text for text in map(check_package, names) if text]
     if problems:
         raise ImportError(
-            f'rpstn_mmpose {__version__} cannot run: ' + '; '.join(problems) +
-            '. Fix: run `make setup` in the checkout, or install these '
-            'versions as the README says under "Other stacks".')
+            f'rpstn_mmpose {__version__} cannot run: '
+            + '; '.join(problems)
+            + '. Fix: run `make setup` in the checkout, or install these '
+            'versions as the README says under "Other stacks".'
+        )

@@ -44,6 +44,7 @@ class VideoWriter:
         ImportError: PyAV is not installed.
 
     Examples:
+        >>> frames = np.zeros((5, 48, 64, 3), np.uint8)
         >>> with VideoWriter('out.mp4', fps=25) as video:
         ...     for frame in frames:
         ...         video.write(frame)

@@ -20,6 +20,12 @@ def mean_pose(
         np.ndarray: (K, 2) float64 in box coordinates: (0, 0) is the box's
         upper left corner and (1, 1) its lower right one. Joints that are
         labelled nowhere get the centre.
+
+    Examples:
+        >>> # The second joint is not labelled.
+        >>> mean_pose([[[12, 30]], [[14, 0]]], [[1], [0]],
+        ...           [[10, 10, 20, 50], [0, 0, 9, 9]])
+        array([[0.2, 0.5]])
     """
     boxes = np.asarray(bboxes, np.float64)
     labeled = (np.asarray(keypoints_labeled) > 0)[..., None]

@@ -33,6 +33,10 @@ def joint_groups(keypoint_names: Sequence[str]) -> dict[str, list[int]]:
 
     Returns:
         dict[str, list[int]]: Column to joints, empty where there are none.
+
+    Examples:
+        >>> joint_groups(['nose', 'left_wrist', 'right_wrist'])['Wri.']
+        [1, 2]
     """
     groups = {
         column: [i for i, name in enumerate(keypoint_names) if word in name]
@@ -70,6 +74,12 @@ def reference_length(
 
     Raises:
         ValueError: An unknown item, or what it needs is missing.
+
+    Examples:
+        >>> shoulder, hip = [10, 20], [13, 24]  # 3 and 4 pixels apart
+        >>> reference_length('torso', ['left_shoulder', 'right_hip'],
+        ...                  [[shoulder, hip]], [[1, 1]])
+        array([5.])
     """
     if norm_item == 'torso':
         ends = []
@@ -124,12 +134,12 @@ def pck_counts(
         keypoints, int64.
     """
     ref_length = np.asarray(ref_length, np.float64)
-    thrs = np.atleast_1d(np.asarray(thrs, np.float64))
+    factors = np.atleast_1d(np.asarray(thrs, np.float64))
     counted = (np.asarray(mask) > 0) & np.isfinite(ref_length)[:, None]
     delta = np.asarray(pred, np.float64) - np.asarray(gt, np.float64)
     distance = np.hypot(delta[..., 0], delta[..., 1])
     # Comparisons with NaN are False: wrong where counted, ignored elsewhere.
-    limit = thrs[:, None, None] * ref_length[None, :, None]
+    limit = factors[:, None, None] * ref_length[None, :, None]
     correct = (distance[None] <= limit) & counted[None]
     return correct.sum(axis=1), counted.sum(axis=0)
 
@@ -156,6 +166,13 @@ def pck(
 
     Returns:
         np.ndarray: (M, K), 0 to 1; NaN for joints without an instance.
+
+    Examples:
+        >>> truth = np.zeros((2, 1, 2))  # two people, one joint
+        >>> found = truth + [[[3, 0]], [[0, 5]]]  # 3 and 5 pixels off
+        >>> pck(found, truth, np.ones((2, 1)), [20, 20], [0.1, 0.2])
+        array([[0. ],
+               [0.5]])
     """
     return _ratio(*pck_counts(pred, gt, mask, ref_length, thrs))
 

@@ -91,8 +91,8 @@ def posetrack_ap(
         )
         for key, value in zip(('ap', 'pre', 'rec'), values):
             result[key][joint] = 100 * value
-    for values in result.values():
-        values['total'] = known_mean(list(values.values()))
+    for by_joint in result.values():
+        by_joint['total'] = known_mean(list(by_joint.values()))
     return result
 
 
@@ -157,7 +157,12 @@ def _average_precision(
 
 
 def known_mean(values: list[float]) -> float:
-    """Mean of the values that are not NaN; NaN if there is none."""
+    """Mean of the values that are not NaN; NaN if there is none.
+
+    Examples:
+        >>> known_mean([1.0, float('nan'), 4.0])
+        2.5
+    """
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float('nan')
 

@@ -85,7 +85,9 @@ class JointTrackCounts:
         costs = distances.T.copy()
         free = np.isfinite(costs)
         self.candidates += float(costs[free].sum())
-        rows = {track: i for i, track in enumerate(pred_ids)}
+        rows: dict[int | None, int] = {
+            track: i for i, track in enumerate(pred_ids)
+        }
         for j, person in enumerate(truth_ids):
             i = rows.get(self._track_of.get(person))
             if i is not None and free[j, i]:

@@ -27,6 +27,12 @@ def gaussian_target_moments(
 
     Returns:
         tuple[float, float]: Mean and standard deviation.
+
+    Examples:
+        >>> # 8 pi / 4096, and sqrt(4 pi / 4096 - mean^2)
+        >>> mean, std = gaussian_target_moments(2, (64, 64))
+        >>> f'{mean:.4f} {std:.4f}'
+        '0.0061 0.0550'
     """
     area = heatmap_size[0] * heatmap_size[1]
     mean = 2 * math.pi * sigma**2 / area

@@ -37,6 +37,13 @@ def depthwise_dynamic_conv(feats: Tensor, kernels: Tensor) -> Tensor:
     Raises:
         ValueError: If the batch or channel counts differ or a kernel side is
             even.
+
+    Examples:
+        >>> import torch
+        >>> feats = torch.tensor([[[[1., 2., 3.]]]])  # one channel, one row
+        >>> right = torch.tensor([[[[0., 0., 1.]]]])  # what lies to the right
+        >>> depthwise_dynamic_conv(feats, right)
+        tensor([[[[2., 3., 0.]]]])
     """
     batch, channels, height, width = feats.shape
     kernel_h, kernel_w = kernels.shape[-2:]
