@@ -1,17 +1,31 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence, Tuple
 
+import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmpose.utils.typing import SampleList
 from torch import Tensor, nn
 
+from ..models.pose_estimators.window import MIRRORED, crops_of
 from .frame_window import FrameWindow, Pending
 from .pose_stream import FramePoses, PoseStream, refuse_state_options
 
 Levels = Tuple[Tensor, ...]
+
+
+class Kept(NamedTuple):
+    """What a window keeps of a person in a frame.
+
+    Attributes:
+        views: Features of the crop; in a flip test of the mirrored one, too.
+        crop: (4,), its centre and size, see ``WindowPoseEstimator.aligned``.
+    """
+
+    views: list[Levels]
+    crop: np.ndarray
 
 
 class WindowStream(PoseStream):
@@ -41,10 +55,7 @@ class WindowStream(PoseStream):
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""
         super().reset()
-        # Features of a person's crop, and of the mirrored one.
-        self._window: FrameWindow[list[Levels]] = FrameWindow(
-            self.model.before
-        )
+        self._window: FrameWindow[Kept] = FrameWindow(self.model.before)
 
     @torch.no_grad()
     def push(
@@ -69,11 +80,15 @@ class WindowStream(PoseStream):
             if self.model.test_cfg.get('flip_test', False):
                 views.append(views[0].flip(-1))
             feats = [self.model.frame_features(view) for view in views]
+            crops = crops_of(samples)[:, 0]
             people = {
-                key: [
-                    tuple(level[row : row + 1] for level in levels)
-                    for levels in feats
-                ]
+                key: Kept(
+                    [
+                        tuple(level[row : row + 1] for level in levels)
+                        for levels in feats
+                    ],
+                    crops[row],
+                )
                 for row, key in enumerate(ids)
             }
         self._window.put(Pending(self._frame, ids, samples), people)
@@ -106,18 +121,22 @@ class WindowStream(PoseStream):
             ]
             for offset in model.clip_offsets
         ]
+        crops = np.stack(
+            [[kept.crop for kept in people] for people in windows], axis=1
+        )
         combined = []
-        for view in range(len(windows[0][0])):
+        for view in range(len(windows[0][0].views)):
             levels = tuple(
                 torch.stack(
                     [
-                        torch.cat([feats[view][level] for feats in people])
+                        torch.cat([kept.views[view][level] for kept in people])
                         for people in windows
                     ],
                     dim=1,
                 )
-                for level in range(len(windows[0][0][view]))
+                for level in range(len(windows[0][0].views[view]))
             )
+            levels = model.aligned(levels, crops * MIRRORED**view)
             combined.append(model.combine(levels, model.clip_offsets))
         feats = combined if len(combined) > 1 else combined[0]
         return model.predict_from(feats, pending.samples)

@@ -149,6 +149,21 @@ class ClipPoseEstimator(TopdownPoseEstimator):
         feats = self.backbone(images)
         return self.neck(feats) if self.with_neck else feats
 
+    def frame_heatmaps(self, feats: Maps) -> Tensor:
+        """The head's heatmaps (N, K, h, w), of features of images.
+
+        Raises:
+            ValueError: A head that gives something else.
+        """
+        maps = self.head.forward(feats)
+        if not isinstance(maps, Tensor) or maps.dim() != 4:
+            raise ValueError(
+                f'{type(self).__name__}: a {type(self.head).__name__} gives '
+                'no heatmaps (N, K, h, w), which it needs; use a head of '
+                'heatmaps'
+            )
+        return maps
+
     def extract_feat(self, inputs: Tensor) -> Maps:
         """Features of all frames of clips at once.
 

@@ -52,17 +52,6 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
         """The memory has nothing to do in clips of one frame."""
         return 'memory'
 
-    def frame_heatmaps(self, feats: Maps) -> Tensor:
-        """Heatmaps of frames by themselves, (N, K, h, w)."""
-        maps = self.head.forward(feats)
-        if not isinstance(maps, Tensor) or maps.dim() != 4:
-            raise ValueError(
-                f'{type(self).__name__}: a {type(self.head).__name__} gives '
-                'no heatmaps (N, K, h, w), which a memory needs; use a head '
-                'of heatmaps'
-            )
-        return maps
-
     def first(
         self, frames: Tensor, feats: Maps | None = None
     ) -> tuple[Tensor, HeatmapState]:

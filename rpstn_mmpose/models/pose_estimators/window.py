@@ -5,9 +5,12 @@ from typing import Any, Sequence
 
 import numpy as np
 from mmpose.utils.typing import SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
 from .clip_pose_estimator import ClipPoseEstimator, stock_samples
+
+# What a flip test does to a crop's centre and size.
+MIRRORED = np.array([-1, 1, 1, 1])
 
 
 class WindowPoseEstimator(ClipPoseEstimator):
@@ -62,8 +65,39 @@ class WindowPoseEstimator(ClipPoseEstimator):
         """
         raise NotImplementedError
 
-    def window_features(self, inputs: Tensor) -> tuple[Tensor, ...]:
+    def aligned(
+        self, feats: tuple[Tensor, ...], crops: np.ndarray
+    ) -> tuple[Tensor, ...]:
+        """Features of the frames, as of the wanted frame's crop.
+
+        A system overrides it that wants the background to stand still where
+        each frame is cropped by its own box; here they stay as they are.
+
+        Args:
+            feats (tuple[Tensor]): Levels (B, T, C, h, w).
+            crops (np.ndarray): (B, T, 4), x and y of the crops' centres,
+                widths and heights, pixels of the frames (of the mirrored
+                ones in a flip test).
+
+        Returns:
+            tuple[Tensor]: As ``feats``.
+        """
+        return feats
+
+    @property
+    def output_head(self) -> nn.Module:
+        """What makes losses and poses of what :meth:`combine` gives."""
+        return self.head
+
+    def window_features(
+        self, inputs: Tensor, crops: np.ndarray | None = None
+    ) -> tuple[Tensor, ...]:
         """What the head takes, of clips (B, T, 3, H, W).
+
+        Args:
+            inputs (Tensor): (B, T, 3, H, W).
+            crops (np.ndarray, optional): See :meth:`aligned`. ``None``: the
+                same for all frames.
 
         Raises:
             ValueError: Clips of another length than the offsets.
@@ -75,11 +109,13 @@ class WindowPoseEstimator(ClipPoseEstimator):
                 f'{self.clip_offsets}, but got clips of {inputs.shape[1]} '
                 'frames; give the data set the same clip_offsets'
             )
+        if crops is not None:
+            feats = self.aligned(feats, crops)
         return self.combine(feats, self.clip_offsets)
 
     def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
         """``mode='tensor'``: what the head gives, (B, ...)."""
-        return self.head.forward(self.window_features(inputs))
+        return self.output_head.forward(self.window_features(inputs))
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """The head's own losses, of the wanted frames.
@@ -89,9 +125,8 @@ class WindowPoseEstimator(ClipPoseEstimator):
             data_samples (list[PoseDataSample]): B samples of T rows.
         """
         samples = stock_samples(self.answered(data_samples))
-        return self.head.loss(
-            self.window_features(inputs), samples, train_cfg=self.train_cfg
-        )
+        feats = self.window_features(inputs, crops_of(data_samples))
+        return self.output_head.loss(feats, samples, train_cfg=self.train_cfg)
 
     def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         """Keypoints of the wanted frames, in image coordinates.
@@ -103,9 +138,11 @@ class WindowPoseEstimator(ClipPoseEstimator):
         Returns:
             list[PoseDataSample]: B samples of one row.
         """
-        feats: Any = self.window_features(inputs)
+        crops = crops_of(data_samples)
+        feats: Any = self.window_features(inputs, crops)
         if self.test_cfg.get('flip_test', False):
-            feats = [feats, self.window_features(inputs.flip(-1))]
+            crops = crops * MIRRORED if crops is not None else None
+            feats = [feats, self.window_features(inputs.flip(-1), crops)]
         return self.predict_from(feats, self.answered(data_samples))
 
     def predict_from(self, feats: Any, samples: SampleList) -> SampleList:
@@ -116,8 +153,34 @@ class WindowPoseEstimator(ClipPoseEstimator):
                 of the mirrored frames'.
             samples (list[PoseDataSample]): B samples of one row.
         """
-        predictions = self.head.predict(feats, samples, test_cfg=self.test_cfg)
+        predictions = self.output_head.predict(
+            feats, samples, test_cfg=self.test_cfg
+        )
         fields = None
         if isinstance(predictions, tuple):
             predictions, fields = predictions
         return self.add_pred_to_datasample(predictions, fields, samples)
+
+
+def crops_of(data_samples: SampleList) -> np.ndarray | None:
+    """Centres and sizes of the crops of clips.
+
+    Args:
+        data_samples (list[PoseDataSample]): B samples of T rows.
+
+    Returns:
+        np.ndarray | None: (B, T, 4), x, y, width, height in pixels of the
+        frames; None where the samples do not tell.
+    """
+    names = ('input_center', 'input_scale')
+    if not all(name in s.metainfo for s in data_samples for name in names):
+        return None
+    return np.stack(
+        [
+            np.concatenate(
+                [np.reshape(s.metainfo[name], (-1, 2)) for name in names],
+                axis=1,
+            )
+            for s in data_samples
+        ]
+    )
