@@ -20,8 +20,8 @@ from .test_datasets.penn_files import write_penn
 register_all_modules()
 
 ROOT = Path(__file__).resolve().parents[1] / 'configs'
-# The last two have test files of their own.
-LEFT_OUT = {'_base_', 'topdown_heatmap_jre', 'detection'}
+# The last three have test files of their own.
+LEFT_OUT = {'_base_', 'topdown_heatmap_jre', 'detection', 'posewarper'}
 RECIPES = sorted(p.relative_to(ROOT) for p in ROOT.rglob('*.py')
                  if not LEFT_OUT & set(p.parts))
 TRACKS = ROOT / 'body_2d_keypoint/rpstn/synthetic_penn_tracks'

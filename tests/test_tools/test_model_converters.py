@@ -12,6 +12,9 @@ from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
     check_checkpoint_matches,
 )
 from rpstn_mmpose.recipes import configs_dir
+from tests.test_systems.test_posewarper.released_posewarper import (
+    released_state,
+)
 from tests.test_systems.test_rpstn.released_rpstn import (
     image_model_entries,
     random_weights,
@@ -22,7 +25,13 @@ from .load_tool import load_tool
 
 released = load_tool('model_converters/rpstn_released_to_mmpose.py')
 mpii = load_tool('model_converters/mpii_sbl_to_rpstn.py')
-TOOLS = {'released': released, 'mpii': mpii}
+posewarper = load_tool('model_converters/posewarper_released_to_mmpose.py')
+TOOLS = {'released': released, 'mpii': mpii, 'posewarper': posewarper}
+SOURCES = [
+    ('released', 'penn_best.pth.tar'),
+    ('mpii', 'pose_resnet_18.pth.tar'),
+    ('posewarper', 'final_state.pth'),
+]
 
 
 class RunsCode:
@@ -43,6 +52,8 @@ def files(tmp_path_factory):
     torch.save(dict(state_dict=penn), folder / 'penn_best.pth.tar')
     sbl = random_weights(image_model_entries(18, joints=16))
     torch.save(sbl, folder / 'pose_resnet_18.pth.tar')
+    warper = released_state(width=8, inner=4, blocks=2)
+    torch.save(warper, folder / 'final_state.pth')
     return folder
 
 
@@ -107,8 +118,7 @@ def refused(tool, *arguments):
     return message
 
 
-@pytest.mark.parametrize('tool,source', [
-    ('released', 'penn_best.pth.tar'), ('mpii', 'pose_resnet_18.pth.tar')])
+@pytest.mark.parametrize('tool,source', SOURCES)
 def test_files_that_are_refused(tool, source, files, tmp_path):
     """One line that names the file; nothing is written or run."""
     out = tmp_path / 'out.pth'
@@ -162,8 +172,7 @@ def test_wrong_dataset(files, tmp_path, capsys):
     assert not out.exists()
 
 
-@pytest.mark.parametrize('tool,source', [
-    ('released', 'penn_best.pth.tar'), ('mpii', 'pose_resnet_18.pth.tar')])
+@pytest.mark.parametrize('tool,source', SOURCES)
 def test_places_that_cannot_be_written(tool, source, files, tmp_path):
     kept = tmp_path / 'kept.pth'
     kept.write_text('weights of a year')
@@ -175,3 +184,45 @@ def test_places_that_cannot_be_written(tool, source, files, tmp_path):
     assert f'cannot write {kept / "out.pth"}' in message
     assert kept.read_text() == 'weights of a year'
     assert os.listdir(tmp_path) == ['kept.pth']
+
+
+def test_posewarper_checkpoint(files, tmp_path, capsys):
+    """The recipe that is printed builds the network, with its options."""
+    out = tmp_path / 'out.pth'
+    posewarper.main([str(files / 'final_state.pth'), str(out)])
+    text = capsys.readouterr().out
+    assert "from the authors' naming, HRNet-W8" in text
+    command = text.split('test it: python tools/test.py ')[1].split()
+    recipe, weights, option, *options = command
+    assert weights == str(out) and option == '--cfg-options'
+    config = Config.fromfile(configs_dir().parent / recipe)
+    values = dict(item.split('=') for item in options)
+    config.merge_from_dict(
+        {
+            key: [int(n) for n in value.split(',')]
+            if ',' in value else int(value)
+            for key, value in values.items()
+        })
+    checkpoint = load_weights(out)
+    model = MODELS.build(dict(config.model, image_pretrained=None))
+    assert check_checkpoint_matches(model, checkpoint, str(out)) == 1
+    meta = checkpoint['meta']['dataset_meta']
+    assert meta['dataset_name'] == 'posetrack18'
+
+
+def test_posewarper_refuses_stage_1(tmp_path):
+    """The image model alone would be tested with a random warper."""
+    path, out = tmp_path / 'stage1.pth', tmp_path / 'out.pth'
+    state = released_state(width=8, inner=4, blocks=2)
+    torch.save({k: v for k, v in state.items()
+                if not k.startswith(('offset', 'deform'))}, path)
+    message = refused(posewarper, path, out)
+    assert f'{path}: it has no weights of a warper' in message
+    assert 'image_pretrained' in message and not out.exists()
+
+
+def test_posewarper_of_other_joints(tmp_path):
+    path = tmp_path / 'in.pth'
+    torch.save(released_state(joints=15, width=8, inner=4, blocks=1), path)
+    message = refused(posewarper, path, tmp_path / 'out.pth')
+    assert '15 joints, and 17 are needed' in message

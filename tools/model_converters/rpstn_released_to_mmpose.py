@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from typing import List, NoReturn, Optional
+from typing import List, Optional
 
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from rpstn_mmpose.checkpoints.converter_tool import (
+    OneLineParser,
+    run_in_one_line,
+)
 from rpstn_mmpose.checkpoints.files import (
     check_new_file,
     read_checkpoint,
@@ -25,14 +28,6 @@ RECIPES = 'configs/body_2d_keypoint/rpstn'
 METAINFO = dict(
     penn='configs/_base_/datasets/penn_action.py',
     jhmdb='configs/_base_/datasets/jhmdb.py')
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2 and the message alone."""
-        self.exit(2, f'{self.prog}: error: {message}\n')
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -86,14 +81,7 @@ def convert(args: argparse.Namespace) -> None:
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Run the tool."""
-    args = parse_args(argv)
-    try:
-        convert(args)
-    except (ValueError, OSError) as error:
-        # OSError.__str__ would put its number first.
-        reason = getattr(error, 'strerror', None) or error
-        sys.exit('rpstn_released_to_mmpose.py: error: '
-                 + ' '.join(str(reason).split()))
+    run_in_one_line(convert, parse_args(argv), 'rpstn_released_to_mmpose.py')
 
 
 if __name__ == '__main__':
