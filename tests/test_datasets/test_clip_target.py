@@ -50,6 +50,31 @@ def test_frames_that_are_not_wanted_weigh_nothing():
     assert results['keypoint_weights'].tolist() == [[1, 0, 0], [0, 0, 0]]
 
 
+@pytest.mark.parametrize('kind', ['MSRAHeatmap', 'UDPHeatmap'])
+def test_frames_that_are_not_wanted_are_not_encoded(kind, monkeypatch):
+    codec = dict(CODEC, type=kind)
+    transform = GenerateClipTarget(encoder=codec)
+    full = transform(clip())
+    calls = []
+    encode = transform.encoder.encode
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return encode(*args, **kwargs)
+
+    monkeypatch.setattr(transform.encoder, 'encode', counted)
+    part = transform(clip(frame_mask=np.array([False, True])))
+    assert len(calls) == (kind == 'UDPHeatmap')
+    # The wanted row is the same number for number, the other one is empty.
+    for key in ('heatmaps', 'keypoint_weights'):
+        np.testing.assert_array_equal(part[key][1], full[key][1])
+        assert part[key].shape == full[key].shape
+        assert part[key].dtype == full[key].dtype
+        assert full[key][0].any() and not part[key][0].any()
+    none = transform(clip(frame_mask=np.zeros(2, bool)))
+    assert not none['keypoint_weights'].any()
+
+
 def test_joint_weights_of_the_data_set():
     transform = GenerateClipTarget(
         encoder=CODEC, occluded_weight=0.5, use_dataset_keypoint_weights=True)

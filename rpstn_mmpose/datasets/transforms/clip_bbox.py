@@ -20,17 +20,23 @@ class ClipBBox(GetBBoxCenterScale):
     Args:
         mode (str): ``'per_frame'``: every frame by its own box (the paper).
             ``'union'``: all frames by the smallest box around the clip's
-            boxes, which keeps the background still.
+            boxes, which keeps the background still. ``'wanted'``: all
+            frames by the box of the one that ``frame_mask`` wants, for models
+            that answer for one frame.
         padding (float): Factor on the box's sides.
 
     Raises:
-        ValueError: Another mode; a box that is not finite or has no area.
+        ValueError: Another mode; a box that is not finite or has no area; a
+            clip of which not exactly one frame is wanted, in the mode
+            ``'wanted'``.
     """
 
+    MODES = ('per_frame', 'union', 'wanted')
+
     def __init__(self, mode: str = 'per_frame', padding: float = 1.25):
-        if mode not in ('per_frame', 'union'):
-            raise ValueError(f"{self.__class__.__name__}: mode must be "
-                             f"'per_frame' or 'union', but got {mode!r}")
+        if mode not in self.MODES:
+            raise ValueError(f'{self.__class__.__name__}: mode must be one '
+                             f'of {list(self.MODES)}, but got {mode!r}')
         super().__init__(padding=padding)
         self.mode = mode
 
@@ -49,9 +55,23 @@ class ClipBBox(GetBBoxCenterScale):
             union = np.concatenate(
                 [boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
             boxes = np.tile(union, (len(boxes), 1))
+        elif self.mode == 'wanted':
+            boxes = np.tile(boxes[self._wanted(results)], (len(boxes), 1))
         center, scale = bbox_xyxy2cs(boxes, padding=self.padding)
         results['bbox_center'], results['bbox_scale'] = center, scale
         return results
+
+    def _wanted(self, results: dict) -> int:
+        """The row that is wanted."""
+        mask = results.get('frame_mask')
+        rows = np.flatnonzero(
+            np.ones(len(results['bbox'])) if mask is None else mask)
+        if len(rows) != 1:
+            raise ValueError(
+                f"{self.__class__.__name__}: mode='wanted' takes clips of "
+                f'which one frame is wanted, but of this one {len(rows)} are; '
+                'give the data set a window around a frame (clip_offsets)')
+        return int(rows[0])
 
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(mode={self.mode!r}, '

@@ -59,7 +59,8 @@ class GenerateClipTarget(GenerateTarget):
     leading T, e.g. ``heatmaps`` T x K x h x w and ``keypoint_weights`` T x K.
     All of it is packed as ``gt_instance_labels``, where a row is a frame.
 
-    Weights are 0 in frames that ``frame_mask`` does not want.
+    Frames that ``frame_mask`` does not want are not encoded: their rows are
+    there, as a model may answer for them, and hold zeros.
 
     Args:
         encoder (dict): Config of one codec, e.g. of MSRAHeatmap.
@@ -117,8 +118,9 @@ class GenerateClipTarget(GenerateTarget):
         # there is a target and the weight itself comes on top.
         encode = (weights > 0).astype(np.float32)
         wanted = results.get('frame_mask')
-        if wanted is not None:
-            weights = weights * np.asarray(wanted)[:, None]
+        wanted = np.ones(len(weights), bool) if wanted is None else np.asarray(
+            wanted, bool)
+        encode[~wanted] = 0
 
         fields = dict(self.encoder.field_mapping_table)
         labels = dict(self.encoder.label_mapping_table)
@@ -127,18 +129,24 @@ class GenerateClipTarget(GenerateTarget):
                 keypoints / self.encoder.scale_factor, encode,
                 self.encoder.heatmap_size, self.encoder.sigma)
         else:
+            # The first row stands for all of a clip that wants nothing.
+            rows = np.flatnonzero(wanted) if wanted.any() else [0]
             frames = [
                 super(GenerateClipTarget, self).transform(
                     dict(
                         results,
                         transformed_keypoints=keypoints[row:row + 1],
-                        keypoints_visible=encode[row:row + 1]))
-                for row in range(len(keypoints))
+                        keypoints_visible=encode[row:row + 1])) for row in rows
             ]
-            for key in fields:
-                results[key] = np.stack([frame[key] for frame in frames])
-            for key in labels:
-                results[key] = np.concatenate([frame[key] for frame in frames])
+            for key in (*fields, *labels):
+                encoded = np.stack([
+                    frame[key] if key in fields else frame[key][0]
+                    for frame in frames
+                ])
+                results[key] = np.zeros(
+                    (len(keypoints), *encoded.shape[1:]), encoded.dtype)
+                results[key][rows] = encoded
+        weights[~wanted] = 0
         results['keypoint_weights'] = results['keypoint_weights'] * weights
         # PixelData holds three dimensions at most; heatmaps of a clip have
         # four and go where each row is a frame.
