@@ -8,7 +8,7 @@ from typing import Any, List, Mapping, Union
 
 import numpy as np
 
-from ..visualization import check_output_path
+from ..visualization.output_path import check_output_path, make_part
 
 _END = b'\n]}\n'
 
@@ -35,7 +35,8 @@ class PredictionWriter:
     There is one line for each frame, with ``frame_id`` (from 0), ``instances``
     and whatever else the frame's record has. The end of the list is written
     after every frame and overwritten by the next one, so that even a killed
-    process leaves a file that can be read (``.NAME.part``); it gets its name
+    process leaves a file that can be read (``.NAME.json.part``; see
+    :func:`~rpstn_mmpose.visualization.output_path.make_part`); it gets its name
     when the writer is closed.
 
     Args:
@@ -50,7 +51,7 @@ class PredictionWriter:
     def __init__(self, path: Union[str, os.PathLike], meta_info: Mapping):
         self.path = check_output_path(path, ('.json', ))
         self.num_frames = 0
-        self._part = self.path.with_name(f'.{self.path.name}.part')
+        self._part = make_part(self.path)
         # Unbuffered: a record and the end are one write.
         self._file = open(self._part, 'wb', buffering=0)
         head = json.dumps(to_plain(meta_info), allow_nan=False)

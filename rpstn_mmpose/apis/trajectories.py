@@ -8,7 +8,7 @@ from typing import Dict, List, Mapping, Union
 
 import numpy as np
 
-from ..visualization import check_output_path
+from ..visualization.output_path import check_output_path, make_part
 
 
 @dataclass
@@ -145,7 +145,7 @@ class TrajectoryRecorder:
                 fontsize=10)
         # The folder was checked, and savefig leaves half a file on a full
         # disk.
-        part = path.with_name(f'.{path.name}.part')
+        part = make_part(path)
         figure.savefig(part, dpi=110, format='png')
         os.replace(part, path)
 

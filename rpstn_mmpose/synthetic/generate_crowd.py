@@ -137,7 +137,9 @@ def write_crossing_video(
             difficulty=asdict(get_difficulty(difficulty)),
         ),
     )
-    temporary = truth_path.with_name(f'.{truth_path.name}.part')
+    from ..visualization.output_path import make_part
+
+    temporary = make_part(truth_path)
     # A record a line.
     lines = ',\n'.join(json.dumps(record) for record in records)
     temporary.write_text(

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from .output_path import check_output_path
+from .output_path import check_output_path, make_part
 from .video_report_template import PAGE, SCRIPT, STYLE
 
 PAGE_ENDINGS = ('.html', '.htm')
@@ -507,7 +507,7 @@ def write_report(page: str, path: FilePath) -> Path:
         OSError: The path cannot be written.
     """
     path = check_output_path(path, PAGE_ENDINGS)
-    part = path.with_name(f'.{path.name}.part')
+    part = make_part(path)
     try:
         # "replace": file names that are no UTF-8 come with lone surrogates.
         part.write_text(page, encoding='utf-8', errors='replace')

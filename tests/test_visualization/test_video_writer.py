@@ -1,10 +1,13 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import os
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from rpstn_mmpose.visualization import VideoWriter, check_output_path
+from rpstn_mmpose.visualization.output_path import make_part
 
 av = pytest.importorskip('av', reason='PyAV is not installed')
 
@@ -130,3 +133,73 @@ def test_check_output_path_keeps_the_file(tmp_path):
     path.write_text('x')
     check_output_path(str(path), ('.png', ))
     assert path.read_text() == 'x'
+
+
+def times_of(path):
+    """Seconds at which frames are shown, and when the last one ends."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        stream = container.streams.video[0]
+        return ([frame.time for frame in frames],
+                float(stream.duration * stream.time_base))
+
+
+def write_at(path, times, fps=25):
+    with VideoWriter(path, fps=fps) as video:
+        for number, time in enumerate(times):
+            video.write(bands(5 * number), time)
+    return times_of(path)
+
+
+def test_each_frame_at_its_time(tmp_path):
+    """Five frames 200 ms apart, then 40 ms apart; the last shows 1/25 s."""
+    times = [0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.04, 1.08, 1.12]
+    shown, end = write_at(tmp_path / 'a.mp4', times)
+    np.testing.assert_allclose(shown, times, atol=1e-9)
+    assert end == pytest.approx(1.16)
+
+
+@pytest.mark.parametrize('fps', [25, 29.97, Fraction(30000, 1001), 0.5, 1000])
+def test_times_at_a_constant_rate_change_nothing(tmp_path, fps):
+    rate = Fraction(fps).limit_denominator(1001)
+    found = write_at(tmp_path / 'a.mp4', [n / rate for n in range(8)], fps)
+    assert found == write_at(tmp_path / 'b.mp4', [None] * 8, fps)
+    np.testing.assert_allclose(found[0], np.arange(8) / float(rate), rtol=1e-6)
+    assert found[1] == pytest.approx(8 / float(rate))
+
+
+@pytest.mark.parametrize('second', [0.0, 0.04, 0.04001])
+def test_times_that_do_not_rise(tmp_path, second):
+    with pytest.raises(ValueError, match=r'frame 2 of a.mp4 is at 0.0[04]00 '
+                       r's, but the one before is at 0.0400 s'):
+        write_at(tmp_path / 'a.mp4', [0.0, 0.04, second])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writers_of_one_file(tmp_path):
+    """Neither takes the other's frames; the one that ends last wins."""
+    path = tmp_path / 'a.mp4'
+    first, second = VideoWriter(path), VideoWriter(path)
+    for number in range(3):
+        first.write(bands(number))
+        second.write(bands(number))
+        check_output_path(path, ('.mp4', ))
+    second.write(bands(3))
+    second.close()
+    assert len(decode(path)[0]) == 4
+    first.close()
+    assert len(decode(path)[0]) == 3
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_parts_of_other_runs_stay(tmp_path):
+    (tmp_path / '.a.json.part').write_text('a killed run')
+    path = tmp_path / 'a.json'
+    check_output_path(path, ('.json', ))
+    pid = os.getpid()
+    names = [make_part(path).name for _ in range(3)]
+    assert names == [
+        f'.a.{pid}.json.part', f'.a.{pid}-2.json.part', f'.a.{pid}-3.json.part'
+    ]
+    assert (tmp_path / '.a.json.part').read_text() == 'a killed run'
+    assert make_part(tmp_path / 'b.json').name == '.b.json.part'
