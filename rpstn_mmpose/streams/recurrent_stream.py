@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Sequence
 
+import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
@@ -12,6 +13,7 @@ from mmpose.utils.typing import SampleList
 from torch import Tensor
 
 from ..models.pose_estimators import RecurrentPoseEstimator
+from ..models.pose_estimators.crops import MIRRORED, crops_of
 from ..speed.compiled_frame import CompiledFrame
 from .pose_stream import COLLAPSE_RATIO, MAX_GAP, FramePoses, PoseStream
 from .states import StateRows, map_states, take_rows
@@ -26,12 +28,15 @@ class _Person:
         last_frame: When the person was seen last.
         mean_score: Of the frames since the start.
         collapsed: Whether the last frame's score fell far below that.
+        crop: (4,) of the last frame, see
+            :func:`~rpstn_mmpose.models.pose_estimators.crops.crops_of`.
     """
 
     age: int
     last_frame: int
     mean_score: float = 0.0
     collapsed: bool = False
+    crop: np.ndarray | None = None
 
 
 class RecurrentStream(PoseStream):
@@ -174,12 +179,21 @@ class RecurrentStream(PoseStream):
             self._prepared = StateRows()
             self._prepared.put(keys, prepared, ())
 
-    def _known(self, keys: list[tuple]) -> Any:
-        """States of some rows for ``step``, prepared ones if all are."""
+    def _known(self, keys: list[tuple], crops: np.ndarray | None) -> Any:
+        """States of some rows for ``next``, prepared ones if all are, as of
+        the crops (N, 4) of the new frame.
+        """
         rows = self._prepared
         if rows is None or any(key not in rows for key in keys):
             rows = self._states
-        return rows.get(keys)
+        states = rows.get(keys)
+        if crops is None or not self.model.follows_crops:
+            return states
+        before = [
+            self._people[person_id].crop * MIRRORED**flip
+            for person_id, flip in keys
+        ]
+        return self.model.moved(states, np.stack(before), crops)
 
     @torch.no_grad()
     def heatmaps(
@@ -187,6 +201,7 @@ class RecurrentStream(PoseStream):
         inputs: Tensor,
         person_ids: Sequence[int],
         flip_indices: Sequence[int] | None = None,
+        crops: np.ndarray | None = None,
     ) -> Tensor:
         """Heatmaps of the next frame.
 
@@ -195,6 +210,8 @@ class RecurrentStream(PoseStream):
             person_ids (Sequence[int]): N different ones.
             flip_indices (Sequence[int], optional): For the flip test: where
                 the mirrored picture has a joint. ``None``: no flip test.
+            crops (np.ndarray, optional): (N, 4), where they were cropped,
+                for a model that follows the crops.
 
         Returns:
             Tensor: (N, K, h, w).
@@ -212,19 +229,27 @@ class RecurrentStream(PoseStream):
         self._frame += 1
         keys = [(person_id, False) for person_id in ids]
         starts = [self._must_start(person_id) for person_id in ids]
+        walking = crops
         if flip_indices is not None:
             inputs = torch.cat([inputs, inputs.flip(-1)])
             keys += [(person_id, True) for person_id in ids]
             starts = starts * 2
-        heatmaps, states = self._advance(inputs, keys, starts)
+            if crops is not None:
+                walking = np.concatenate([crops, crops * MIRRORED])
+        heatmaps, states = self._advance(inputs, keys, starts, walking)
         # Numpy, which decodes, has no bfloat16.
         heatmaps = heatmaps.float()
-        for person_id, start in zip(ids, starts):
+        for row, (person_id, start) in enumerate(zip(ids, starts)):
             age, score = 1, 0.0
             if not start:
                 person = self._people[person_id]
                 age, score = person.age + 1, person.mean_score
-            self._people[person_id] = _Person(age, self._frame, score)
+            self._people[person_id] = _Person(
+                age,
+                self._frame,
+                score,
+                crop=None if crops is None else crops[row],
+            )
         self._forget()
         kept = [
             (person_id, flip)
@@ -240,18 +265,25 @@ class RecurrentStream(PoseStream):
         return self.model.with_mirrored(*heatmaps.chunk(2), flip_indices)
 
     def _advance(
-        self, inputs: Tensor, keys: list[tuple], starts: list[bool]
+        self,
+        inputs: Tensor,
+        keys: list[tuple],
+        starts: list[bool],
+        crops: np.ndarray | None,
     ) -> tuple[Tensor, Any]:
         """Run the network on all rows; their heatmaps and new states."""
         if self._compiled is not None and not any(starts):
-            return self._compiled(inputs, self._states.get(keys))
+            return self._compiled(inputs, self._known(keys, crops))
         model = self.model
         feats = model.frame_features(inputs)
         new = [row for row, start in enumerate(starts) if start]
         old = [row for row, start in enumerate(starts) if not start]
         known = None
         if old:
-            known = self._known([keys[row] for row in old])
+            known = self._known(
+                [keys[row] for row in old],
+                None if crops is None else crops[old],
+            )
         parts = []
         for rows, step in ((new, model.first), (old, model.next)):
             if rows:
@@ -289,8 +321,12 @@ class RecurrentStream(PoseStream):
         flip_indices = None
         if model.test_cfg.get('flip_test', False):
             flip_indices = samples[0].metainfo['flip_indices']
+        crops = crops_of(samples)
         heatmaps = self.heatmaps(
-            batch['inputs'][:, 0], person_ids, flip_indices
+            batch['inputs'][:, 0],
+            person_ids,
+            flip_indices,
+            None if crops is None else crops[:, 0],
         )
         samples = model.predict_from(heatmaps[:, None], samples)
         for person_id, sample in zip(person_ids, samples):

@@ -9,7 +9,7 @@ from mmengine.dataset import pseudo_collate
 from mmpose.utils.typing import SampleList
 from torch import Tensor, nn
 
-from ..models.pose_estimators.window import MIRRORED, crops_of
+from ..models.pose_estimators.crops import MIRRORED, crops_of
 from .frame_window import FrameWindow, Pending
 from .pose_stream import FramePoses, PoseStream, refuse_state_options
 
@@ -80,7 +80,8 @@ class WindowStream(PoseStream):
             if self.model.test_cfg.get('flip_test', False):
                 views.append(views[0].flip(-1))
             feats = [self.model.frame_features(view) for view in views]
-            crops = crops_of(samples)[:, 0]
+            known = crops_of(samples)
+            crops = np.zeros((len(ids), 4)) if known is None else known[:, 0]
             people = {
                 key: Kept(
                     [

@@ -1,6 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A memory on MMPose's image models."""
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -167,3 +168,66 @@ def test_video_models_have_a_memory_of_their_own():
         with_memory(ConfigDict(type='VideoTopdownPoseEstimator'), MEAN)
     with pytest.raises(ValueError, match="one of .'mean'.*got 'median'"):
         with_memory(tiny_image_model(), 'median')
+
+
+def spike(col, row=8, value=1.0):
+    maps = torch.zeros(1, NUM_JOINTS, 16, 16)
+    maps[0, :, row, col] = value
+    return maps
+
+
+@pytest.fixture
+def watched(pair):
+    """A model whose single frames show a joint once, at column 8 of 16."""
+    _, model = pair
+    seen = [spike(8), spike(0, value=0.0), spike(0, value=0.0)]
+
+    def heatmaps(feats):
+        parts = [seen.pop(0) for _ in range(len(feats[-1]))]
+        return torch.cat(parts)
+
+    model.frame_heatmaps = heatmaps
+    return model
+
+
+# Crops of 64 and 128 pixels in maps of 16: a joint at x = 32 of the image is
+# in column (32 - left edge) / (size / 16).
+CROPS = np.array([[32, 32, 64, 64], [40, 32, 64, 64], [32, 32, 128, 128]])
+MOVED = [spike(8), spike(6, value=0.7), spike(8, value=0.49)]
+
+
+def test_what_was_seen_stays_in_the_scene_when_the_crop_moves(watched):
+    clips = torch.rand(1, 3, 3, 64, 64)
+    maps, _ = watched.forward_clip(clips, CROPS[None])
+    torch.testing.assert_close(maps[0], torch.cat(MOVED))
+
+
+def test_the_same_in_a_stream(watched):
+    stream = make_stream(watched, collapse_ratio=None)
+    for crop, expected in zip(CROPS, MOVED):
+        maps = stream.heatmaps(torch.rand(1, 3, 64, 64), [4], crops=crop[None])
+        torch.testing.assert_close(maps, expected)
+
+
+def test_samples_tell_where_the_crops_are(watched):
+    """Of a clip, in both directions: the joint is known before, too."""
+    watched.test_cfg = dict(output_heatmaps=True, both_directions=True)
+    shown = [spike(0, value=0.0), spike(8), spike(0, value=0.0)]
+    watched.frame_heatmaps = lambda feats: torch.cat(shown)
+    sample = clip_sample(3, with_labels=False)
+    sample.set_metainfo(
+        dict(input_center=CROPS[:, None, :2], input_scale=CROPS[:, None, 2:])
+    )
+    found = watched(torch.rand(1, 3, 3, 64, 64), [sample], mode='predict')[0]
+    # At x = 40 of the image: columns 10, 8 and (40 + 32) / 8 = 9. A mean
+    # of both ways; each of them has 0.3 of the new frame, 0.7 of the old.
+    expected = torch.cat(
+        [
+            spike(10, value=0.5 * 0.7 * 0.3),
+            spike(8, value=0.3),
+            spike(9, value=0.5 * 0.7 * 0.3),
+        ]
+    )
+    torch.testing.assert_close(
+        found.pred_fields.heatmaps, expected.flatten(0, 1)
+    )

@@ -4,12 +4,14 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from mmengine.config import ConfigDict
 from mmpose.registry import MODELS
 from torch import Tensor
 
 from .clip_pose_estimator import Maps
+from .crops import map_step, resample
 from .recurrent import RecurrentPoseEstimator
 
 
@@ -29,7 +31,9 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
 
     Its parts have the names that they have in ``TopdownPoseEstimator``, whose
     checkpoints it loads as they are; a memory with weights is trained on
-    clips.
+    clips. Where crops follow the person, heatmaps of the frame before are
+    brought into the crop of the next one, so that a joint that stands still
+    in the scene is found where it was.
 
     Args:
         memory (dict): Such as ``RecursiveHeatmapMean`` or
@@ -41,6 +45,7 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
     """
 
     State = HeatmapState
+    follows_crops = True
     precise_parts = ('memory',)
 
     def __init__(self, *args: Any, memory: dict, **kwargs: Any) -> None:
@@ -76,7 +81,21 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
         heatmaps = self.memory(heatmaps, before)
         return heatmaps, HeatmapState(heatmaps)
 
-    def forward_clip(self, inputs: Tensor) -> tuple[Tensor, None]:
+    def moved(
+        self, state: HeatmapState, crops: np.ndarray, others: np.ndarray
+    ) -> HeatmapState:
+        """See :class:`RecurrentPoseEstimator`."""
+        if np.array_equal(crops, others):
+            return state
+        return HeatmapState(
+            resample(
+                state.heatmaps, crops, others, map_step(self.head.decoder)
+            )
+        )
+
+    def forward_clip(
+        self, inputs: Tensor, crops: np.ndarray | None = None
+    ) -> tuple[Tensor, None]:
         """All frames at once by the image model, then one after the other by
         the memory.
         """
@@ -84,9 +103,13 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
             lambda images: self.frame_heatmaps(self.frame_features(images)),
             inputs,
         )
-        clip = [frames[:, 0]]
-        for heatmaps in frames.unbind(1)[1:]:
-            clip.append(self._remember(heatmaps, clip[-1])[0])
+        state = HeatmapState(frames[:, 0])
+        clip = [state.heatmaps]
+        for row in range(1, frames.shape[1]):
+            if crops is not None:
+                state = self.moved(state, crops[:, row - 1], crops[:, row])
+            heatmaps, state = self._remember(frames[:, row], state.heatmaps)
+            clip.append(heatmaps)
         return torch.stack(clip, dim=1), None
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...speed.decode_heatmaps import check_decodable, decode_to_numpy
 from .clip_pose_estimator import ClipPoseEstimator, Maps
+from .crops import MIRRORED, crops_of
 from .options import complete_options
 
 
@@ -30,6 +31,9 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         State: Named tuple of what is carried to the next frame, tensors of a
             row for each person, (N, C, h, w). One is called ``heatmaps`` and
             is what the frame's heatmaps are.
+
+        follows_crops: Whether the state is of places in the crop, which
+            :meth:`moved` brings into the next frame's crop.
 
     Args:
         train_cfg (dict, optional): Beside those of
@@ -57,6 +61,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
 
     kind = 'recurrent'
     State: type
+    follows_crops = False
     before = None
     after = 0
     TRAIN_CFG: dict[str, Any] = dict(state_gradient=True)
@@ -158,11 +163,25 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         """
         return state
 
-    def forward_clip(self, inputs: Tensor) -> tuple[Tensor, Any]:
+    def moved(self, state: Any, crops: np.ndarray, others: np.ndarray) -> Any:
+        """The state as of other crops; asked if ``follows_crops``.
+
+        Args:
+            state (NamedTuple): Of N rows.
+            crops (np.ndarray): (N, 4), see :func:`crops_of`: what it is of.
+            others (np.ndarray): (N, 4), what is wanted.
+        """
+        return state
+
+    def forward_clip(
+        self, inputs: Tensor, crops: np.ndarray | None = None
+    ) -> tuple[Tensor, Any]:
         """Heatmaps of every frame of the clips.
 
         Args:
             inputs (Tensor): (B, T, 3, H, W).
+            crops (np.ndarray, optional): (B, T, 4), given if
+                ``follows_crops``. ``None``: the same for all frames.
 
         Returns:
             tuple: Heatmaps (B, T, K, h, w), and whatever else
@@ -170,7 +189,9 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         """
         heatmaps, state = self.first(inputs[:, 0])
         clip = [heatmaps]
-        for frames in inputs.unbind(1)[1:]:
+        for row, frames in enumerate(inputs.unbind(1)[1:], start=1):
+            if crops is not None:
+                state = self.moved(state, crops[:, row - 1], crops[:, row])
             heatmaps, state = self.recomputed(self.next, frames, state)
             clip.append(heatmaps)
         return torch.stack(clip, dim=1), None
@@ -225,7 +246,9 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         )
         weights = weights * wanted[..., None]
         # After what is copied from the host, which would wait for the clip.
-        heatmaps, others = self.forward_clip(inputs)
+        heatmaps, others = self.forward_clip(
+            inputs, **self._crops(data_samples)
+        )
 
         # Under autocast the heatmaps may come in half precision.
         flat = [x.flatten(0, 1).float() for x in (heatmaps, targets, weights)]
@@ -240,18 +263,29 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
             losses['acc_pose'] = targets.new_tensor(accuracy)
         return losses
 
-    def test_heatmaps(self, inputs: Tensor) -> Tensor:
+    def _crops(self, data_samples: SampleList) -> dict:
+        """``crops``, where the state follows them."""
+        if not self.follows_crops:
+            return {}
+        return dict(crops=crops_of(data_samples))
+
+    def test_heatmaps(
+        self, inputs: Tensor, crops: np.ndarray | None = None
+    ) -> Tensor:
         """Heatmaps by ``test_cfg.both_directions``, without flip test.
 
         Args:
             inputs (Tensor): (B, T, 3, H, W).
+            crops (np.ndarray, optional): See :meth:`forward_clip`.
 
         Returns:
             Tensor: (B, T, K, h, w).
         """
-        heatmaps = self._forward(inputs)
+        given = {} if crops is None else dict(crops=crops)
+        heatmaps = self.forward_clip(inputs, **given)[0]
         if self.test_cfg.get('both_directions', False):
-            backwards = self._forward(inputs.flip(1)).flip(1)
+            given = {} if crops is None else dict(crops=crops[:, ::-1])
+            backwards = self.forward_clip(inputs.flip(1), **given)[0].flip(1)
             heatmaps = (heatmaps + backwards) * 0.5
         return heatmaps.float()  # numpy, which decodes, has no bfloat16
 
@@ -290,11 +324,14 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         """
         if inputs.shape[1] == 1 and self.idle_part:
             self._warn_of_single_frames()
-        heatmaps = self.test_heatmaps(inputs)
+        given = self._crops(data_samples)
+        heatmaps = self.test_heatmaps(inputs, **given)
         if self.test_cfg.get('flip_test', False):
+            if given.get('crops') is not None:
+                given = dict(crops=given['crops'] * MIRRORED)
             heatmaps = self.with_mirrored(
                 heatmaps,
-                self.test_heatmaps(inputs.flip(-1)),
+                self.test_heatmaps(inputs.flip(-1), **given),
                 data_samples[0].metainfo['flip_indices'],
             )
         return self.predict_from(heatmaps, data_samples)

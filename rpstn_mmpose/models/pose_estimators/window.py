@@ -5,12 +5,10 @@ from typing import Any, Sequence
 
 import numpy as np
 from mmpose.utils.typing import SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from .clip_pose_estimator import ClipPoseEstimator, stock_samples
-
-# What a flip test does to a crop's centre and size.
-MIRRORED = np.array([-1, 1, 1, 1])
+from .crops import MIRRORED, crops_of
 
 
 class WindowPoseEstimator(ClipPoseEstimator):
@@ -85,7 +83,7 @@ class WindowPoseEstimator(ClipPoseEstimator):
         return feats
 
     @property
-    def output_head(self) -> nn.Module:
+    def output_head(self) -> Any:
         """What makes losses and poses of what :meth:`combine` gives."""
         return self.head
 
@@ -160,27 +158,3 @@ class WindowPoseEstimator(ClipPoseEstimator):
         if isinstance(predictions, tuple):
             predictions, fields = predictions
         return self.add_pred_to_datasample(predictions, fields, samples)
-
-
-def crops_of(data_samples: SampleList) -> np.ndarray | None:
-    """Centres and sizes of the crops of clips.
-
-    Args:
-        data_samples (list[PoseDataSample]): B samples of T rows.
-
-    Returns:
-        np.ndarray | None: (B, T, 4), x, y, width, height in pixels of the
-        frames; None where the samples do not tell.
-    """
-    names = ('input_center', 'input_scale')
-    if not all(name in s.metainfo for s in data_samples for name in names):
-        return None
-    return np.stack(
-        [
-            np.concatenate(
-                [np.reshape(s.metainfo[name], (-1, 2)) for name in names],
-                axis=1,
-            )
-            for s in data_samples
-        ]
-    )

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from ...models import WindowPoseEstimator
 from ...models.pose_estimators.clip_pose_estimator import stock_samples
-from ...models.pose_estimators.window import crops_of
+from ...models.pose_estimators.crops import at_wanted_crop, crops_of, map_step
 from ...structures import wanted_frames
-from .crops import at_wanted_crop
 
 OFFSETS = (-2, -1, 0, 1, 2)
 WEIGHTS = (0.1, 0.25, 0.3, 0.25, 0.1)
@@ -111,8 +110,7 @@ class PoseWarper(WindowPoseEstimator):
     ) -> tuple[Tensor, ...]:
         """Heatmaps of all frames as of the wanted frame's crop."""
         wanted = self.clip_offsets.index(0)
-        scale = np.asarray(self.head.decoder.scale_factor, dtype=np.float64)
-        step = scale / self.head.decoder.input_size
+        step = map_step(self.head.decoder)
         return (at_wanted_crop(feats[0], crops, wanted, step),)
 
     def combine(

@@ -310,11 +310,14 @@ class VideoTopdownPoseEstimator(RecurrentPoseEstimator):
             frames,
         )
 
-    def forward_clip(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward_clip(
+        self, inputs: Tensor, crops: Any = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Heatmaps of every frame of the clips.
 
         Args:
             inputs (Tensor): (B, T, 3, H, W).
+            crops: Never given, as the state is matched where it lies.
 
         Returns:
             tuple[Tensor, Tensor | None]: Heatmaps (B, T, K, h, w), and what

@@ -1,12 +1,55 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""Heatmaps of one crop, as of another crop of the same scene."""
+"""Where frames were cropped, and heatmaps of one crop as of another."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmpose.utils.typing import SampleList
 from torch import Tensor
+
+# What a flip test does to a crop's centre and size.
+MIRRORED = np.array([-1, 1, 1, 1])
+
+
+def crops_of(data_samples: SampleList) -> np.ndarray | None:
+    """Centres and sizes of the crops of clips.
+
+    Args:
+        data_samples (list[PoseDataSample]): B samples of T rows.
+
+    Returns:
+        np.ndarray | None: (B, T, 4), x, y, width, height in pixels of the
+        frames; None where the samples do not tell.
+    """
+    names = ('input_center', 'input_scale')
+    if not all(name in s.metainfo for s in data_samples for name in names):
+        return None
+    return np.stack(
+        [
+            np.concatenate(
+                [np.reshape(s.metainfo[name], (-1, 2)) for name in names],
+                axis=1,
+            )
+            for s in data_samples
+        ]
+    )
+
+
+def map_step(codec: Any) -> np.ndarray:
+    """Which part of a crop's width and height a pixel of heatmaps is.
+
+    Args:
+        codec: Of the heatmaps.
+
+    Returns:
+        np.ndarray: (2,).
+    """
+    scale = np.asarray(codec.scale_factor, dtype=np.float64)
+    return scale / codec.input_size
 
 
 def resample(
