@@ -12,7 +12,7 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor, nn
 
 from .error import CheckpointError
-from .safe_globals import ANNEALING, RestoredHistory
+from .safe_globals import ANNEALING, DroppedGenerator, RestoredHistory
 
 _DATA = (
     type(None),
@@ -29,6 +29,7 @@ _DATA = (
     torch.dtype,
     torch.device,
     HistoryBuffer,
+    DroppedGenerator,
 )
 _MAX_DEPTH = 50
 # Parts whose numbers are no weights, besides the optimizer's.

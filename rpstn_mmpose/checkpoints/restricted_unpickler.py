@@ -25,6 +25,8 @@ import numpy as np
 import torch
 
 from .safe_globals import (
+    GENERATORS,
+    DroppedGenerator,
     RestoredHistory,
     is_number_dtype,
     number_dtype_classes,
@@ -132,6 +134,7 @@ def _callable_ids() -> set:
         'numpy.dtype',
         'numpy.core.multiarray._reconstruct',
         'numpy.core.multiarray.scalar',
+        *GENERATORS,
     )
     return {id(allowed_globals()[name]) for name in names}
 
@@ -184,6 +187,7 @@ def _is_ordered_dict_state(state: Any) -> bool:
 def _state_checks() -> dict[type, Callable[[Any], bool]]:
     return {
         RestoredHistory: lambda state: True,  # checks for itself
+        DroppedGenerator: lambda state: True,
         OrderedDict: _is_ordered_dict_state,
         np.ndarray: _is_array_state,
         **dict.fromkeys(number_dtype_classes(), _is_dtype_state),

@@ -142,6 +142,26 @@ def is_number_dtype(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in 'biuf'
 
 
+class DroppedGenerator:
+    """Stands for NumPy's random generators, of which nothing is kept.
+
+    Anatomy3D's authors keep theirs in the checkpoint.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+GENERATORS = (
+    'numpy.random.__RandomState_ctor',
+    'numpy.random._pickle.__randomstate_ctor',
+    'numpy.random._pickle.__bit_generator_ctor',
+)
+
+
 def empty_bytes(*content: Any) -> bytes:
     """Stands for ``bytes``, called for the content of an empty array."""
     if content:
@@ -159,6 +179,7 @@ def safe_globals() -> dict[str, Any]:
         'builtins.bytes': empty_bytes,
         'numpy.ndarray': np.ndarray,
         'numpy.dtype': number_dtype,
+        **dict.fromkeys(GENERATORS, DroppedGenerator),
     }
     # NumPy 2 renamed the module: either may have written the file.
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):

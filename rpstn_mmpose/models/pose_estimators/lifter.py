@@ -1,22 +1,29 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
+import torch
+from mmengine.structures import InstanceData
 from mmpose.models.pose_estimators import PoseLifter
+from mmpose.registry import MODELS
+from mmpose.utils.tensor_utils import to_numpy
 from mmpose.utils.typing import SampleList
 from torch import Tensor
 
 from ...structures import narrow, wanted_frames
 
 
+@MODELS.register_module()
 class SequenceLifter(PoseLifter):
-    """2D keypoints of some frames in, the 3D pose of one of them out.
+    """2D keypoints over time in, 3D poses of the frames with context out.
 
     MMPose's ``PoseLifter``, whose backbones (``TCN``) and heads
-    (``TemporalRegressionHead``) it takes as they are, with clips (B, T, K, C)
-    for inputs and samples of T rows.
+    (``TemporalRegressionHead``) it takes as they are, with clips (B, L, K, C)
+    for inputs and samples of L rows. Frames that have ``before`` frames in
+    front and ``after`` behind are answered: one of a window, T = L - before -
+    after of a longer sequence.
 
     Attributes:
         kind: ``'lifter'``, see :class:`ClipPoseEstimator`.
@@ -24,46 +31,78 @@ class SequenceLifter(PoseLifter):
         after: Frames behind it; 0 makes the lifter causal.
 
     Args:
-        before (int): As above.
-        after (int): As above. Defaults to 0.
-        kwargs: See ``PoseLifter``.
+        before (int, optional): As above. Defaults to ``None``: the backbone
+            tells, by an attribute of that name.
+        after (int, optional): As above. Defaults to ``None``: the backbone's
+            where ``before`` is, else 0.
+        kwargs: See ``PoseLifter``. With ``test_cfg=dict(flip_test=True)`` the
+            pose is the mean of that of the sequence and that of the mirrored
+            sequence, mirrored back.
 
     Raises:
-        ValueError: A number below 0, or a flip test.
+        ValueError: A number below 0, or none for a backbone that does not
+            tell.
     """
 
     kind = 'lifter'
     before: int
+    after: int
 
     def __init__(
-        self, *args: Any, before: int, after: int = 0, **kwargs: Any
+        self,
+        *args: Any,
+        before: int | None = None,
+        after: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        if before is None and after is None:
+            before = getattr(self.backbone, 'before', None)
+            after = getattr(self.backbone, 'after', None)
+        if before is None:
+            raise ValueError(
+                f'{type(self).__name__}: a {type(self.backbone).__name__} '
+                'does not tell how many frames it needs; give before and '
+                'after'
+            )
+        after = after or 0
         if before < 0 or after < 0:
             raise ValueError(
                 f'{type(self).__name__}: before and after must be at least '
                 f'0, but got {before} and {after}'
             )
-        if self.test_cfg.get('flip_test', False):
-            raise ValueError(
-                f'{type(self).__name__}: flip_test mirrors crops, and a '
-                'lifter has none; leave it out'
-            )
         self.before, self.after = before, after
 
     def output_rows(self, wanted: np.ndarray) -> np.ndarray:
-        """The row with ``before`` rows in front of it."""
-        return np.array([self.before])
+        """Rows with enough others in front and behind."""
+        return np.arange(self.before, len(wanted) - self.after)
 
-    def _sequences(self, inputs: Tensor) -> Tensor:
-        """(B, T, K, C) as MMPose's backbones take it, (B, K * C, T)."""
+    def checked(self, inputs: Tensor) -> Tensor:
+        """The inputs, (B, L, K, C).
+
+        Raises:
+            ValueError: Other inputs, or fewer frames than one answer needs.
+        """
         length = self.before + 1 + self.after
-        if inputs.dim() != 4 or inputs.shape[1] != length:
+        if inputs.dim() != 4 or inputs.shape[1] < length:
             raise ValueError(
-                f'{type(self).__name__} takes keypoints (B, {length}, K, C), '
-                f'but got {tuple(inputs.shape)}'
+                f'{type(self).__name__} takes keypoints (B, L, K, C) of at '
+                f'least {length} frames, but got {tuple(inputs.shape)}'
             )
-        return inputs.flatten(2).transpose(1, 2)
+        return inputs
+
+    def extract_feat(self, inputs: Tensor) -> tuple:
+        """Features of the answered frames, each by itself.
+
+        Args:
+            inputs (Tensor): (B, L, K, C). MMPose's backbones take them as
+                (B, K * C, L).
+
+        Returns:
+            tuple[Tensor]: Levels, the last one (B * T, channels, 1).
+        """
+        sequences = self.checked(inputs).flatten(2).transpose(1, 2)
+        return _frame_by_frame(super().extract_feat(sequences))
 
     def answered(self, data_samples: SampleList) -> SampleList:
         """Samples of the answered rows alone."""
@@ -73,30 +112,67 @@ class SequenceLifter(PoseLifter):
         ]
 
     def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
-        """``mode='tensor'``: 3D poses (B, K, 3), as the head gives them."""
-        return super()._forward(self._sequences(inputs), data_samples)
+        """``mode='tensor'``: 3D poses (B, T, K, 3), as the head gives them."""
+        poses = super()._forward(inputs, data_samples)
+        if self.with_traj:
+            poses = poses[0]
+        return poses.unflatten(0, (len(inputs), -1))
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """The head's own losses.
 
         Args:
-            inputs (Tensor): (B, T, K, C).
-            data_samples (list[PoseDataSample]): B samples of T rows.
+            inputs (Tensor): (B, L, K, C).
+            data_samples (list[PoseDataSample]): B samples of L rows.
         """
-        return super().loss(
-            self._sequences(inputs), self.answered(data_samples)
-        )
+        return super().loss(inputs, self.answered(data_samples))
 
     def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         """3D keypoints of the answered frames.
 
         Args:
-            inputs (Tensor): (B, T, K, C).
-            data_samples (list[PoseDataSample]): B samples of T rows.
+            inputs (Tensor): (B, L, K, C).
+            data_samples (list[PoseDataSample]): B samples of L rows.
 
         Returns:
-            list[PoseDataSample]: B samples of one row.
+            list[PoseDataSample]: B samples of T rows, with
+            ``pred_instances``: ``keypoints`` (T, K, 3) and
+            ``keypoint_scores`` (T, K).
         """
-        return super().predict(
-            self._sequences(inputs), self.answered(data_samples)
+        poses = self._forward(inputs)
+        if self.test_cfg.get('flip_test', False):
+            pairs = data_samples[0].metainfo['flip_indices']
+            flipped = self._forward(mirrored(inputs, pairs))
+            poses = (poses + mirrored(flipped, pairs)) / 2
+        samples = self.answered(data_samples)
+        instances = [
+            self._decoded(pose, sample)
+            for pose, sample in zip(to_numpy(poses), samples)
+        ]
+        return self.add_pred_to_datasample(
+            instances, None, None, None, samples
         )
+
+    def _decoded(self, poses: np.ndarray, sample: Any) -> InstanceData:
+        scores = np.ones(poses.shape[:2], np.float32)
+        decoder = getattr(self.head, 'decoder', None)
+        if decoder is not None:
+            root = sample.metainfo.get('target_root', None)
+            if root is not None:
+                root = np.reshape(root, (-1, 1, poses.shape[-1]))
+            poses, scores = decoder.decode(poses, root)
+        return InstanceData(keypoints=poses, keypoint_scores=scores)
+
+
+def mirrored(points: Tensor, flip_indices: Sequence[int]) -> Tensor:
+    """Points (..., K, C) with the other sign of x, left and right swapped."""
+    flipped = points[..., list(flip_indices), :].clone()
+    flipped[..., 0] *= -1
+    return flipped
+
+
+def _frame_by_frame(feats: Any) -> Any:
+    """Levels (B, C, T) as (B * T, C, 1)."""
+    if isinstance(feats, torch.Tensor):
+        return feats.transpose(1, 2).flatten(0, 1).unsqueeze(-1)
+    return tuple(_frame_by_frame(level) for level in feats)
