@@ -5,4 +5,5 @@ from .metrics import (  # noqa: F401
                       CocoSubmission,
                       PerFrameMetric,
                       PoseTrackClipMetric,
+                      SequenceMPJPE,
 )

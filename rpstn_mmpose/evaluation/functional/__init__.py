@@ -2,6 +2,14 @@
 from __future__ import annotations
 
 from .mean_pose import mean_pose, mean_pose_baseline
+from .mpjpe import (
+    bone_length_spread,
+    mpjpe,
+    mpjve,
+    n_mpjpe,
+    p_mpjpe,
+    similarity_aligned,
+)
 from .pck import (
     PCK_GROUPS,
     group_pck,
@@ -28,11 +36,16 @@ __all__ = [
     'POSETRACK_FILE_NAMES',
     'POSETRACK_GROUPS',
     'POSETRACK_JOINTS',
+    'bone_length_spread',
     'group_pck',
     'joint_groups',
     'load_posetrack_dir',
     'mean_pose',
     'mean_pose_baseline',
+    'mpjpe',
+    'mpjve',
+    'n_mpjpe',
+    'p_mpjpe',
     'pck',
     'pck_counts',
     'posetrack_ap',
@@ -40,4 +53,5 @@ __all__ = [
     'posetrack_mot',
     'posetrack_table',
     'reference_length',
+    'similarity_aligned',
 ]

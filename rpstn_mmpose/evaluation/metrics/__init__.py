@@ -3,7 +3,9 @@ from .clip_pck import ClipPCK
 from .coco_submission import CocoSubmission
 from .per_frame_metric import PerFrameMetric
 from .posetrack_clip_metric import PoseTrackClipMetric
+from .sequence_mpjpe import SequenceMPJPE
 
 __all__ = [
-    'ClipPCK', 'CocoSubmission', 'PerFrameMetric', 'PoseTrackClipMetric'
+    'ClipPCK', 'CocoSubmission', 'PerFrameMetric', 'PoseTrackClipMetric',
+    'SequenceMPJPE'
 ]
