@@ -8,6 +8,7 @@ config is checked. What a user can mend is reported in one line.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import sys
@@ -34,6 +35,10 @@ DDP = 'MMDistributedDataParallel'
 
 class ConfigError(ValueError):
     """A config that cannot run on this machine."""
+
+
+# What a user can mend.
+MENDABLE = (OSError, ImportError, CheckpointError, ConfigError)
 
 
 def load_stock_tool(name: str) -> ModuleType:
@@ -86,13 +91,32 @@ def run_stock_tool(name: str) -> int:
 
         tool.merge_args = merge_and_check
         tool.main()
-    except (OSError, ImportError, CheckpointError, ConfigError) as error:
-        line = ' '.join(str(error).split())
-        print(
-            f'tools/{name}.py: {type(error).__name__}: {line}', file=sys.stderr
-        )
+    except Exception as error:
+        line = ' '.join(f'{type(error).__name__}: {error}'.split())
+        if worker_is_gone(error):
+            line = (
+                f'a worker of the data loader has ended ({line}). Mostly the '
+                'memory or /dev/shm is full: take a smaller batch_size or '
+                'fewer num_workers'
+            ) + ('; --resume goes on' if name == 'train' else '')
+        elif not isinstance(error, MENDABLE):
+            raise
+        print(f'tools/{name}.py: {line}', file=sys.stderr)
         return 1
     return 0
+
+
+def worker_is_gone(error: Exception) -> bool:
+    """Whether an error of the loop says that a process that loads data has
+    been killed. Torch says so, unless it is about to fetch a batch there."""
+    if isinstance(error, RuntimeError):
+        return str(error).startswith('DataLoader worker')
+    socket_is_gone = (
+        isinstance(error, FileNotFoundError)
+        and error.errno == errno.ENOENT
+        and error.filename is None
+    )
+    return isinstance(error, (ConnectionError, EOFError)) or socket_is_gone
 
 
 def settle_resume(cfg: Config, args: Namespace, start: str | None) -> None:
