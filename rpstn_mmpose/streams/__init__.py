@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from .lifter_stream import LiftedPoses, LifterStream
+from .lookahead_stream import LookaheadStream
 from .pose_stream import FramePoses, FrameStream, PoseStream, make_stream
 from .recurrent_stream import RecurrentStream
 from .window_stream import WindowStream
@@ -11,6 +12,7 @@ __all__ = [
     'FrameStream',
     'LiftedPoses',
     'LifterStream',
+    'LookaheadStream',
     'PoseStream',
     'RecurrentStream',
     'WindowStream',

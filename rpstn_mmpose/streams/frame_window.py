@@ -41,6 +41,10 @@ class FrameWindow(Generic[Item]):
             for frame in [frame for frame in self._kept if frame < oldest]:
                 del self._kept[frame]
 
+    def at(self, frame: int, person_id: int) -> Item | None:
+        """What is kept of a person in a frame; None if nothing is."""
+        return self._kept.get(frame, {}).get(person_id)
+
     def seen(self, frame: int, offset: int, person_id: int) -> Item:
         """What is kept of a person, as far towards the offset as the person
         was seen without a break.

@@ -153,9 +153,15 @@ class FrameStream(PoseStream):
 
 
 def refuse_state_options(
-    name: str, model: nn.Module, options: dict[str, Any]
+    name: str, model: nn.Module, options: dict[str, Any], why: str = ''
 ) -> None:
     """Refuse options that would do nothing without a state.
+
+    Args:
+        name: Of the stream's class.
+        model: Of the stream.
+        options: By name; those that have their defaults pass.
+        why: They do nothing. By default, that the model has no state.
 
     Raises:
         ValueError: Names the option.
@@ -168,11 +174,11 @@ def refuse_state_options(
     )
     for option, value in options.items():
         if value not in idle[option]:
-            raise ValueError(
-                f'{name}: {option} is for models that carry a state from '
-                f'frame to frame, and this {type(model).__name__} has none; '
-                'leave it out'
+            why = why or (
+                'is for models that carry a state from frame to frame, and '
+                f'this {type(model).__name__} has none'
             )
+            raise ValueError(f'{name}: {option} {why}; leave it out')
 
 
 def stream_class(model: nn.Module) -> type[PoseStream]:
@@ -200,14 +206,29 @@ def stream_class(model: nn.Module) -> type[PoseStream]:
     return FrameStream
 
 
-def make_stream(model: nn.Module, **options: Any) -> PoseStream:
+def make_stream(
+    model: Any, lookahead: int | None = None, **options: Any
+) -> PoseStream:
     """Run a model frame by frame.
 
     Args:
         model (nn.Module): In evaluation mode.
+        lookahead (int, optional): Frames to come that the memory of an image
+            model reads, too: see
+            :class:`~rpstn_mmpose.streams.LookaheadStream`.
         options: Of the stream's class.
 
     Raises:
-        ValueError: See :func:`stream_class` and the classes.
+        ValueError: See :func:`stream_class` and the classes; a lookahead
+            without such a memory.
     """
-    return stream_class(model)(model, **options)
+    if not lookahead:
+        return stream_class(model)(model, **options)
+    from .lookahead_stream import LookaheadStream
+
+    if not getattr(model, 'looks_ahead', False):
+        raise ValueError(
+            f'lookahead is for the memory of an image model, and this is a '
+            f'{type(model).__name__}; give memory, or leave it out'
+        )
+    return LookaheadStream(model, lookahead, **options)

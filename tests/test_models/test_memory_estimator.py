@@ -148,6 +148,19 @@ def test_inferencer(tmp_path):
         )
     plain, nothing, mean, by_name, spelt_out = found
     assert by_name == spelt_out != mean
+    # With a lookahead the first frame knows of the others.
+    inferencer = VideoPoseInferencer(
+        pose_config(image_model()),
+        str(checkpoint),
+        det_model='whole_image',
+        device='cpu',
+        memory=MEAN,
+        lookahead=2,
+    )
+    results = list(inferencer(video))
+    assert [result['frame_id'] for result in results] == [0, 1, 2, 3]
+    first = results[0]['predictions'][0][0]['keypoint_scores']
+    assert first != pytest.approx(mean[0], abs=1e-5)
     assert plain[0] == pytest.approx(mean[0], abs=1e-5)
     assert plain[1] != pytest.approx(mean[1], abs=1e-5)
     for one, other in zip(plain, nothing):

@@ -82,6 +82,11 @@ def parse_args(args=None):
         choices=('mean',),
         help='for image models: remember where hidden joints were; mean: the '
         "running mean of a person's heatmaps, which needs no training")
+    parser.add_argument(
+        '--lookahead',
+        type=int,
+        help='with --memory, for recordings: frames to come that the memory '
+        'reads, too, e.g. 20; poses come so many frames later')
     parser.add_argument('--out-dir', required=True, help='output folder')
     parser.add_argument(
         '--kpt-thr',
@@ -233,7 +238,8 @@ def run(args):
         device=args.device,
         fast=args.fast,
         compile=args.compile,
-        memory=args.memory)
+        memory=args.memory,
+        lookahead=args.lookahead)
     results = inferencer(
         args.video,
         batch_size=1 if args.batch_size is None else args.batch_size,

@@ -40,12 +40,16 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
             ``GatedHeatmapMemory``.
         kwargs: See :class:`RecurrentPoseEstimator`.
 
+    Attributes:
+        looks_ahead: Whether a stream may also read the frames to come.
+
     Raises:
         ValueError: At the first clip, if the head does not give heatmaps.
     """
 
     State = HeatmapState
     follows_crops = True
+    looks_ahead = True
     precise_parts = ('memory',)
 
     def __init__(self, *args: Any, memory: dict, **kwargs: Any) -> None:
