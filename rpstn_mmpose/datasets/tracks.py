@@ -1,48 +1,68 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """One person over the frames of one video, and compact storage of many."""
+
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from ..structures.columns import COLUMNS, KINDS, Column
 
-@dataclass
+
 class Track:
     """Annotations of one person over a video's n frames.
 
     Coordinates are 0-based image pixels, all of them finite.
 
-    Attributes:
+    Args:
         video_id: Name of the video, unique in the data set.
-        frame_ids: (n,) frame numbers, as in the file names.
-        img_paths: n paths.
-        bbox: (n, 4), x1 y1 x2 y2, of positive area.
-        keypoints: (n, K, 2).
-        keypoints_visible: (n, K), 1 where annotated and visible, else 0.
-        keypoints_labeled: (n, K), 1 where the coordinates are annotated.
         annotated: (n,) bool, False for frames without labels, which may
             surround others in a clip but are never wanted. None: all are.
-        track_id: The person's number in a video of several people; the
-            pieces of a person who was away for a while share it.
-        image_ids: (n,) int, the data set's own numbers of the frames.
-        bbox_score: (n,), a detector's. None: 1.
-        frame_sizes: (n, 2), width and height of the frames as the label
-            tells them, pixels; 0, 0 where it does not. None: nowhere.
+        columns: Values by the name of their column, see
+            :class:`~rpstn_mmpose.structures.columns.Column`; they are
+            attributes of the track, None where it has none. A data set may
+            declare more than
+
+            - ``frame_ids`` (n,) int, as in the file names; every track has
+              them;
+            - ``img_paths``: n paths;
+            - ``bbox`` (n, 4), x1 y1 x2 y2, of positive area;
+            - ``keypoints`` (n, K, 2);
+            - ``keypoints_visible`` (n, K), 1 where annotated and visible,
+              else 0;
+            - ``keypoints_labeled`` (n, K), 1 where the coordinates are
+              annotated;
+            - ``track_id``: the person's number in a video of several people;
+              the pieces of a person who was away for a while share it;
+            - ``image_ids`` (n,) int, the data set's own numbers of the
+              frames;
+            - ``bbox_score`` (n,), a detector's. None: 1;
+            - ``frame_sizes`` (n, 2), width and height of the frames as the
+              label tells them, pixels; 0, 0 where it does not.
     """
-    video_id: str
-    frame_ids: Sequence[int]
-    img_paths: Sequence[str]
-    bbox: np.ndarray
-    keypoints: np.ndarray
-    keypoints_visible: np.ndarray
-    keypoints_labeled: np.ndarray
-    annotated: Optional[np.ndarray] = None
-    track_id: Optional[int] = None
-    image_ids: Optional[Sequence[int]] = None
-    bbox_score: Optional[np.ndarray] = None
-    frame_sizes: Optional[np.ndarray] = None
+
+    def __init__(
+        self,
+        video_id: str,
+        annotated: Optional[np.ndarray] = None,
+        **columns: Any,
+    ) -> None:
+        self.video_id = video_id
+        self.annotated = annotated
+        self.columns = {
+            name: values
+            for name, values in columns.items()
+            if values is not None
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        columns = self.__dict__.get('columns', {})
+        if name in columns:
+            return columns[name]
+        if any(name == column.name for column in COLUMNS):
+            return None
+        raise AttributeError(f'Track has no column {name!r}')
 
     def __len__(self) -> int:
         return len(self.frame_ids)
@@ -58,60 +78,88 @@ class TrackStore:
 
     Args:
         tracks: Tracks of one common number of keypoints.
+        columns: Columns that the tracks may have.
 
     Raises:
-        ValueError: A track whose arrays differ in length, or a field that
-            some tracks have and others lack.
+        ValueError: A track whose arrays differ in length, a field that some
+            tracks have and others lack, or one that is not declared.
     """
 
-    _ARRAYS = ('frame_ids', 'bbox', 'keypoints', 'keypoints_visible',
-               'keypoints_labeled')
-    _OPTIONAL = ('track_id', 'image_ids', 'bbox_score', 'frame_sizes')
-    _DTYPES = dict(
-        frame_ids=np.int64, image_ids=np.int64, frame_sizes=np.int32)
-
-    def __init__(self, tracks: Sequence[Track]):
-        optional = self._given(tracks)
-        per_frame = self._ARRAYS + tuple(n for n in optional
-                                         if n != 'track_id')
+    def __init__(
+        self, tracks: Sequence[Track], columns: Sequence[Column] = COLUMNS
+    ) -> None:
+        self.columns = self._given(tracks, columns)
         for track in tracks:
             lengths = {
-                name: len(getattr(track, name))
-                for name in per_frame + ('img_paths', )
+                column.name: len(getattr(track, column.name))
+                for column in self.columns
+                if not column.of_track
             }
             if len(set(lengths.values())) != 1:
-                raise ValueError(f'Track {track.video_id}: its arrays must '
-                                 f'be of one length, but got {lengths}')
+                raise ValueError(
+                    f'Track {track.video_id}: its arrays must be of one '
+                    f'length, but got {lengths}'
+                )
         self.video_ids = np.array([t.video_id for t in tracks])
         self._begin = np.cumsum([0] + [len(t) for t in tracks])
         self._data: Dict[str, np.ndarray] = {}
-        for name in per_frame:
-            dtype = self._DTYPES.get(name, np.float32)
-            self._data[name] = np.concatenate(
-                [np.asarray(getattr(t, name), dtype=dtype) for t in tracks])
-        if 'track_id' in optional:
-            self._data['track_id'] = np.array([t.track_id for t in tracks])
-        # UTF-8 bytes take a quarter of the room that numpy's str takes.
-        numbers: Dict[bytes, int] = {}
-        self._data['path_number'] = np.array([
-            numbers.setdefault(str(path).encode(), len(numbers))
-            for track in tracks for path in track.img_paths
-        ], dtype=np.int32)
-        self._data['img_paths'] = np.array(list(numbers))
+        self._annotated: Optional[np.ndarray] = None
+        if any(track.annotated is not None for track in tracks):
+            self._annotated = np.concatenate(
+                [
+                    np.ones(len(t), bool)
+                    if t.annotated is None
+                    else np.asarray(t.annotated, dtype=bool)
+                    for t in tracks
+                ]
+            )
+        for column in self.columns:
+            self._store(column, [getattr(t, column.name) for t in tracks])
         for array in self._data.values():
             array.flags.writeable = False
 
-    def _given(self, tracks: Sequence[Track]) -> Tuple[str, ...]:
-        """The optional fields that the tracks have."""
+    def _store(self, column: Column, values: List[Any]) -> None:
+        name, dtype = column.name, column.dtype or KINDS[column.kind]
+        if column.kind != 'path':
+            arrays = [np.asarray(value, dtype=dtype) for value in values]
+            join = np.stack if column.of_track else np.concatenate
+            self._data[name] = join(arrays)
+            return
+        # UTF-8 bytes take a quarter of the room that numpy's str takes.
+        numbers: Dict[bytes, int] = {}
+        self._data[f'{name} number'] = np.array(
+            [
+                numbers.setdefault(str(path).encode(), len(numbers))
+                for paths in values
+                for path in ([paths] if column.of_track else paths)
+            ],
+            dtype=np.int32,
+        )
+        self._data[name] = np.array(list(numbers))
+
+    @staticmethod
+    def _given(
+        tracks: Sequence[Track], columns: Sequence[Column]
+    ) -> Tuple[Column, ...]:
+        """The columns that the tracks have."""
+        known = {column.name for column in columns}
+        for track in tracks:
+            unknown = [name for name in track.columns if name not in known]
+            if unknown:
+                raise ValueError(
+                    f'Track {track.video_id}: no column {unknown[0]!r} is '
+                    "declared; write it into the data set's COLUMNS"
+                )
         given = []
-        for name in self._OPTIONAL:
-            lacking = [t for t in tracks if getattr(t, name) is None]
+        for column in columns:
+            lacking = [t for t in tracks if column.name not in t.columns]
             if not lacking:
-                given.append(name)
+                given.append(column)
             elif len(lacking) < len(tracks):
                 raise ValueError(
-                    f'Track {lacking[0].video_id}: it has no {name}, but '
-                    'other tracks have; give it to all of them or to none')
+                    f'Track {lacking[0].video_id}: it has no {column.name}, '
+                    'but other tracks have; give it to all of them or to none'
+                )
         return tuple(given)
 
     def __len__(self) -> int:
@@ -124,12 +172,19 @@ class TrackStore:
         """One array over all frames of all tracks, read-only.
 
         Args:
-            name: ``'frame_ids'``, ``'bbox'``, ``'keypoints'``,
-                ``'keypoints_visible'`` or ``'keypoints_labeled'``; and
-                ``'image_ids'``, ``'bbox_score'`` or ``'frame_sizes'`` where
-                the tracks have them.
+            name: Of a column that the tracks have, ``'img_paths'`` excepted.
         """
         return self._data[name]
+
+    def num_frames(self, track: int) -> int:
+        """Frames of a track."""
+        return int(self._begin[track + 1] - self._begin[track])
+
+    def annotated(self, track: int) -> Optional[np.ndarray]:
+        """Which frames of a track may be wanted, (n,) bool; None: all."""
+        if self._annotated is None:
+            return None
+        return self._annotated[self._begin[track] : self._begin[track + 1]]
 
     def clip(self, track: int, rows: Sequence[int]) -> dict:
         """Copy some frames of a track out.
@@ -139,27 +194,22 @@ class TrackStore:
             rows: T frame indices into it.
 
         Returns:
-            dict: ``video_id``, ``frame_ids`` and ``img_paths`` (lists of T),
-            ``bbox`` T x 4, ``keypoints`` T x K x 2, ``keypoints_visible``
-            and ``keypoints_labeled`` T x K; and where the tracks have them
-            ``track_id`` (int), ``image_ids`` (list of T ints),
-            ``bbox_score`` T and ``frame_sizes`` T x 2.
+            dict: ``video_id`` and the tracks' columns by name: arrays of T
+            rows, for paths and single whole numbers lists of T; what is of
+            the track by itself.
         """
         index = self._begin[track] + np.asarray(rows, dtype=np.int64)
-        clip = {name: self._data[name][index] for name in self._ARRAYS[1:]}
-        paths: List[str] = [
-            path.decode() for path in self._data['img_paths'][
-                self._data['path_number'][index]]
-        ]
-        clip.update(
-            video_id=str(self.video_ids[track]),
-            frame_ids=self._data['frame_ids'][index].tolist(),
-            img_paths=paths)
-        if 'track_id' in self._data:
-            clip['track_id'] = int(self._data['track_id'][track])
-        if 'image_ids' in self._data:
-            clip['image_ids'] = self._data['image_ids'][index].tolist()
-        for name in ('bbox_score', 'frame_sizes'):
-            if name in self._data:
-                clip[name] = self._data[name][index]
+        clip: Dict[str, Any] = dict(video_id=str(self.video_ids[track]))
+        for column in self.columns:
+            name = column.name
+            where = track if column.of_track else index
+            if column.kind == 'path':
+                paths = self._data[name][self._data[f'{name} number'][where]]
+                clip[name] = np.char.decode(paths, 'utf-8').tolist()
+                continue
+            values = np.array(self._data[name][where])
+            numbers = column.kind == 'index' and values.ndim == 1
+            if not values.ndim or (numbers and not column.of_track):
+                values = values.tolist()
+            clip[name] = values
         return clip

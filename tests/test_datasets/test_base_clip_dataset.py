@@ -107,6 +107,20 @@ def test_offsets():
     assert info['frame_mask'].tolist() == [False, True, False]
 
 
+def test_a_window_in_place_of_the_options():
+    dataset = toy(window=dict(type='NearPair', clip_offsets=(1, )))
+    assert frames_of(dataset)[6:8] == [('a', [6, 6]), ('b', [50, 51])]
+    assert wanted_of(dataset) == EVERY
+    assert dataset.clip_length == 2 and dataset.clip_offsets is None
+    around = toy(window=dict(type='FramesAround', clip_offsets=(0, 1)))
+    assert frames_of(around) == frames_of(toy(clip_offsets=(0, 1)))
+    assert around.clip_offsets == (0, 1)
+    with pytest.raises(ValueError, match='ToyClips: a NearPair is drawn'):
+        toy(window=dict(type='NearPair', clip_offsets=(1, )), test_mode=True)
+    with pytest.raises(ValueError, match='ToyClips: clip_length=2 does not'):
+        toy(window=dict(type='NearPair', clip_offsets=(1, )), clip_length=2)
+
+
 def test_frames_without_labels_are_context_only():
 
     class Sparse(ToyClips):

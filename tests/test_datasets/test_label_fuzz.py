@@ -37,8 +37,9 @@ def check_tracks(dataset):
             store.column('keypoints_visible')).all()
     assert len(store.column('frame_ids')) < 10000
     for item in (clips[0], clips[-1]):
-        clip = store.clip(item['track'], item['rows'])
-        assert clip['frame_sizes'].shape == (len(item['rows']), 2)
+        rows, _ = dataset.clip_window(item['track'], item['place'])
+        clip = store.clip(item['track'], rows)
+        assert clip['frame_sizes'].shape == (len(rows), 2)
 
 
 def posetrack(root, images, **kwargs):

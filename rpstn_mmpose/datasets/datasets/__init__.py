@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from .base_clip_dataset import BaseClipDataset
+from .base_sequence_dataset import BaseSequenceDataset
 from .coco_test_dev_dataset import CocoTestDevDataset
 from .jhmdb_clip_dataset import JHMDBClipDataset
 from .jhmdb_coco_clip_dataset import JHMDBCocoClipDataset
@@ -8,7 +9,13 @@ from .posetrack_clip_dataset import PoseTrackClipDataset
 from .video_clip_dataset import VideoClipDataset, VideoPeople
 
 __all__ = [
-    'BaseClipDataset', 'CocoTestDevDataset', 'JHMDBClipDataset',
-    'JHMDBCocoClipDataset', 'PennActionDataset', 'PoseTrackClipDataset',
-    'VideoClipDataset', 'VideoPeople'
+    'BaseClipDataset',
+    'BaseSequenceDataset',
+    'CocoTestDevDataset',
+    'JHMDBClipDataset',
+    'JHMDBCocoClipDataset',
+    'PennActionDataset',
+    'PoseTrackClipDataset',
+    'VideoClipDataset',
+    'VideoPeople',
 ]

@@ -9,11 +9,13 @@ from mmengine.dist import is_main_process
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
+from ..clip_index import ClipIndex
 from ..file_access import join_address, list_files, read_bytes
 from ..label_fields import MAX_FLOAT32, is_place, numbers, read_json, shown
 from ..posetrack_label import BOX_MARGIN, PoseTrackVideo, parse_posetrack
 from ..posetrack_pieces import person_pieces
-from ..tracks import Track, TrackStore
+from ..tracks import Track
+from ..windows import ConsecutiveFrames, FramesAround
 from .base_clip_dataset import BaseClipDataset
 
 # What was done about each irregularity of annotations or detections.
@@ -174,7 +176,7 @@ class PoseTrackClipDataset(BaseClipDataset):
                 box_margin=self.box_margin,
                 frame_pattern=self.frame_pattern,
                 first_frame=self.first_frame,
-                reach=max(self.max_gap, *map(abs, self._offsets())))
+                reach=max(self.max_gap, *map(abs, self._around().offsets)))
         owners: Dict[int, str] = {}
         for video in videos:
             self.repairs.update(video.repairs)
@@ -188,12 +190,15 @@ class PoseTrackClipDataset(BaseClipDataset):
                         f'id {number}; give each of them one of its own')
         return videos
 
-    def _offsets(self) -> List[int]:
-        """Of a clip's frames from its own one, which may be the last."""
-        if self.clip_offsets is not None:
-            return list(self.clip_offsets)
-        steps = np.arange(1 - self.clip_length, 1)
-        return (steps * self.frame_interval).tolist()
+    def _around(self) -> FramesAround:
+        """The window of a clip that is of one frame, which may be its last."""
+        window = self.window
+        if isinstance(window, FramesAround):
+            return window
+        if isinstance(window, ConsecutiveFrames):
+            steps = np.arange(1 - window.length, 1) * window.interval
+            return FramesAround(steps)
+        return FramesAround(range(-window.before, window.after + 1))
 
     def _read_annotations(self, path: str) -> bytes:
         try:
@@ -229,19 +234,15 @@ class PoseTrackClipDataset(BaseClipDataset):
         Returns:
             list[Track]: In order of sequences, people and time.
         """
-        before = after = 0
-        min_rows = (self.clip_length - 1) * self.frame_interval + 1
-        if self.clip_offsets is not None:
-            before = max(0, -min(self.clip_offsets))
-            after = max(0, max(self.clip_offsets))
-            min_rows = 1
+        window = self.window
         tracks, people = [], 0
         videos = self.load_videos()
         for video in videos:
             for (track_id, _), labels in sorted(
                     video.people.items(), key=lambda item: item[0]):
                 pieces = person_pieces(labels, video.frame_ids, self.max_gap,
-                                       before, after, min_rows)
+                                       window.before, window.after,
+                                       window.span)
                 made = [self._track(video, track_id, p) for p in pieces]
                 made = [track for track in made if track.annotated.any()]
                 tracks += made
@@ -286,19 +287,19 @@ class PoseTrackClipDataset(BaseClipDataset):
             frame_sizes=video.sizes[rows],
             img_paths=[osp.join(folder, video.file_names[r]) for r in rows])
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> ClipIndex:
         """Cut the tracks, or the frames around detections, into clips.
 
         Returns:
-            list[dict]: See :class:`BaseClipDataset`; the clips of detections
-            have ``detection``, a row of ``self.detections`` (x1 y1 x2 y2
+            ClipIndex: See :class:`BaseClipDataset`. The number of a
+            detection's clip is its row of ``self.detections`` (x1 y1 x2 y2
             score).
         """
         if self.detection_file is None:
             return super().load_data_list()
         videos = self.load_videos()
         joints = self._metainfo['num_keypoints']
-        self.tracks = TrackStore([
+        self.tracks = self._stored([
             Track(
                 bbox=np.zeros((len(video), 4)),
                 keypoints=np.zeros((len(video), joints, 2)),
@@ -307,20 +308,10 @@ class PoseTrackClipDataset(BaseClipDataset):
                 **self._frames(video, np.arange(len(video))))
             for video in videos
         ])
-        self._metainfo['CLASSES'] = [dict(id=1, name='person')]
-        offsets = np.asarray(self._offsets())
-        boxes, places = self._load_detections(videos)
-        self.detections = boxes
-        return [
-            dict(
-                id=number,
-                track=track,
-                rows=np.clip(row + offsets, 0,
-                             len(videos[track]) - 1).tolist(),
-                frame_mask=(offsets == 0).tolist(),
-                detection=number)
-            for number, (track, row) in enumerate(places)
-        ]
+        self.detections, places = self._load_detections(videos)
+        self.window = self._around()
+        tracks, rows = np.array(places).T
+        return ClipIndex(tracks, rows[:, None])
 
     def _load_detections(self, videos: List[PoseTrackVideo]) -> tuple:
         """Boxes and scores (N, 5), and the video and row of each."""
@@ -384,10 +375,8 @@ class PoseTrackClipDataset(BaseClipDataset):
     def get_data_info(self, idx: int) -> dict:
         """A clip, see :meth:`BaseClipDataset.get_data_info`."""
         info = super().get_data_info(idx)
-        number = info.pop('detection', None)
-        if number is not None:
-            num = len(info['bbox'])
-            info['bbox'] = np.tile(self.detections[number, :4], (num, 1))
-            info['bbox_score'] = np.full(
-                num, self.detections[number, 4], dtype=np.float32)
+        if self.detections is not None:
+            num, box = len(info['bbox']), self.detections[info['id']]
+            info['bbox'] = np.tile(box[:4], (num, 1))
+            info['bbox_score'] = np.full(num, box[4], dtype=np.float32)
         return info
