@@ -9,6 +9,8 @@ from .smoothing import OneEuroFilter
 from .tracking import BaseTracker, ByteTracker, MotionTracker
 from .trajectories import TrajectoryRecorder
 from .video_io import (
+    AddressSource,
+    AlbumSource,
     CameraSource,
     Frame,
     FrameSource,
@@ -21,6 +23,8 @@ from .video_output import VideoRun
 from .video_pose_inferencer import VideoPoseInferencer
 
 __all__ = [
+    'AddressSource',
+    'AlbumSource',
     'BaseTracker',
     'ByteTracker',
     'CameraSource',

@@ -35,9 +35,9 @@ class PredictionWriter:
     There is one line for each frame, with ``frame_id`` (from 0), ``instances``
     and whatever else the frame's record has. The end of the list is written
     after every frame and overwritten by the next one, so that even a killed
-    process leaves a file that can be read (``.NAME.json.part``; see
-    :func:`~rpstn_mmpose.visualization.output_path.make_part`); it gets its name
-    when the writer is closed.
+    process leaves a file that can be read, a hidden one named ``*.json.part``
+    (see :func:`~rpstn_mmpose.visualization.output_path.make_part`); it gets
+    its name when the writer is closed.
 
     Args:
         path: Of the ``.json`` file; missing folders are made.

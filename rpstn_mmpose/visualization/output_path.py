@@ -36,7 +36,9 @@ def check_output_path(
             raise IsADirectoryError(0, 'it is a folder')
         path.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own: another run may be writing there.
-        handle, probe = tempfile.mkstemp('.part', f'.{path.name}.', path.parent)
+        handle, probe = tempfile.mkstemp(
+            '.part', f'.{path.name}.', path.parent
+        )
         os.close(handle)
         os.unlink(probe)
     except OSError as error:

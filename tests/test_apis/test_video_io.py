@@ -193,25 +193,6 @@ def test_frames_of_another_size(tmp_path):
         next(frames)
 
 
-def test_videos_of_phones_are_turned_upright(tmp_path):
-    """Only reading the stored rotation is ours: PyAV cannot write it."""
-    from types import SimpleNamespace
-
-    from rpstn_mmpose.apis.video_io import VideoFileSource
-    image = texture(6, 8)
-    for degrees in (0, 90, -90, 180):
-        frame = SimpleNamespace(
-            rotation=degrees, to_ndarray=lambda format: image)
-        codes = {
-            90: cv2.ROTATE_90_COUNTERCLOCKWISE,
-            -90: cv2.ROTATE_90_CLOCKWISE,
-            180: cv2.ROTATE_180
-        }
-        expected = cv2.rotate(image, codes[degrees]) if degrees else image
-        np.testing.assert_array_equal(
-            VideoFileSource._to_bgr(frame), expected)
-
-
 @pytest.mark.parametrize('make, error, message', [
     (lambda p: p / 'no.mp4', FileNotFoundError, 'no such video, folder or'),
     (lambda p: p / 'empty.mp4', ValueError, 'is an empty file, not a video'),
