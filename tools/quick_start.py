@@ -263,11 +263,8 @@ def run_crowd(args: argparse.Namespace, pose: Tuple[Path, str],
         pose: Config and checkpoint of the pose model.
         detector: Config and checkpoint of the detector.
     """
-    from rpstn_mmpose.evaluation.people_score import (
-        load_people,
-        people_table,
-        score_people,
-    )
+    from rpstn_mmpose.evaluation.people_score import people_table, score_people
+    from rpstn_mmpose.structures import load_people
     from rpstn_mmpose.synthetic.generate_crowd import write_crossing_video
     source = args.out / 'data_crowd' / 'crowd.mp4'
     truth = write_crossing_video(

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.config import Config
 
 from ..streams.stages import VideoFrame
+from ..structures import check_boxes
 from .options import refuse
 from .person_detector import PersonDetector
 from .video_io import Frame, FrameSource
@@ -18,48 +19,6 @@ BBOX_THR = 0.3
 NMS_THR = 0.3
 
 BoxesType = Union[Sequence, Mapping, Callable[[np.ndarray, int], Any]]
-
-
-def check_boxes(boxes: Any, where: str) -> np.ndarray:
-    """Bring boxes given by a user into shape.
-
-    Args:
-        boxes: (N, 4) or (N, 5): x1 y1 x2 y2 in pixels, score.
-        where: Beginning of the error message.
-
-    Returns:
-        np.ndarray: (N, 5) float32; the score is 1 where none was given.
-
-    Raises:
-        ValueError: Another shape, or a box that is not finite or has no
-            area.
-    """
-    try:
-        array = np.asarray(boxes, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f'{where}: boxes must be rows of 4 or 5 numbers, but got {boxes!r}'
-        ) from None
-    if array.size == 0:
-        return np.zeros((0, 5), np.float32)
-    if array.ndim != 2 or array.shape[1] not in (4, 5):
-        raise ValueError(
-            f'{where}: boxes must be N x 4 (x1 y1 x2 y2) or N x 5 with '
-            f'scores, but got {array.shape}'
-        )
-    bad = ~(
-        np.isfinite(array).all(axis=1)
-        & (array[:, 2:4] > array[:, :2]).all(axis=1)
-    )
-    if bad.any():
-        raise ValueError(
-            f'{where}: the box {array[bad][0].tolist()} must be finite with '
-            'x1 < x2 and y1 < y2'
-        )
-    if array.shape[1] == 4:
-        ones = np.ones((len(array), 1), np.float32)
-        array = np.concatenate([array, ones], axis=1)
-    return array
 
 
 class FrameReader:
@@ -113,6 +72,8 @@ class FrameReader:
                         index=frame.index,
                         damaged=frame.damaged,
                         path=frame.path,
+                        time=frame.time,
+                        cut=frame.cut,
                         boxes=found,
                     )
         finally:

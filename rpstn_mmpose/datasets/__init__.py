@@ -1,4 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from .collate import PackedSamples, stack_in_worker
 from .datasets import (
     BaseClipDataset,
     BaseSequenceDataset,
@@ -8,7 +9,6 @@ from .datasets import (
     PennActionDataset,
     PoseTrackClipDataset,
     VideoClipDataset,
-    VideoPeople,
 )
 from .metainfo import resolve_metainfo_file
 from .tracks import Track, TrackStore
@@ -54,6 +54,7 @@ __all__ = [
     'MaskRandomJoints',
     'NearPair',
     'PackClipInputs',
+    'PackedSamples',
     'PennActionDataset',
     'PoseTrackClipDataset',
     'ReducedTopdownAffine',
@@ -61,9 +62,9 @@ __all__ = [
     'Track',
     'TrackStore',
     'VideoClipDataset',
-    'VideoPeople',
     'clip_windows',
     'make_window',
     'offset_windows',
     'resolve_metainfo_file',
+    'stack_in_worker',
 ]

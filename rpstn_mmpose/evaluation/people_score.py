@@ -2,76 +2,20 @@
 """Score the tracked poses of a video of several people."""
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ..structures import VideoPeople, box_iou
 from .functional import group_pck, joint_groups, pck_counts, reference_length
+from .tables import markdown_table
 
 # Of whom fewer joints are visible is neither found nor missed.
 MIN_VISIBLE = 3
 
 
-def load_people(path: Union[str, os.PathLike]) -> Dict[str, Any]:
-    """Read a JSON file of people by frame, as MMPose's demos write them.
-
-    Args:
-        path: Of a file with ``meta_info`` and ``instance_info``.
-
-    Returns:
-        dict: ``joints``, the names in order; ``frames``, a dict of the lists
-        of people by frame number.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Another content.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file')
-    try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-        meta = data['meta_info']
-        names = meta.get('keypoint_names')
-        if names is None:
-            by_number = {
-                int(number): name
-                for number, name in meta['keypoint_id2name'].items()
-            }
-            names = [by_number[number] for number in sorted(by_number)]
-        frames = {
-            int(record['frame_id']): record['instances']
-            for record in data['instance_info']
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path} holds no people by frame ({error!r}); give '
-                         'a file that topdown_video_demo.py or '
-                         'make_synthetic_crowd.py wrote') from None
-    return dict(joints=list(names), frames=frames)
-
-
-def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of (N, 4) and (M, 4) boxes, x1 y1 x2 y2.
-
-    Returns:
-        np.ndarray: (N, M), 0 to 1.
-    """
-    first, second = (np.asarray(b, np.float64).reshape(-1, 4)
-                     for b in (first, second))
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    inter = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [(b[:, 2:] - b[:, :2]).clip(0).prod(axis=1)
-             for b in (first, second)]
-    union = areas[0][:, None] + areas[1][None] - inter
-    return inter / np.maximum(union, 1e-9)
-
-
-def match_people(truth: Sequence[Mapping], found: Sequence[Mapping],
+def match_people(truth: VideoPeople, found: VideoPeople,
                  before: Mapping[int, int], iou_thr: float) -> Dict[int, int]:
     """Tell which found person is whom, in one frame.
 
@@ -87,13 +31,12 @@ def match_people(truth: Sequence[Mapping], found: Sequence[Mapping],
     Returns:
         dict[int, int]: Index in ``truth`` to index in ``found``.
     """
-    iou = box_iou([person['bbox'] for person in truth],
-                  [np.reshape(person['bbox'], -1)[:4] for person in found])
+    iou = box_iou(truth.bboxes, found.bboxes)
     iou = np.where(iou >= iou_thr, iou, 0.0)
-    ids = [person.get('track_id', -1) for person in found]
+    ids = found.track_ids.tolist()
     pairs = {}
-    for row, person in enumerate(truth):
-        known = before.get(person['track_id'])
+    for row, person in enumerate(truth.track_ids.tolist()):
+        known = before.get(person)
         if known is not None and known >= 0 and known in ids:
             column = ids.index(known)
             if iou[row, column] > 0 and column not in pairs.values():
@@ -115,7 +58,8 @@ class _Person:
         self.ids: List[int] = []
         self.last: Optional[int] = None  # id within this stay
         self.seen_in = -2  # last frame in the picture
-        self.rows: List[Tuple[np.ndarray, dict]] = []
+        self.poses: List[np.ndarray] = []  # found ones
+        self.rows: List[int] = []  # their truth
 
     def enter(self, frame: int) -> None:
         """Note a frame in which the person is in the picture."""
@@ -133,8 +77,8 @@ class _Person:
         self.last = track_id
 
 
-def score_people(truth: Mapping[str, Any],
-                 prediction: Mapping[str, Any],
+def score_people(truth: VideoPeople,
+                 prediction: VideoPeople,
                  thr: float = 0.2,
                  norm_item: str = 'torso',
                  iou_thr: float = 0.5) -> Dict[str, Any]:
@@ -145,10 +89,8 @@ def score_people(truth: Mapping[str, Any],
     person who was not found are wrong.
 
     Args:
-        truth: From :func:`load_people`; people with ``track_id``, ``bbox``,
-            ``keypoints``, ``keypoints_visible`` and ``keypoints_labeled``.
-        prediction: From :func:`load_people`; people with ``track_id``,
-            ``bbox`` and ``keypoints``.
+        truth: People with ids, boxes, keypoints and their flags.
+        prediction: People with ids, boxes and keypoints.
         thr: A joint is correct within so many reference lengths.
         norm_item: See :func:`~.functional.reference_length`.
         iou_thr: Least overlap of the boxes of a match.
@@ -166,39 +108,33 @@ def score_people(truth: Mapping[str, Any],
     Raises:
         ValueError: The joints differ, or the prediction lacks frames.
     """
-    names = truth['joints']
-    if list(prediction['joints']) != list(names):
-        raise ValueError(
-            f'the prediction has the joints {prediction["joints"]}, but the '
-            f'truth has {names}; use a model trained on the same joints')
-    missing = sorted(set(truth['frames']) - set(prediction['frames']))
-    if missing:
-        raise ValueError(f'the prediction lacks {len(missing)} of '
-                         f'{len(truth["frames"])} frames, e.g. {missing[0]}')
+    names = list(truth.joints)
+    _check_same_video(truth, prediction)
+    visible = truth.keypoints_visible
     people: Dict[int, _Person] = {}
     before: Dict[int, int] = {}
     false_people = 0
-    for frame in sorted(truth['frames']):
-        present, found = truth['frames'][frame], prediction['frames'][frame]
+    for frame in sorted(truth.frames):
+        rows = np.flatnonzero(truth.frame_ids == frame)
+        present, found = truth.take(rows), prediction.at(frame)
         pairs = match_people(present, found, before, iou_thr)
         false_people += len(found) - len(pairs)
-        for row, person in enumerate(present):
-            entry = people.setdefault(person['track_id'], _Person())
-            entry.enter(frame)
-            counts = sum(person['keypoints_visible']) >= MIN_VISIBLE
+        for row, key in enumerate(present.track_ids.tolist()):
+            person = people.setdefault(key, _Person())
+            person.enter(frame)
+            counts = visible[rows[row]].sum() >= MIN_VISIBLE
             pose = np.full((len(names), 2), np.nan)
             if row in pairs:
-                match = found[pairs[row]]
-                track_id = int(match.get('track_id', -1))
-                before[person['track_id']] = track_id
-                pose = np.asarray(match['keypoints'], np.float64)[:, :2]
+                before[key] = int(found.track_ids[pairs[row]])
+                pose = found.keypoints[pairs[row]]
                 if counts:
-                    entry.add_id(track_id)
+                    person.add_id(before[key])
             if counts:
-                entry.frames += 1
-                entry.found += row in pairs
-                entry.rows.append((pose, person))
-    style = dict(names=names, thr=thr, norm_item=norm_item)
+                person.frames += 1
+                person.found += row in pairs
+                person.poses.append(pose)
+                person.rows.append(rows[row])
+    style = dict(truth=truth, thr=thr, norm_item=norm_item)
     return dict(
         people={
             str(key): _summary([people[key]], **style)
@@ -206,13 +142,41 @@ def score_people(truth: Mapping[str, Any],
         },
         all=_summary(list(people.values()), **style),
         false_people=false_people,
-        num_frames=len(truth['frames']),
+        num_frames=truth.num_frames,
         thr=thr,
         norm_item=norm_item,
         iou_thr=iou_thr)
 
 
-def _summary(people: Sequence[_Person], names: List[str], thr: float,
+def _check_same_video(truth: VideoPeople, prediction: VideoPeople) -> None:
+    """Refuse people that cannot be compared.
+
+    Raises:
+        ValueError: See above.
+    """
+    if truth.joints != prediction.joints:
+        raise ValueError(
+            f'the prediction has the joints {prediction.joints}, but the '
+            f'truth has {truth.joints}; use a model trained on the same '
+            'joints')
+    missing = sorted(set(truth.frames) - set(prediction.frames))
+    if missing:
+        raise ValueError(f'the prediction lacks {len(missing)} of '
+                         f'{truth.num_frames} frames, e.g. {missing[0]}')
+    for people, what in ((truth, 'truth'), (prediction, 'prediction')):
+        if len(people) and people.keypoints is None:
+            raise ValueError(f'the {what} {people.source} has boxes without '
+                             'keypoints; give a file of poses')
+    if len(truth) and (truth.keypoints_visible is None
+                       or truth.keypoints_labeled is None
+                       or truth.track_ids.min() < 0):
+        raise ValueError(
+            f'the truth {truth.source} does not say who is who and which '
+            'joints are visible; give it the file of '
+            'make_synthetic_crowd.py, after that of the prediction')
+
+
+def _summary(people: Sequence[_Person], truth: VideoPeople, thr: float,
              norm_item: str) -> Dict[str, Any]:
     rows = [row for person in people for row in person.rows]
     frames = sum(person.frames for person in people)
@@ -226,17 +190,15 @@ def _summary(people: Sequence[_Person], names: List[str], thr: float,
         switches=sum(person.switches for person in people))
     if not rows:
         return out
-    poses = np.stack([pose for pose, _ in rows])
-    points, visible, labeled, boxes = (
-        np.array([person[key] for _, person in rows])
-        for key in ('keypoints', 'keypoints_visible', 'keypoints_labeled',
-                    'bbox'))
-    length = reference_length(norm_item, names, points, labeled, boxes)
-    visible = visible > 0
-    groups = joint_groups(names)
-    for kind, mask in (('visible', visible), ('occluded', (labeled > 0)
-                                              & ~visible)):
-        correct, total = pck_counts(poses, points, mask, length, thr)
+    poses = np.stack([pose for person in people for pose in person.poses])
+    part = truth.take(rows)
+    visible, labeled = part.keypoints_visible, part.keypoints_labeled
+    length = reference_length(norm_item, truth.joints, part.keypoints,
+                              labeled, part.bboxes)
+    groups = joint_groups(truth.joints)
+    for kind, mask in (('visible', visible), ('occluded',
+                                              labeled & ~visible)):
+        correct, total = pck_counts(poses, part.keypoints, mask, length, thr)
         if total.any():
             out[kind] = 100 * group_pck(correct[0], total, groups)['Mean']
     return out
@@ -255,14 +217,4 @@ def people_table(score: Mapping[str, Any]) -> str:
         cells = ['-' if value is None else f'{value:.1f}' for value in values]
         counts = [str(part[key]) for key in ('stays', 'ids', 'switches')]
         rows.append([name, str(part['frames']), *cells, *counts])
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [
-        '| ' + ' | '.join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))) + ' |'
-        for row in rows
-    ]
-    rule = ['-' * widths[0]] + ['-' * (width - 1) + ':'
-                                for width in widths[1:]]
-    lines.insert(1, '| ' + ' | '.join(rule) + ' |')
-    return '\n'.join(lines) + '\n'
+    return markdown_table(rows)

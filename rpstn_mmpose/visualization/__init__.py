@@ -7,7 +7,6 @@ from .panels import compose_panels, draw_legend, fit_frame, stack_rows
 from .pck_report import load_pck_result, pck_table, plot_pck
 from .skeleton_drawing import draw_pose
 from .video_prediction import (
-                               VideoPoses,
                                choose_videos,
                                list_videos,
                                load_model_and_dataset,
@@ -16,7 +15,7 @@ from .video_prediction import (
 from .video_writer import VideoWriter
 
 __all__ = [
-    'ClipVisualizationHook', 'VideoPoses', 'VideoWriter', 'check_output_path',
+    'ClipVisualizationHook', 'VideoWriter', 'check_output_path',
     'choose_videos',
     'compose_panels', 'draw_legend', 'draw_pose', 'fit_frame', 'list_videos',
     'load_model_and_dataset', 'load_pck_result', 'pck_table', 'plot_pck',

@@ -20,6 +20,7 @@ from ..evaluation.ablation_results import (
     score,
     summarize,
 )
+from ..evaluation.tables import markdown_table
 from .output_path import check_output_path
 from .pck_report import COLUMNS, PLOT_ENDINGS
 
@@ -49,22 +50,6 @@ def _format_count(stat: Stat, unit: float, digits: int) -> str:
     if stat.mean is None:
         return '–'
     return f'{stat.mean / unit:,.{digits}f}'
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Markdown table with its first row as head, numbers to the right."""
-    rows = [[cell.replace('|', '\\|') for cell in row] for row in rows]
-    widths = [max(3, *map(len, column)) for column in zip(*rows)]
-    lines = [
-        '| ' + ' | '.join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))) + ' |'
-        for row in rows
-    ]
-    rule = ['-' * widths[0]] + ['-' * (width - 1) + ':'
-                                for width in widths[1:]]
-    lines.insert(1, '| ' + ' | '.join(rule) + ' |')
-    return '\n'.join(lines) + '\n'
 
 
 def summary_table(rows: Sequence[Mapping],
@@ -103,7 +88,7 @@ def summary_table(rows: Sequence[Mapping],
                 line[i] += ' (' + _format_count(row[f'{key}_total'], 1,
                                                 0) + ')'
         cells.append(line)
-    return _table(cells)
+    return markdown_table(cells)
 
 
 def _joint_table(rows: Sequence[Mapping], kind: str) -> str:
@@ -111,7 +96,7 @@ def _joint_table(rows: Sequence[Mapping], kind: str) -> str:
     for row in rows:
         cells.append([row['config']] + [
             format_stat(row[kind][column]) for column in COLUMNS])
-    return _table(cells)
+    return markdown_table(cells)
 
 
 def ablation_table(records: Sequence[Record],

@@ -17,18 +17,12 @@ from ..evaluation.functional import (
     pck_counts,
     reference_length,
 )
+from ..structures import VideoPeople, joint_names
 from .panels import compose_panels, draw_legend, fit_frame, stack_rows
 from .skeleton_drawing import draw_pose, line_thickness
-from .video_prediction import VideoPoses
 from .video_writer import VideoWriter
 
-Predictions = Mapping[str, VideoPoses]
-
-
-def keypoint_names(meta: Mapping) -> List[str]:
-    """Names of the joints, in order, from a data set's metainfo."""
-    names = meta['keypoint_id2name']
-    return [names[i] for i in sorted(names)]
+Predictions = Mapping[str, VideoPeople]
 
 
 @dataclass
@@ -46,7 +40,7 @@ class VideoScore:
     wrong: np.ndarray
 
 
-def score_video(poses: VideoPoses,
+def score_video(poses: VideoPeople,
                 meta: Mapping,
                 thr: float = 0.2,
                 norm_item: str = 'torso') -> VideoScore:
@@ -61,12 +55,14 @@ def score_video(poses: VideoPoses,
     Returns:
         VideoScore: Frames without a reference length do not count.
     """
-    length = reference_length(norm_item, keypoint_names(meta),
-                              poses.gt_keypoints, poses.labeled, poses.bboxes)
+    length = reference_length(norm_item, joint_names(meta),
+                              poses.gt_keypoints, poses.keypoints_labeled,
+                              poses.bboxes)
+    visible, labeled = poses.keypoints_visible, poses.keypoints_labeled
     correct, total = [], []
     for i in range(len(poses)):
         frame = slice(i, i + 1)
-        for mask in (poses.visible, poses.labeled & ~poses.visible):
+        for mask in (visible, labeled & ~visible):
             right, counted = pck_counts(
                 poses.keypoints[frame, :, :2], poses.gt_keypoints[frame],
                 mask[frame], length[frame], thr)
@@ -90,7 +86,7 @@ def mean_scores(correct: np.ndarray, total: np.ndarray,
     Returns:
         tuple[float, float]: NaN where nothing was counted.
     """
-    groups = joint_groups(keypoint_names(meta))
+    groups = joint_groups(joint_names(meta))
     return tuple(100 * group_pck(right, counted, groups)['Mean']
                  for right, counted in zip(correct, total))
 
@@ -229,7 +225,7 @@ def write_comparison(out: Union[str, os.PathLike],
     }
 
 
-def draw_frame(models: Sequence[VideoPoses],
+def draw_frame(models: Sequence[VideoPeople],
                wrong: Sequence[np.ndarray],
                index: int,
                meta: Mapping,
@@ -262,8 +258,8 @@ def draw_frame(models: Sequence[VideoPoses],
             canvas,
             place.apply(pose - corner),
             meta,
-            visible=truth.visible[index],
-            shown=truth.labeled[index],
+            visible=truth.keypoints_visible[index],
+            shown=truth.keypoints_labeled[index],
             wrong=mark,
             thickness=line_thickness(*size))
         for pose, mark in zip(poses, [None, *wrong])

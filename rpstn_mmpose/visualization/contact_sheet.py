@@ -8,6 +8,7 @@ from typing import List, Mapping, Optional, Sequence, Tuple, Union
 import cv2
 import numpy as np
 
+from ..structures import VideoPeople
 from .comparison import (
     Predictions,
     check_predictions,
@@ -20,7 +21,6 @@ from .comparison import (
 )
 from .output_path import check_output_path
 from .panels import compose_panels, draw_legend, stack_rows, text_bar
-from .video_prediction import VideoPoses
 
 SHEET_ENDINGS = ('.png', '.jpg', '.jpeg')
 
@@ -44,7 +44,8 @@ def choose_frames(videos: Predictions, num_frames: int,
     for video, poses in videos.items():
         count = min(num_frames, len(poses))
         gap = min(step, (len(poses) - 1) // max(count - 1, 1))
-        occluded = (poses.labeled & ~poses.visible).sum(axis=1)
+        occluded = poses.keypoints_labeled & ~poses.keypoints_visible
+        occluded = occluded.sum(axis=1)
         span = (count - 1) * gap
         for start in range(len(poses) - span):
             rows = list(range(start, start + span + 1, gap or 1))
@@ -54,7 +55,7 @@ def choose_frames(videos: Predictions, num_frames: int,
     return best[1], best[2]
 
 
-def _crop(poses: VideoPoses, rows: Sequence[int]) -> Tuple[int, ...]:
+def _crop(poses: VideoPeople, rows: Sequence[int]) -> Tuple[int, ...]:
     """The part of the frames in which the person is: x1, y1, x2, y2."""
     height, width = read_frame(poses.img_paths[rows[0]]).shape[:2]
     low = poses.bboxes[rows, :2].min(axis=0)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
+from ..evaluation.tables import markdown_table
 from .output_path import check_output_path
 
 COLUMNS = ('Head', 'Sho.', 'Elb.', 'Wri.', 'Hip', 'Knee', 'Ank.', 'Mean')
@@ -115,18 +116,8 @@ def pck_table(results: Sequence[Mapping],
         values = _score_row(result, norm)
         values.append(result['norms'][norm]['visible'].get('auc'))
         cells = ['-' if v is None or v != v else f'{v:.1f}' for v in values]
-        rows.append([label.replace('|', '\\|'), *cells])
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [
-        '| ' + ' | '.join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))) + ' |'
-        for row in rows
-    ]
-    rule = ['-' * widths[0]] + ['-' * (width - 1) + ':'
-                                for width in widths[1:]]
-    lines.insert(1, '| ' + ' | '.join(rule) + ' |')
-    return '\n'.join(lines) + '\n'
+        rows.append([label, *cells])
+    return markdown_table(rows)
 
 
 def _curve(result: Mapping, norm: str,

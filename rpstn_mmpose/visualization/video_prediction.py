@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -14,36 +13,10 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmpose.registry import DATASETS, MODELS
+from mmpose.utils.tensor_utils import to_numpy
 from torch import nn
 
-
-@dataclass
-class VideoPoses:
-    """Truth and prediction of a video's n frames, in order of time.
-
-    Coordinates are 0-based pixels of the frames.
-
-    Attributes:
-        frame_ids: (n,) int.
-        img_paths: n paths.
-        bboxes: (n, 4), x1 y1 x2 y2.
-        gt_keypoints: (n, K, 2).
-        visible: (n, K) bool.
-        labeled: (n, K) bool; occluded joints are labelled and not visible.
-        keypoints: (n, K, 2), predicted.
-        keypoint_scores: (n, K), predicted.
-    """
-    frame_ids: np.ndarray
-    img_paths: List[str]
-    bboxes: np.ndarray
-    gt_keypoints: np.ndarray
-    visible: np.ndarray
-    labeled: np.ndarray
-    keypoints: np.ndarray
-    keypoint_scores: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.frame_ids)
+from ..structures import VideoPeople, joint_names
 
 
 def _check_device(device: Optional[str]) -> str:
@@ -213,25 +186,29 @@ class _Collector:
         for row in self._rows(info):
             frame = int(info['frame_ids'][row])
             if frame in self.wanted:
-                self.rows[frame] = (info['img_paths'][row], info['bbox'][row],
-                                    info['keypoints'][row],
-                                    info['keypoints_visible'][row] > 0,
-                                    info['keypoints_labeled'][row] > 0,
-                                    _to_numpy(pred.keypoints[row]),
-                                    _to_numpy(pred.keypoint_scores[row]))
+                self.rows[frame] = dict(
+                    img_paths=info['img_paths'][row],
+                    bboxes=info['bbox'][row],
+                    gt_keypoints=info['keypoints'][row],
+                    keypoints_visible=info['keypoints_visible'][row] > 0,
+                    keypoints_labeled=info['keypoints_labeled'][row] > 0,
+                    keypoints=to_numpy(pred.keypoints[row]),
+                    keypoint_scores=to_numpy(pred.keypoint_scores[row]))
                 count += 1
         return count
 
-    def finish(self) -> VideoPoses:
+    def finish(self, joints: Optional[List[str]]) -> VideoPeople:
         frames = sorted(self.rows)
-        paths, *arrays = zip(*(self.rows[frame] for frame in frames))
-        return VideoPoses(
-            np.array(frames), list(paths), *(np.stack(a) for a in arrays))
-
-
-def _to_numpy(value: Any) -> np.ndarray:
-    return value.detach().cpu().numpy() if hasattr(
-        value, 'detach') else np.asarray(value)
+        rows = [self.rows[frame] for frame in frames]
+        info = next(iter(self.infos.values()))
+        track_id = info.get('track_id')
+        return VideoPeople(
+            frame_ids=np.array(frames),
+            track_ids=np.full(len(rows), -1 if track_id is None else track_id),
+            frames=frames,
+            name=self.video,
+            joints=joints,
+            **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
 
 
 def predict_videos(model: nn.Module,
@@ -240,7 +217,7 @@ def predict_videos(model: nn.Module,
                    device: Optional[str] = None,
                    max_frames: Optional[int] = None,
                    batch_size: int = 8,
-                   progress: Optional[str] = None) -> Dict[str, VideoPoses]:
+                   progress: Optional[str] = None) -> Dict[str, VideoPeople]:
     """Predict every frame of videos, in the windows that a data set gives.
 
     A frame's prediction is that of the clip whose ``frame_mask`` wants it.
@@ -257,7 +234,9 @@ def predict_videos(model: nn.Module,
         progress: Show a progress bar of this name.
 
     Returns:
-        dict[str, VideoPoses]: By video, in the order asked for.
+        dict[str, VideoPeople]: By video, in the order asked for: a row for
+        each frame, with ``img_paths``, box and truth of the data set and
+        predicted ``keypoints`` and ``keypoint_scores``.
 
     Raises:
         ValueError: An unknown video, a frame wanted twice, ``max_frames``
@@ -291,4 +270,8 @@ def predict_videos(model: nn.Module,
                 pseudo_collate([dataset[index] for _, index in batch]))
             for (collector, index), sample in zip(batch, samples):
                 bar.update(collector.add(index, sample))
-    return {video: item.finish() for video, item in collectors.items()}
+    joints = joint_names(getattr(dataset, 'metainfo', {}))
+    return {
+        video: item.finish(joints)
+        for video, item in collectors.items()
+    }

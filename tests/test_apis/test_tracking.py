@@ -7,7 +7,8 @@ from mmpose.registry import TASK_UTILS
 
 from rpstn_mmpose.apis import ByteTracker, MotionTracker
 from rpstn_mmpose.apis.tracking.byte_tracker import assign_with_limit
-from rpstn_mmpose.apis.tracking.motion_tracker import box_ious, pose_oks
+from rpstn_mmpose.apis.tracking.motion_tracker import pose_oks
+from rpstn_mmpose.structures import box_iou
 
 TRACKERS = ['MotionTracker', 'ByteTracker']
 
@@ -43,7 +44,7 @@ def test_four_people_cross(kind):
     overlaps = 0
     for frame in range(60):
         boxes = crossing(frame)
-        ious = box_ious(boxes, boxes) - np.eye(4)
+        ious = box_iou(boxes, boxes) - np.eye(4)
         overlaps += (ious > 0.1).any()
         # Detectors give boxes in any order.
         order = np.random.default_rng(frame).permutation(4)
@@ -130,7 +131,7 @@ def test_ious_by_hand():
                     [5, 5, 5, 5]])
     # Half of each in common: 50 / 150.
     np.testing.assert_allclose(
-        box_ious(a, b), [[1, 1 / 3, 0, 0], [0, 0, 0, 0]])
+        box_iou(a, b), [[1, 1 / 3, 0, 0], [0, 0, 0, 0]])
 
 
 def test_oks_by_hand():

@@ -13,9 +13,9 @@ from rpstn_mmpose.datasets import (
     PennActionDataset,
     PoseTrackClipDataset,
     VideoClipDataset,
-    VideoPeople,
 )
 from rpstn_mmpose.datasets.transforms import LoadClip, region_decoder
+from rpstn_mmpose.structures import VideoPeople
 from tests.real_data import require_case, require_real_data
 from tests.test_datasets import jhmdb_files, penn_files
 from tests.test_datasets.posetrack_files import (
@@ -184,10 +184,10 @@ def test_posetracks_detections(tmp_path):
 def test_people_of_a_video(tmp_path):
     paths = penn_files.write_frames(tmp_path, 'v', 3)
     names = ['nose']
-    video = VideoPeople(
-        'v', [str(path) for path in paths], (WIDTH, HEIGHT),
+    video = VideoPeople.from_frames(
         {i: [dict(track_id=0, bbox=[1, 2, 30, 40])] for i in range(3)},
-        joints=names)
+        names, name='v', size=(WIDTH, HEIGHT),
+        img_paths=np.array([str(path) for path in paths]))
     meta = dict(
         dataset_name='one', paper_info={}, skeleton_info={},
         joint_weights=[1.], sigmas=[.1],

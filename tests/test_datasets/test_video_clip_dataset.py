@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from rpstn_mmpose.datasets import VideoClipDataset, VideoPeople
+from rpstn_mmpose.datasets import VideoClipDataset
+from rpstn_mmpose.structures import VideoPeople
 
 META = dict(
     dataset_name='two', paper_info={}, skeleton_info={},
@@ -14,9 +15,9 @@ META = dict(
 
 
 def load(*people):
-    video = VideoPeople(
-        'v', ['a.jpg'], (96, 72), {0: people}, joints=['nose', 'hip'],
-        origin='v.json')
+    video = VideoPeople.from_frames(
+        {0: people}, ['nose', 'hip'], name='v', size=(96, 72),
+        img_paths=np.array(['a.jpg'] * len(people)), origin='v.json')
     return VideoClipDataset(video, META, clip_length=1)
 
 

@@ -1,17 +1,17 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rpstn_mmpose.evaluation.people_score import (
-    box_iou,
-    load_people,
     match_people,
     people_table,
     score_people,
 )
+from rpstn_mmpose.structures import VideoPeople, load_people
 from rpstn_mmpose.synthetic.skeleton import PENN_JOINTS
 from tests.test_tools.load_tool import load_tool
 
@@ -35,7 +35,7 @@ def person(number, x, visible=None):
 
 
 def video(frames):
-    return dict(joints=NAMES, frames=dict(enumerate(frames)))
+    return VideoPeople.from_frames(dict(enumerate(frames)), NAMES)
 
 
 def moved(people, ids, dx=0.):
@@ -48,22 +48,15 @@ def moved(people, ids, dx=0.):
     return out
 
 
-def test_iou_by_hand():
-    iou = box_iou([[0, 0, 10, 10], [0, 0, 0, 0]],
-                  [[5, 0, 15, 10], [20, 0, 30, 10], [0, 0, 10, 10]])
-    assert np.allclose(iou, [[50 / 150, 0, 1], [0, 0, 0]])
-    assert box_iou([], [[0, 0, 1, 1]]).shape == (0, 1)
-
-
 def test_known_pairs_stay_though_another_overlaps_more():
-    truth = [person(0, 0), person(1, 8)]
-    found = moved([person(0, 6), person(0, 2)], [5, 6])
+    truth = video([[person(0, 0), person(1, 8)]])
+    found = video([moved([person(0, 6), person(0, 2)], [5, 6])])
     # by overlap: 0 with found[1], 1 with found[0]
     assert match_people(truth, found, {}, 0.3) == {0: 1, 1: 0}
     assert match_people(truth, found, {0: 5, 1: 6}, 0.3) == {0: 0, 1: 1}
     # not below the least overlap: 0 to 6 overlap by 14 / 26
     assert match_people(truth, found, {0: 5, 1: 6}, 0.6) == {0: 1, 1: 0}
-    assert match_people(truth, [], {}, 0.3) == {}
+    assert match_people(truth, video([[]]), {}, 0.3) == {}
 
 
 def test_switches_and_returns():
@@ -123,7 +116,7 @@ def test_false_people():
 def test_unlike_joints_and_missing_frames():
     truth = video([[person(0, 0)]] * 3)
     with pytest.raises(ValueError, match='has the joints'):
-        score_people(truth, dict(truth, joints=NAMES[::-1]))
+        score_people(truth, replace(truth, joints=NAMES[::-1]))
     with pytest.raises(ValueError, match='lacks 2 of 3 frames, e.g. 1'):
         score_people(truth, video([[]]))
 
@@ -143,7 +136,7 @@ def test_files_and_tool(tmp_path, capsys):
     named = {str(i): name for i, name in enumerate(NAMES)}
     found = write(
         tmp_path / 'p.json', [moved(there, [4])], keypoint_id2name=named)
-    assert load_people(found)['joints'] == NAMES
+    assert load_people(found).joints == NAMES
     tool = load_tool('analysis_tools/score_video.py')
     out = tmp_path / 's.json'
     tool.main([str(found), str(truth), '--out', str(out)])

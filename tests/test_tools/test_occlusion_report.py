@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from rpstn_mmpose.apis.tracking import track_boxes
+from rpstn_mmpose.evaluation.masked_joints import masked_table, score_masked
+from rpstn_mmpose.structures import VideoPeople, load_boxes
 from tests.test_visualization.test_video_prediction import small_config
 from tests.test_visualization.videos import (
     ShiftModel,
@@ -88,7 +91,7 @@ def test_scores_by_hand(tmp_path):
         mask[:] = False
         mask[11] = frame == 2
         mask[0] = frame == 4
-    out = report.score(poses, masks, dataset.metainfo, 0.2, 'person')
+    out = score_masked(poses, masks, 0.2, 'person')
     assert out['masked']['scores']['Head'] == 100
     assert out['masked']['scores']['Ank.'] == 0
     assert out['masked']['scores']['Mean'] == 50
@@ -98,7 +101,7 @@ def test_scores_by_hand(tmp_path):
     assert out['visible']['correct']['left_ankle'] == 0
     assert out['occluded']['total']['left_wrist'] == 2
     assert out['occluded']['scores']['Mean'] == 100
-    table = report.report_table(dict(x=out), 0.2).splitlines()
+    table = masked_table(dict(x=out), 'masked').splitlines()
     cells = [cell.strip() for cell in table[2].split('|')[1:-1]]
     assert cells == [
         'x', '100.0', '-', '-', '-', '-', '-', '0.0', '50.0',
@@ -243,14 +246,16 @@ def test_frames_are_those_of_the_video(crowd, tmp_path):
     video = report.load_video(args, str(tmp_path))
     assert video.size == (96, 72) and not video.damaged
     shown = {frame for _, frame, _ in people_of(crowd.with_suffix('.json'))[0]}
+    paths = dict(zip(video.frame_ids.tolist(), video.img_paths))
+    assert set(paths) == shown
+    assert len(list(tmp_path.iterdir())) == len(shown) < 6
     capture = cv2.VideoCapture(str(crowd))
-    for frame, path in enumerate(video.img_paths):
+    for frame in range(6):
         # another reader, which may round colours differently
         image = capture.read()[1].astype(int)
-        assert bool(path) == (frame in shown)
-        if path:
-            assert np.abs(image - cv2.imread(path)).mean() < 3
-    assert len(video.img_paths) == 6 and not capture.read()[0]
+        if frame in shown:
+            assert np.abs(image - cv2.imread(paths[frame])).mean() < 3
+    assert not capture.read()[0]
 
 
 def test_two_models_are_compared_with_themselves(folder, crowd, tmp_path,
@@ -310,13 +315,12 @@ def test_boxes_without_ids_are_tracked(tmp_path, wrap):
              for frame, (a, b) in enumerate(zip(stands, walks))]
     path = tmp_path / 'boxes.json'
     path.write_text(json.dumps(wrap(boxes)))
-    found = report.read_boxes(str(path))
-    assert sorted(found) == list(range(6))
-    tracks = {}
-    for frame in range(6):
-        for person in found[frame]:
-            tracks.setdefault(person['track_id'], []).append(person['bbox'])
-    assert sorted(tracks.values()) == [stands, walks]
+    found = track_boxes(load_boxes(path))
+    assert found.frames == list(range(6))
+    tracks = [found.of(person) for person in found.tracked_ids()]
+    assert [track.frame_ids.tolist()
+            for track in tracks] == [list(range(6))] * 2
+    assert sorted(track.bboxes.tolist() for track in tracks) == [stands, walks]
 
 
 def test_windows_are_those_of_the_config(crowd, tmp_path):
@@ -346,28 +350,31 @@ def test_windows_are_those_of_the_config(crowd, tmp_path):
 
 def test_a_damaged_frame_has_no_prediction():
     """With the model itself as reference: frame 1 of three is damaged."""
-    from rpstn_mmpose.datasets import VideoPeople
-    from rpstn_mmpose.visualization import VideoPoses
     person = dict(track_id=4, bbox=[1, 2, 30, 40])
-    video = VideoPeople(
-        'v', ['', '', ''], (96, 72), {f: [person] for f in range(3)},
-        damaged=frozenset([1]))
+    video = VideoPeople.from_frames({f: [person] for f in range(3)},
+                                    name='v',
+                                    size=(96, 72),
+                                    damaged=[1])
     points = np.arange(8.).reshape(2, 2, 2)
-    poses = VideoPoses(
-        np.array([0, 2]), ['', ''], *[np.zeros(2)] * 4, points, np.ones(2))
-    video = report.with_poses(video, {'v/4': poses}, ['a', 'b'])
+    poses = VideoPeople(
+        np.array([0, 2]),
+        np.full(2, 4),
+        np.zeros((2, 4)),
+        keypoints=points,
+        joints=['a', 'b'])
+    video = report.with_poses(video, {'v/4': poses})
     assert video.joints == ['a', 'b']
-    assert 'keypoints' not in video.frames[1][0]
+    assert np.isnan(video.keypoints[1]).all()
     for row, frame in enumerate((0, 2)):
-        np.testing.assert_array_equal(video.frames[frame][0]['keypoints'],
-                                      points[row])
+        np.testing.assert_array_equal(video.keypoints[frame], points[row])
 
 
-def build_video(frames, joints, count=6, **kwargs):
-    from rpstn_mmpose.datasets import VideoClipDataset, VideoPeople
-    video = VideoPeople(
-        'v', [f'{i}.png' for i in range(count)], (96, 72), frames, joints,
-        **kwargs)
+def build_video(frames, joints, **kwargs):
+    from rpstn_mmpose.datasets import VideoClipDataset
+    video = VideoPeople.from_frames(
+        frames, joints, name='v', size=(96, 72), **kwargs)
+    paths = np.array([f'{i}.png' for i in range(6)])
+    video = replace(video, img_paths=paths[video.frame_ids])
     return VideoClipDataset(
         video,
         metainfo=dict(from_file='configs/_base_/datasets/penn_action.py'),
@@ -384,7 +391,7 @@ def test_tracks_of_a_video(crowd):
     person = dict(track_id=7, bbox=[[1, 2, 30, 40]], keypoints=points)
     data = build_video({f: [person] for f in (0, 1, 3, 4, 5)},
                        joints,
-                       damaged=frozenset([4]))
+                       damaged=[4])
     infos = [data.get_data_info(i) for i in range(len(data))]
     wanted = [
         int(f) for info in infos
@@ -423,7 +430,7 @@ def test_a_track_is_of_one_person():
     with pytest.raises(ValueError, match='frame 0, person 3 is there twice'):
         build_video({0: [person, person]}, None)
     with pytest.raises(ValueError, match='v: no person in any frame'):
-        build_video({0: [person]}, None, damaged=frozenset([0]))
+        build_video({0: [person]}, None, damaged=[0])
 
 
 def no_people(data):

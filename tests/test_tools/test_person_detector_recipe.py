@@ -71,7 +71,7 @@ def test_detector_of_the_demo_finds_memorised_people(data, tmp_path):
     from mmengine.dataset import pseudo_collate
 
     from rpstn_mmpose.apis import PersonDetector
-    from rpstn_mmpose.evaluation.people_score import box_iou
+    from rpstn_mmpose.structures import box_iou
     register_all_modules()
     cfg = load(data, tmp_path / 'two')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,10 +51,10 @@ def test_score_video(dataset, good, bad):
 
 def test_score_without_reference_length(dataset, bad):
     poses = bad['0001']
-    labeled = poses.labeled.copy()
+    labeled = poses.keypoints_labeled.copy()
     labeled[0, 8] = False
     score = score_video(
-        type(poses)(**dict(vars(poses), labeled=labeled)), dataset.metainfo)
+        replace(poses, keypoints_labeled=labeled), dataset.metainfo)
     assert not score.wrong[0].any() and score.wrong[1:, 7].all()
     assert score.total[0].sum() == 0
 
@@ -117,11 +119,7 @@ def test_videos_of_different_sizes_share_a_canvas(tmp_path, good, dataset):
     for i in range(3):
         paths.append(str(tmp_path / f'{i}.png'))
         cv2.imwrite(paths[-1], np.full((128, 64, 3), 77, np.uint8))
-    part = {
-        key: value[:3]
-        for key, value in vars(poses).items() if key != 'img_paths'
-    }
-    tall = type(poses)(**part, img_paths=paths)
+    tall = replace(poses.take(slice(3)), img_paths=np.array(paths))
     write_comparison(
         tmp_path / 'a.mp4', [{'1': poses, '2': tall}], ['x'],
         dataset.metainfo, panel_height=128)

@@ -22,14 +22,14 @@ def poses(dataset):
 
 
 class Poses:
-    """As much of VideoPoses as the choice looks at."""
+    """As much of VideoPeople as the choice looks at."""
 
     def __init__(self, occluded):
-        self.labeled = np.ones((len(occluded), 4), bool)
-        self.visible = np.arange(4) >= np.array(occluded)[:, None]
+        self.keypoints_labeled = np.ones((len(occluded), 4), bool)
+        self.keypoints_visible = np.arange(4) >= np.array(occluded)[:, None]
 
     def __len__(self):
-        return len(self.labeled)
+        return len(self.keypoints_labeled)
 
 
 def test_frames_with_most_occluded_joints_are_chosen():

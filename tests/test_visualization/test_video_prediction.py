@@ -46,8 +46,9 @@ def test_every_frame_once_and_in_order(root, clip_length, batch_size):
             atol=1)
         assert poses.keypoint_scores.shape == (length, 13)
         np.testing.assert_allclose(poses.gt_keypoints, truth(length))
-        assert poses.visible[:2].all() and poses.labeled.all()
-        assert not poses.visible[2:, 5:7].any()
+        assert poses.keypoints_visible[:2].all()
+        assert poses.keypoints_labeled.all()
+        assert not poses.keypoints_visible[2:, 5:7].any()
         np.testing.assert_allclose(poses.bboxes, [[10, 1, 60, 59]] * length)
     assert max(model.batch_sizes) <= batch_size
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import cv2
 import numpy as np
@@ -24,19 +24,19 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, TRANSFORMS
 from tqdm import tqdm
 
-from rpstn_mmpose.apis import FrameSource, MotionTracker, open_source
-from rpstn_mmpose.apis.boxes import check_boxes
-from rpstn_mmpose.datasets import BaseClipDataset, VideoPeople
+from rpstn_mmpose.apis import FrameSource, open_source
+from rpstn_mmpose.apis.tracking import track_boxes
+from rpstn_mmpose.datasets import BaseClipDataset
+from rpstn_mmpose.datasets.datasets.video_clip_dataset import video_id
 from rpstn_mmpose.datasets.transforms import MaskRandomJoints
-from rpstn_mmpose.evaluation.functional import (
-    group_pck,
-    joint_groups,
-    pck_counts,
-    reference_length,
+from rpstn_mmpose.evaluation.masked_joints import masked_table, score_masked
+from rpstn_mmpose.structures import (
+    VideoPeople,
+    joint_names,
+    load_boxes,
+    load_people,
 )
-from rpstn_mmpose.evaluation.people_score import load_people
 from rpstn_mmpose.visualization import (
-    VideoPoses,
     check_output_path,
     choose_videos,
     list_videos,
@@ -44,23 +44,21 @@ from rpstn_mmpose.visualization import (
     predict_videos,
     write_contact_sheet,
 )
-from rpstn_mmpose.visualization.comparison import (
-    check_predictions,
-    keypoint_names,
-    read_frame,
-)
+from rpstn_mmpose.visualization.comparison import check_predictions, read_frame
 from rpstn_mmpose.visualization.contact_sheet import (
     SHEET_ENDINGS,
     choose_frames,
 )
 
-# A joint is one of these.
-KINDS = ('masked', 'visible', 'occluded')
 SHEET_FRAMES, SHEET_STEP = 6, 1
 # What a model's windows over a video are made by.
 CLIP_OPTIONS = ('clip_length', 'clip_stride', 'frame_interval',
                 'clip_offsets')
 TRUTH, ITSELF = 'truth', 'the model itself without patches'
+TITLES = {
+    TRUTH: 'masked joints, PCK@{thr:g}',
+    ITSELF: 'masked joints, agreement with itself without patches, @{thr:g}'
+}
 Masks = Dict[str, Dict[int, np.ndarray]]
 
 
@@ -230,58 +228,7 @@ def with_video(cfg: Config, video: VideoPeople) -> Config:
     return cfg
 
 
-def read_boxes(path: str) -> Dict[int, List[dict]]:
-    """People, ``track_id`` and ``bbox`` alone, by frame.
-
-    Args:
-        path: See ``--boxes``.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Another content.
-    """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'{path}: no such file of boxes')
-    try:
-        data = json.loads(Path(path).read_text(encoding='utf-8'))
-        if isinstance(data, list):
-            data = dict(enumerate(data))
-        if 'instance_info' in data:
-            people = load_people(path)['frames']
-            if all('track_id' in p for ps in people.values() for p in ps):
-                return {
-                    frame: [
-                        dict(track_id=int(p['track_id']), bbox=p['bbox'])
-                        for p in found
-                    ]
-                    for frame, found in people.items()
-                }
-            data = {
-                frame: [
-                    np.reshape(p['bbox'], -1)[:4].tolist() +
-                    [p.get('bbox_score', 1.0)] for p in found
-                ]
-                for frame, found in people.items()
-            }
-        data = {int(frame): boxes for frame, boxes in data.items()}
-        if min(data, default=0) < 0:
-            raise ValueError(f'frame {min(data)}')
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path} holds no boxes by frame ({error!r}); see '
-                         '--help') from None
-    tracker = MotionTracker()
-    people = {}
-    for frame in range(max(data, default=-1) + 1):
-        boxes = check_boxes(data.get(frame, ()), f'{path}, frame {frame}')
-        ids = tracker.update(boxes[:, :4], boxes[:, 4])
-        people[frame] = [
-            dict(track_id=int(key), bbox=box[:4].tolist())
-            for key, box in zip(ids, boxes) if key >= 0
-        ]
-    return people
-
-
-def extract_frames(source: FrameSource, wanted: Mapping[int, Sequence],
+def extract_frames(source: FrameSource, wanted: Set[int],
                    folder: str) -> Tuple[List[str], List[int]]:
     """Write the frames that show people, without loss.
 
@@ -292,7 +239,7 @@ def extract_frames(source: FrameSource, wanted: Mapping[int, Sequence],
     paths, damaged = [], []
     for frame in tqdm(source, desc='frames', unit='frame'):
         path = ''
-        if wanted.get(frame.index):
+        if frame.index in wanted:
             path = os.path.join(folder, f'{frame.index:06d}.png')
             if not cv2.imwrite(path, frame.image,
                                [cv2.IMWRITE_PNG_COMPRESSION, 1]):
@@ -322,70 +269,55 @@ def load_video(args: argparse.Namespace, folder: str) -> VideoPeople:
     if not os.path.exists(args.video):
         raise FileNotFoundError(f'{args.video}: no such video')
     source = open_source(args.video)
-    joints = None
-    if args.truth:
-        people = load_people(args.truth)
-        frames, joints = people['frames'], people['joints']
-    else:
-        frames = read_boxes(args.boxes)
-    if not any(frames.values()):
+    people = (
+        load_people(args.truth)
+        if args.truth else track_boxes(load_boxes(args.boxes)))
+    if not len(people):
         raise ValueError(f'{origin}: no person in any frame')
-    paths, damaged = extract_frames(source, frames, folder)
+    paths, damaged = extract_frames(source, set(people.frame_ids.tolist()),
+                                    folder)
     if len(damaged) == len(paths):
         raise ValueError(f'{args.video}: none of its {len(paths)} frames can '
                          'be decoded')
-    check_same_video(args, frames, source.size, len(paths))
-    return VideoPeople(
+    check_same_video(args, people, source.size, len(paths))
+    return replace(
+        people,
         name=source.name,
-        img_paths=paths,
-        size=source.size,
-        frames=frames,
-        joints=joints,
-        damaged=frozenset(damaged),
-        origin=origin)
+        img_paths=np.array([paths[frame] for frame in people.frame_ids]),
+        size=tuple(source.size),
+        damaged=damaged)
 
 
-def check_same_video(args: argparse.Namespace, frames: Mapping[int, Sequence],
+def check_same_video(args: argparse.Namespace, people: VideoPeople,
                      size: Tuple[int, int], count: int) -> None:
     """Refuse people of another video.
 
     Raises:
         ValueError: Another size, or other frames.
     """
-    origin = args.truth or args.boxes
-    data = json.loads(Path(origin).read_text(encoding='utf-8'))
-    meta = data.get('meta_info') if isinstance(data, dict) else None
-    about = (meta or {}).get('video') or {}
-    told = (about.get('width', size[0]), about.get('height', size[1]))
+    told = people.size or tuple(size)
     if told != tuple(size):
         raise ValueError(
-            f'{origin} is of another video: of {told[0]}x{told[1]} pixels, '
-            f'but {args.video} has {size[0]}x{size[1]}')
-    whole = args.truth is not None or isinstance(data, list)
-    number = len(frames) if whole else max(frames) + 1
-    if number > count or min(frames) < 0 or (whole and set(frames) != set(
-            range(count))):
-        raise ValueError(f'{origin} is of another video: it has {number} '
-                         f'frames, but {args.video} has {count}')
+            f'{people.origin} is of another video: of {told[0]}x{told[1]} '
+            f'pixels, but {args.video} has {size[0]}x{size[1]}')
+    whole = args.truth is not None or people.listed
+    number = people.num_frames if whole else max(people.frames) + 1
+    if number > count or (whole and list(people.frames) != list(range(count))):
+        raise ValueError(f'{people.origin} is of another video: it has '
+                         f'{number} frames, but {args.video} has {count}')
 
 
-def with_poses(video: VideoPeople, poses: Mapping[str, VideoPoses],
-               joints: Sequence[str]) -> VideoPeople:
-    """The video with predicted poses for its truth."""
-    rows = {
-        key: {int(frame): row for row, frame in enumerate(item.frame_ids)}
-        for key, item in poses.items()
-    }
-    frames: Dict[int, List[dict]] = {}
-    for frame, people in video.frames.items():
-        frames[frame] = []
-        for person in people:
-            key = video.video_id(person['track_id'])
-            row = rows.get(key, {}).get(frame)  # None: a damaged frame
-            known = {} if row is None else dict(
-                keypoints=poses[key].keypoints[row])
-            frames[frame].append(dict(person, **known))
-    return replace(video, frames=frames, joints=list(joints))
+def with_poses(video: VideoPeople,
+               poses: Mapping[str, VideoPeople]) -> VideoPeople:
+    """The video with predicted poses for its truth; none in damaged frames."""
+    joints = next(iter(poses.values())).joints
+    points = np.full((len(video), len(joints), 2), np.nan)
+    for row, (frame, person) in enumerate(
+            zip(video.frame_ids, video.track_ids)):
+        found = poses.get(video_id(video, person))
+        if found is not None and frame in found.frame_ids:
+            points[row] = found.at(frame).keypoints[0, :, :2]
+    return replace(video, keypoints=points, joints=joints)
 
 
 def masks_of(dataset: Any, transform: MaskRandomJoints,
@@ -403,100 +335,19 @@ def masks_of(dataset: Any, transform: MaskRandomJoints,
     return masks
 
 
-def score(predictions: Mapping[str, VideoPoses], masks: Masks, meta: Mapping,
-          thr: float, norm_item: str) -> Dict[str, dict]:
-    """PCK of masked, visible and otherwise occluded joints.
-
-    Args:
-        predictions: By video.
-        masks: By video and frame.
-        meta: The data set's metainfo.
-        thr: Threshold, in reference lengths.
-        norm_item: ``'torso'`` or ``'person'``.
-
-    Returns:
-        dict: By kind: ``scores`` by column and ``Mean``, per cent;
-        ``correct`` and ``total`` by joint name.
-    """
-    names = keypoint_names(meta)
-    groups = joint_groups(names)
-    poses = list(predictions.values())
-    masked = np.concatenate([
-        np.stack([masks[video][int(frame)] for frame in item.frame_ids])
-        for video, item in predictions.items()
-    ])
-    pred, truth, visible, labeled, boxes = (
-        np.concatenate([getattr(item, key) for item in poses])
-        for key in ('keypoints', 'gt_keypoints', 'visible', 'labeled',
-                    'bboxes'))
-    length = reference_length(norm_item, names, truth, labeled, boxes)
-    out = {}
-    for kind, mask in zip(
-            KINDS, (masked, visible & ~masked, labeled & ~visible)):
-        correct, total = pck_counts(pred[..., :2], truth, mask, length, thr)
-        out[kind] = dict(
-            scores={
-                key: 100 * value
-                for key, value in group_pck(correct[0], total,
-                                            groups).items()
-            },
-            correct=dict(zip(names, correct[0].tolist())),
-            total=dict(zip(names, total.tolist())))
-    return out
-
-
-def report_table(results: Mapping[str, Mapping[str, dict]],
-                 thr: float,
-                 reference: str = TRUTH) -> str:
-    """Markdown table: masked joints by column, the others' means.
-
-    Args:
-        results: What :func:`score` gave, by the models' names.
-        thr: The threshold.
-        reference: ``TRUTH`` or ``ITSELF``, for the title.
-    """
-    title = f'masked joints, PCK@{thr:g}'
-    if reference == ITSELF:
-        title = ('masked joints, agreement with itself without patches, '
-                 f'@{thr:g}')
-    columns = list(next(iter(results.values()))['masked']['scores'])
-    rows = [[title, *columns, 'Visible', 'Occluded']]
-    for label, result in results.items():
-        values = [result['masked']['scores'][column] for column in columns]
-        values += [result[kind]['scores']['Mean'] for kind in KINDS[1:]]
-        rows.append([label.replace('|', '\\|')] +
-                    ['-' if math.isnan(v) else f'{v:.1f}' for v in values])
-    first = next(iter(results.values()))
-    groups = joint_groups(list(first['masked']['total']))
-    totals = list(first['masked']['total'].values())
-    counts = [sum(totals[i] for i in groups.get(c, range(len(totals))))
-              for c in columns]
-    counts += [sum(first[kind]['total'].values()) for kind in KINDS[1:]]
-    rows.append(['joints counted'] + [str(count) for count in counts])
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [
-        '| ' + ' | '.join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))) + ' |'
-        for row in rows
-    ]
-    rule = ['-' * widths[0]] + ['-' * (width - 1) + ':'
-                                for width in widths[1:]]
-    lines.insert(1, '| ' + ' | '.join(rule) + ' |')
-    return '\n'.join(lines) + '\n'
-
-
-def draw(path: str, predictions: Sequence[Mapping[str, VideoPoses]],
+def draw(path: str, predictions: Sequence[Mapping[str, VideoPeople]],
          labels: Sequence[str], masks: Masks, dataset: Any,
          transform: MaskRandomJoints, args: argparse.Namespace) -> None:
     """Draw the stretch with most masked joints, patches included."""
 
-    def seen(item: VideoPoses, video: str) -> VideoPoses:
+    def seen(item: VideoPeople, video: str) -> VideoPeople:
         # Masked joints are drawn like occluded ones. Those that are occluded
         # anyhow are left out: the picture is about the patches.
         masked = np.stack([masks[video][int(f)] for f in item.frame_ids])
         return replace(
-            item, visible=item.visible & ~masked, labeled=item.visible)
+            item,
+            keypoints_visible=item.keypoints_visible & ~masked,
+            keypoints_labeled=item.keypoints_visible)
 
     models = [{video: seen(item, video) for video, item in model.items()}
               for model in predictions]
@@ -519,7 +370,7 @@ def draw(path: str, predictions: Sequence[Mapping[str, VideoPoses]],
                     name = os.path.join(folder, f'{frame}.png')
                     cv2.imwrite(name, images[i])
                     paths[wanted[frame]] = name
-        models = [{video: replace(model[video], img_paths=paths)}
+        models = [{video: replace(model[video], img_paths=np.array(paths))}
                   for model in models]
         write_contact_sheet(
             path,
@@ -567,8 +418,8 @@ def compare(args: argparse.Namespace, mask: dict,
             masked_step = cfg.test_dataloader.dataset.pipeline.pop(1)
         model, data = load_model_and_dataset(
             cfg, checkpoint, data_root=args.data_root, device=args.device)
-        if dataset is not None and keypoint_names(
-                data.metainfo) != keypoint_names(dataset.metainfo):
+        if dataset is not None and joint_names(
+                data.metainfo) != joint_names(dataset.metainfo):
             raise ValueError(f'{config} has other joints than '
                              f'{args.config}')
         if reference == ITSELF:
@@ -578,8 +429,7 @@ def compare(args: argparse.Namespace, mask: dict,
                 batch_size=args.batch_size,
                 progress=f'{label}, no patches')
             if dataset is None:
-                video = with_poses(video, unmasked,
-                                   keypoint_names(data.metainfo))
+                video = with_poses(video, unmasked)
             test_set = cfg.test_dataloader.dataset
             test_set.pipeline.insert(1, masked_step)
             test_set.video = video
@@ -603,7 +453,7 @@ def compare(args: argparse.Namespace, mask: dict,
         predictions.append(found)
     check_predictions(predictions, args.labels)
     results = {
-        label: score(prediction, masks, dataset.metainfo, args.thr, args.norm)
+        label: score_masked(prediction, masks, args.thr, args.norm)
         for label, prediction in zip(args.labels, predictions)
     }
     if args.sheet:
@@ -619,7 +469,8 @@ def compare(args: argparse.Namespace, mask: dict,
         norm_item=args.norm,
         mask=settings,
         **about,
-        models=results), report_table(results, args.thr, reference)
+        models=results), masked_table(results, TITLES[reference].format(
+            thr=args.thr))
 
 
 def without_nan(value: Any) -> Any:

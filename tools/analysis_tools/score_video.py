@@ -8,11 +8,8 @@ import json
 import sys
 from typing import List, Optional
 
-from rpstn_mmpose.evaluation.people_score import (
-    load_people,
-    people_table,
-    score_people,
-)
+from rpstn_mmpose.evaluation.people_score import people_table, score_people
+from rpstn_mmpose.structures import load_people
 from rpstn_mmpose.visualization import check_output_path
 
 

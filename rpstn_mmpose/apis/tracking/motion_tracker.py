@@ -8,25 +8,8 @@ import numpy as np
 from mmpose.registry import TASK_UTILS
 from scipy.optimize import linear_sum_assignment
 
+from ...structures import box_iou
 from .base_tracker import BaseTracker
-
-
-def box_ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of all pairs, in continuous coordinates.
-
-    Args:
-        a: (N, 4), x1 y1 x2 y2.
-        b: (M, 4).
-
-    Returns:
-        np.ndarray: (N, M), 0 where both boxes have no area.
-    """
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [(box[:, 2:] - box[:, :2]).prod(axis=1) for box in (a, b)]
-    union = areas[0][:, None] + areas[1][None] - inter
-    return inter / np.maximum(union, 1e-9)
 
 
 def pose_oks(a: np.ndarray, b: np.ndarray, areas: np.ndarray,
@@ -211,7 +194,7 @@ class MotionTracker(BaseTracker):
             centres[:, :2] + centres[:, 2:] / 2
         ],
                                   axis=1)
-        similarity = box_ious(expected, bboxes)
+        similarity = box_iou(expected, bboxes)
         if self.oks_weight > 0:
             sigmas = self.sigmas
             if sigmas is None:

@@ -6,7 +6,7 @@ from .jhmdb_clip_dataset import JHMDBClipDataset
 from .jhmdb_coco_clip_dataset import JHMDBCocoClipDataset
 from .penn_action_dataset import PennActionDataset
 from .posetrack_clip_dataset import PoseTrackClipDataset
-from .video_clip_dataset import VideoClipDataset, VideoPeople
+from .video_clip_dataset import VideoClipDataset
 
 __all__ = [
     'BaseClipDataset',
@@ -17,5 +17,4 @@ __all__ = [
     'PennActionDataset',
     'PoseTrackClipDataset',
     'VideoClipDataset',
-    'VideoPeople',
 ]

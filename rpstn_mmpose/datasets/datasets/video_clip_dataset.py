@@ -1,58 +1,15 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from typing import (
-    Any,
-    Dict,
-    FrozenSet,
-    List,
-    Mapping,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import List, Tuple
 
 import numpy as np
 from mmpose.registry import DATASETS
 
+from ...structures import VideoPeople, joint_names
 from ..label_fields import is_place
 from ..tracks import Track
 from .base_clip_dataset import BaseClipDataset
-
-
-@dataclass(frozen=True)
-class VideoPeople:
-    """The people of one video, as MMPose's demos write them to JSON.
-
-    Attributes:
-        name: Of the video.
-        img_paths: Of its n frames, by frame number from 0; those that show
-            nobody need no file.
-        size: Width and height of a frame, pixels.
-        frames: People by frame number. A person has ``track_id`` (int) and
-            ``bbox`` (x1 y1 x2 y2, or a list of one such box); and, where the
-            pose is known, ``keypoints`` (K x 2, 0-based pixels), with which
-            ``keypoints_visible`` and ``keypoints_labeled`` (K, 0 or 1) may
-            come. Without these two, joints inside of the picture are visible
-            and the others not labelled.
-        joints: Names of the K joints, in order. None: no pose is known.
-        damaged: Numbers of frames that could not be decoded. They stay in
-            their clips, but no prediction of them is wanted.
-        origin: File that the people were read from, for messages.
-    """
-    name: str
-    img_paths: Sequence[str]
-    size: Tuple[int, int]
-    frames: Mapping[int, Sequence[Mapping[str, Any]]]
-    joints: Optional[Sequence[str]] = None
-    damaged: FrozenSet[int] = frozenset()
-    origin: str = ''
-
-    def video_id(self, track_id: int) -> str:
-        """Name of a person's video: a frame is wanted once in each."""
-        return f'{self.name}/{track_id}'
 
 
 @DATASETS.register_module()
@@ -64,124 +21,103 @@ class VideoClipDataset(BaseClipDataset):
     name; the video may have more than the metainfo asks for.
 
     Args:
-        video (VideoPeople): The video.
+        video (VideoPeople): People with ids, boxes and ``img_paths``, of a
+            video whose ``name`` and ``size`` are known. Joints are those of
+            ``keypoints``; where nobody has any, none is labelled. Damaged
+            frames stay in their clips, but no prediction of them is wanted.
         metainfo (dict): Names the joints; there is no default.
         kwargs: See :class:`BaseClipDataset`, but no ``data_root`` and no
             ``split``.
 
     Raises:
-        ValueError: Nobody is in the video, a joint is missing, or a person
-            that is not of the form of :class:`VideoPeople`.
+        ValueError: Nobody is in the video, a joint is missing, a person
+            without an id or a box, or twice in a frame.
     """
 
     SPLITS = ('all', )
 
     def __init__(self, video: VideoPeople, metainfo: dict, **kwargs):
         self.video = video
-        self._origin = video.origin or video.name
         super().__init__(
             data_root='', split='all', metainfo=metainfo, **kwargs)
 
     def load_tracks(self) -> List[Track]:
-        """Put the people of the frames together.
+        """Cut the people's frames where they were away.
 
         Returns:
             list[Track]: By ``track_id``, the pieces of a person in order of
             time.
         """
-        names = self._metainfo['keypoint_id2name']
-        columns = self._columns([names[i] for i in sorted(names)])
-        people: Dict[int, Dict[int, tuple]] = defaultdict(dict)
-        for frame in sorted(self.video.frames):
-            for person in self.video.frames[frame]:
-                where = f'{self._origin}, frame {frame}'
-                if 'track_id' not in person:
-                    raise ValueError(f'{where}: a person has no track_id')
-                track_id = int(person['track_id'])
-                where = f'{where}, person {track_id}'
-                if not 0 <= frame < len(self.video.img_paths):
-                    raise ValueError(f'{where}: the video has '
-                                     f'{len(self.video.img_paths)} frames')
-                if frame in people[track_id]:
-                    raise ValueError(f'{where} is there twice; a track_id '
-                                     'must be of one person')
-                people[track_id][frame] = self._person(
-                    person, columns, len(names), where)
+        self._check_people()
+        points, visible, labeled = self._poses()
+        ids, frames = self.video.track_ids, self.video.frame_ids
         tracks = []
-        for track_id in sorted(people):
-            frames = np.array(list(people[track_id]))
-            cuts = np.flatnonzero(np.diff(frames) > 1) + 1
+        for track_id in np.unique(ids).tolist():
+            rows = np.flatnonzero(ids == track_id)
+            cuts = np.flatnonzero(np.diff(frames[rows]) > 1) + 1
             tracks += [
-                self._track(track_id, piece, people[track_id])
-                for piece in np.split(frames, cuts)
+                Track(
+                    video_id=video_id(self.video, track_id),
+                    frame_ids=frames[piece],
+                    img_paths=self.video.img_paths[piece].tolist(),
+                    frame_sizes=np.tile(self.video.size, (len(piece), 1)),
+                    bbox=self.video.bboxes[piece],
+                    keypoints=points[piece],
+                    keypoints_visible=visible[piece],
+                    keypoints_labeled=labeled[piece],
+                    annotated=~np.isin(frames[piece],
+                                       list(self.video.damaged)),
+                    track_id=track_id) for piece in np.split(rows, cuts)
             ]
         tracks = [track for track in tracks if track.annotated.any()]
         if not tracks:
-            raise ValueError(f'{self._origin}: no person in any frame')
+            raise ValueError(f'{self.video.source}: no person in any frame')
         return tracks
 
-    def _columns(self, names: List[str]) -> List[int]:
-        """Where the video has the joints of the metainfo."""
-        if self.video.joints is None:
-            return []
-        own = list(self.video.joints)
-        missing = [name for name in names if name not in own]
-        if missing:
+    def _check_people(self) -> None:
+        video = self.video
+        boxes = video.bboxes
+        bad = ~(is_place(boxes).all(axis=1) &
+                (boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+        for rows, problem in (
+            (video.track_ids < 0, ': a person has no track_id'),
+            (bad, ', person {person}: bbox must be x1 y1 x2 y2 with x1 < x2 '
+             'and y1 < y2, but got {box}'),
+        ):
+            if rows.any():
+                row = int(rows.argmax())
+                problem = problem.format(
+                    person=video.track_ids[row], box=boxes[row].tolist())
+                raise ValueError(f'{video.source}, frame '
+                                 f'{video.frame_ids[row]}{problem}')
+        twice = video.twice()
+        if twice:
             raise ValueError(
-                f'{self._origin} has no joint {", ".join(missing)}; it '
-                f'has {", ".join(own)}')
-        return [own.index(name) for name in names]
+                f'{video.source}, frame {twice[0]}, person {twice[1]} is '
+                'there twice; a track_id must be of one person')
 
-    def _person(self, person: Mapping, columns: List[int], count: int,
-                where: str) -> tuple:
-        """Box (4,), keypoints (K, 2), visible (K,), labelled (K,)."""
-        try:
-            box = np.asarray(person['bbox'], np.float64).reshape(-1)[:4]
-            good = (len(box) == 4 and is_place(box).all()
-                    and (box[2:] > box[:2]).all())
-        except (KeyError, TypeError, ValueError):
-            good = False
-        if not good:
-            raise ValueError(
-                f'{where}: bbox must be x1 y1 x2 y2 with x1 < x2 and y1 < '
-                f'y2, but got {person.get("bbox")!r:.80}')
-        if person.get('keypoints') is None or not columns:
-            centre = (box[:2] + box[2:]) / 2
-            none = np.zeros(count, bool)
-            return box, np.tile(centre, (count, 1)), none, none
-        total = len(self.video.joints)
-        try:
-            points = np.asarray(person['keypoints'], np.float64)[:, :2]
-            inside = ((points >= 0) &
-                      (points <= np.array(self.video.size) - 1)).all(axis=1)
-            flags = [
-                np.asarray(person.get(key, inside), np.float64).reshape(-1) > 0
-                for key in ('keypoints_visible', 'keypoints_labeled')
-            ]
-            good = {len(points), *map(len, flags)} == {total}
-        except (IndexError, TypeError, ValueError):
-            good = False
-        if not good:
-            raise ValueError(f'{where}: keypoints must be {total} pairs of '
-                             'numbers, and as many flags')
-        labeled = flags[1] & is_place(points).all(axis=1)
-        points = np.where(labeled[:, None], points, (box[:2] + box[2:]) / 2)
-        return (box, points[columns], (flags[0] & labeled)[columns],
-                labeled[columns])
+    def _poses(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Keypoints (n, K, 2), visible and labelled (n, K), of all rows."""
+        video = self.video
+        names = joint_names(self._metainfo)
+        centres = (video.bboxes[:, None, :2] + video.bboxes[:, None, 2:]) / 2
+        if video.joints is not None:
+            missing = [name for name in names if name not in video.joints]
+            if missing:
+                raise ValueError(
+                    f'{video.source} has no joint {", ".join(missing)}; it '
+                    f'has {", ".join(video.joints)}')
+        if video.joints is None or video.keypoints is None:
+            none = np.zeros((len(video), len(names)), bool)
+            return np.repeat(centres, len(names), axis=1), none, none
+        visible, labeled = video.flags()
+        labeled = labeled & is_place(video.keypoints).all(axis=2)
+        points = np.where(labeled[..., None], video.keypoints, centres)
+        columns = [list(video.joints).index(name) for name in names]
+        return (points[:, columns], (visible & labeled)[:, columns],
+                labeled[:, columns])
 
-    def _track(self, track_id: int, frames: np.ndarray,
-               people: Mapping[int, tuple]) -> Track:
-        boxes, points, visible, labeled = (
-            np.stack(values)
-            for values in zip(*(people[frame] for frame in frames)))
-        return Track(
-            video_id=self.video.video_id(track_id),
-            frame_ids=frames,
-            img_paths=[self.video.img_paths[frame] for frame in frames],
-            frame_sizes=np.tile(self.video.size, (len(frames), 1)),
-            bbox=boxes,
-            keypoints=points,
-            keypoints_visible=visible,
-            keypoints_labeled=labeled,
-            annotated=~np.isin(frames, list(self.video.damaged)),
-            track_id=track_id)
+
+def video_id(video: VideoPeople, track_id: int) -> str:
+    """Name of a person's video: a frame is wanted once in each."""
+    return f'{video.name}/{track_id}'
