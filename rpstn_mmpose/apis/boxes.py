@@ -72,8 +72,6 @@ class FrameReader:
                         index=frame.index,
                         damaged=frame.damaged,
                         path=frame.path,
-                        time=frame.time,
-                        cut=frame.cut,
                         boxes=found,
                     )
         finally:
