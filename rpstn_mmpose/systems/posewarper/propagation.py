@@ -4,15 +4,23 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from ...apis.crop_pipeline import frame_pipeline
+from ...apis.person_detector import load_matching_weights
+from ...apis.pose_config import metainfo_from_config, resolve_config
 from .sparse_labels import (
     LIMIT,
     STEP,
@@ -25,7 +33,8 @@ from .sparse_labels import (
     plan_links,
 )
 
-METHODS = ('warp', 'interpolate', 'repeat', 'image')
+PICTURES = ('warp', 'image')
+METHODS = (*PICTURES, 'interpolate', 'repeat')
 SIDES = ('nearest', 'both')
 
 
@@ -94,7 +103,7 @@ class LabelPropagator:
     @property
     def needs_pictures(self) -> bool:
         """Whether it is more than arithmetic on the labels."""
-        return self.method in ('warp', 'image')
+        return self.method in PICTURES
 
     def __call__(
         self,
@@ -140,6 +149,8 @@ class LabelPropagator:
                 self._look(frame, work, boxes)
             for run in runs.values():
                 run.frame_done(frame.index)
+            if not any(run.waits for run in runs.values()):
+                break
         for run in runs.values():
             run.finish()
         return {person: run.poses for person, run in runs.items()}
@@ -178,7 +189,8 @@ class LabelPropagator:
         """Places in the frame (K, 2) and scores (K,), of heatmaps of a crop
         with a centre and a size.
         """
-        points, scores = self.codec.decode(maps.float().cpu().numpy())
+        with np.errstate(invalid='ignore'):  # maps of joints without label
+            points, scores = self.codec.decode(maps.float().cpu().numpy())
         center, size = place
         points = points[0] / self.codec.input_size * size + center - size / 2
         return points, np.clip(scores[0], 0, 1)
@@ -194,6 +206,49 @@ class LabelPropagator:
             pose.labeled[None].astype(np.float32),
         )
         return encoded['heatmaps']
+
+
+def load_propagator(
+    config: str | os.PathLike | Config,
+    checkpoint: str | None,
+    device: str | None = None,
+    **options: Any,
+) -> LabelPropagator:
+    """A propagator with the model of a config.
+
+    Args:
+        config: Path or recipe's name.
+        checkpoint: Its weights. ``None``: for methods that need no pictures.
+        device: E.g. ``'cuda:0'``. ``None``: cuda where there is one.
+        options: See :class:`LabelPropagator`.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: A checkpoint of another model, or of stage 1 alone; one
+            that is missing or would do nothing; see also
+            :class:`LabelPropagator`.
+    """
+    config = resolve_config(config)
+    if not isinstance(config, Config):
+        config = Config.fromfile(config)
+    init_default_scope(config.get('default_scope', 'mmpose'))
+    metainfo = metainfo_from_config(config)
+    method = options.get('method', 'warp')
+    if (method in PICTURES) != (checkpoint is not None):
+        raise ValueError(
+            f'the method {method!r} '
+            + ('needs a checkpoint' if checkpoint is None else 'needs none')
+        )
+    model = None
+    if checkpoint is not None:
+        where = config.filename or 'the config'
+        model = MODELS.build({**config.model, 'image_pretrained': None})
+        model = revert_sync_batchnorm(model)
+        load_matching_weights(model, checkpoint, where)
+        if device is None:
+            device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        model = model.to(device).eval()
+    return LabelPropagator(model, frame_pipeline(config), metainfo, **options)
 
 
 class _Person:
@@ -223,7 +278,13 @@ class _Person:
     def _end(self, frame: int, num_frames: int) -> int:
         """The next label's frame, at which all between can be done."""
         after = [label for label in self.labels if label > frame]
-        return min(after, default=num_frames - 1)
+        last = max(self.labels) + self.owner.step
+        return min(after, default=min(last, num_frames - 1))
+
+    @property
+    def waits(self) -> bool:
+        """Whether frames are still to come that matter."""
+        return bool(self._due)
 
     def crops_of(self, frame: int) -> list[int]:
         """Anchors in whose crops a frame is looked at."""
@@ -304,13 +365,18 @@ class _Person:
         poses = []
         for link, start, maps in zip(links, starts, warped):
             points, scores = owner.decode(maps, self.places[link.anchor])
-            known = start.scores if owner.method == 'warp' else start.labeled
+            scores = scores * start.labeled
+            if owner.method == 'warp':
+                scores = scores * start.scores
+            found = scores > 0
             poses.append(
                 replace(
                     start,
                     bbox=self.box(link.frame),
-                    keypoints=points,
-                    scores=scores * known * start.labeled,
+                    keypoints=np.where(
+                        found[:, None], points, start.keypoints
+                    ),
+                    scores=scores,
                     given=False,
                 )
             )
