@@ -10,7 +10,7 @@ import numpy as np
 from mmpose.registry import TASK_UTILS
 from torch import nn
 
-from ..speed.fast_inference import DTYPES, optimize_for_inference
+from ..speed.fast_inference import DTYPES, device_of, optimize_for_inference
 from .options import refuse
 from .tracking import BaseTracker
 
@@ -54,7 +54,9 @@ def checked_weights(path: str | os.PathLike | None) -> str | None:
     return path
 
 
-def speed_up(model: nn.Module, fast: str | None, compile: bool) -> bool:
+def speed_up(
+    model: nn.Module, fast: str | None, compile: bool
+) -> bool | str:
     """Make a model fast in place.
 
     Args:
@@ -63,19 +65,21 @@ def speed_up(model: nn.Module, fast: str | None, compile: bool) -> bool:
         compile: Compile it too.
 
     Returns:
-        bool: Whether the stream has to record whole frames. In a stream a
-        GPU waits for the host, which a recording of the frame cures. A CPU
-        does not wait: with compiled parts the starts are compiled too, and a
-        frame can be prepared.
+        bool | str: ``compile`` of the stream. In a stream a GPU waits for
+        the host, which a recording of the frame cures, compiled or not. A
+        CPU does not wait: with compiled parts the starts are compiled too,
+        and a frame can be prepared.
     """
-    on_cpu = next(model.parameters()).device.type == 'cpu'
-    whole_frame = compile and not on_cpu and carries_state(model)
+    device = device_of(model).type
+    whole_frame = compile and device != 'cpu' and carries_state(model)
     if fast is not None or compile:
         optimize_for_inference(
             model,
             dtype=fast if fast in DTYPES else None,
             compile=compile and not whole_frame,
         )
+    if fast and not compile and device == 'cuda' and carries_state(model):
+        return 'graph'
     return whole_frame
 
 

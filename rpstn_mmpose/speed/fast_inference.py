@@ -10,12 +10,19 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .cuda_graph import graph_methods
+
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 DTYPES = dict(bfloat16=torch.bfloat16, float16=torch.float16)
 # What MMPose's own classes cannot tell about themselves: the 1x1 to the
 # heatmaps stays in float32, and these parts may be compiled.
 PRECISE_PARTS = ('final_layer',)
 COMPILED_PARTS = ('backbone', 'neck', 'head')
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are."""
+    return next(model.parameters()).device
 
 
 def example_inputs(model: nn.Module) -> Tensor:
@@ -43,7 +50,7 @@ def example_inputs(model: nn.Module) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(
         1, *frames, 3, size[1], size[0], generator=generator)
-    return images.to(next(model.parameters()).device)
+    return images.to(device_of(model))
 
 
 def _heatmaps(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -281,7 +288,7 @@ def compile_parts(model: nn.Module,
     Returns:
         list[str]: The names of the parts.
     """
-    on_cpu = next(model.parameters()).device.type == 'cpu'
+    on_cpu = device_of(model).type == 'cpu'
     names = [
         name for name in getattr(model, 'compiled_parts', COMPILED_PARTS)
         if isinstance(getattr(model, name, None), nn.Module)
@@ -303,7 +310,8 @@ def optimize_for_inference(model: nn.Module,
                            channels_last: bool = True,
                            dtype: Optional[str] = None,
                            compile: Union[bool, dict] = False,
-                           inputs: Optional[Tensor] = None) -> nn.Module:
+                           inputs: Optional[Tensor] = None,
+                           graphs: bool = True) -> nn.Module:
     """Make a trained estimator fast, in place. It cannot be trained after.
 
     The defaults are what is safe: heatmaps stay the same up to the rounding
@@ -321,6 +329,10 @@ def optimize_for_inference(model: nn.Module,
             ``False``.
         inputs (Tensor, optional): What to run the model on to see which
             layers follow each other. Defaults to :func:`example_inputs`.
+        graphs (bool): On a GPU, give it a whole clip (of an image model: the
+            features) by one call, see
+            :class:`~rpstn_mmpose.speed.cuda_graph.GraphedFunction`; the
+            weights have to stay where they are then. Defaults to ``True``.
 
     Returns:
         nn.Module: ``model``.
@@ -338,4 +350,6 @@ def optimize_for_inference(model: nn.Module,
         use_half_precision(model, dtype)
     if compile:
         compile_parts(model, compile if isinstance(compile, dict) else None)
+    if graphs and device_of(model).type == 'cuda':
+        graph_methods(model)
     return model

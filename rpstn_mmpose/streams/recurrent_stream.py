@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..models.pose_estimators import RecurrentPoseEstimator
 from ..models.pose_estimators.crops import MIRRORED, crops_of
-from ..speed.compiled_frame import CompiledFrame
+from ..speed.compiled_frame import CompiledFrame, GraphedFrame
 from .pose_stream import COLLAPSE_RATIO, MAX_GAP, FramePoses, PoseStream
 from .states import StateRows, map_states, take_rows
 
@@ -68,9 +68,11 @@ class RecurrentStream(PoseStream):
             nothing. Defaults to 0.5.
         max_gap (int): Frames that a person may be missing without losing
             the state. Defaults to 2.
-        compile (bool): Run the frames in which nobody is started as a
-            :class:`~rpstn_mmpose.speed.compiled_frame.CompiledFrame`.
-            Defaults to ``False``.
+        compile (bool | str): Run the frames in which nobody is started as a
+            :class:`~rpstn_mmpose.speed.compiled_frame.CompiledFrame`;
+            ``'graph'``: as a
+            :class:`~rpstn_mmpose.speed.compiled_frame.GraphedFrame`, on a
+            GPU. Defaults to ``False``.
 
     Raises:
         ValueError: An option out of range, or one that would do nothing.
@@ -84,7 +86,7 @@ class RecurrentStream(PoseStream):
         reset_interval: int | None = None,
         collapse_ratio: float | None = COLLAPSE_RATIO,
         max_gap: int = MAX_GAP,
-        compile: bool = False,
+        compile: bool | str = False,
     ) -> None:
         name = self.__class__.__name__
         if reset_interval is not None and reset_interval < 0:
@@ -114,7 +116,10 @@ class RecurrentStream(PoseStream):
                 logger='current',
                 level=logging.WARNING,
             )
-        self._compiled = CompiledFrame(model) if compile else None
+        self._compiled: CompiledFrame | GraphedFrame | None = None
+        if compile:
+            graph = compile == 'graph'
+            self._compiled = (GraphedFrame if graph else CompiledFrame)(model)
         self.reset_interval = reset_interval or 0
         self.collapse_ratio = collapse_ratio
         self.max_gap = max_gap

@@ -30,6 +30,8 @@ class FastInferenceHook(Hook):
         dtype (str, optional): ``'bfloat16'`` or ``'float16'``. Defaults to
             ``None``, float32.
         compile (bool | dict): Use ``torch.compile``, with these arguments.
+        graphs (bool): On a GPU, give it each clip by one call. Defaults to
+            ``True``.
         decode_on_device (bool): Switch on that option of the ``test_cfg`` of
             a recurrent estimator, such as ``VideoTopdownPoseEstimator``: on a
             GPU, no heatmaps are copied to the host. Defaults to ``False``.
@@ -51,6 +53,7 @@ class FastInferenceHook(Hook):
         dtype: str | None = None,
         compile: bool | dict = False,
         decode_on_device: bool = False,
+        graphs: bool = True,
     ) -> None:
         if dtype is not None and dtype not in DTYPES:
             raise ValueError(
@@ -62,6 +65,7 @@ class FastInferenceHook(Hook):
             channels_last=channels_last,
             dtype=dtype,
             compile=compile,
+            graphs=graphs,
         )
         self.decode_on_device = decode_on_device
         self._model: nn.Module | None = None

@@ -42,6 +42,8 @@ class ClipPoseEstimator(TopdownPoseEstimator):
         precise_parts: Children that stay in float32 where the rest computes
             in 16 bits.
         compiled_parts: Children that ``torch.compile`` may take.
+        graphed_methods: Methods of tensors that a GPU can have recorded:
+            they do nothing that waits for it.
         image_weights: Where the parts of a trained image model go: prefixes
             of its weights' names to prefixes of this model's.
 
@@ -76,6 +78,7 @@ class ClipPoseEstimator(TopdownPoseEstimator):
     example_frames = 2
     precise_parts: tuple[str, ...] = ()
     compiled_parts: tuple[str, ...] = ('backbone', 'neck', 'head')
+    graphed_methods: tuple[str, ...] = ('extract_feat',)
     image_weights: dict[str, tuple[str, ...]] = {
         'backbone.': ('backbone.',),
         'head.deconv_layers.': ('head.deconv_layers.',),

@@ -51,6 +51,8 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
     follows_crops = True
     looks_ahead = True
     precise_parts = ('memory',)
+    # Not the clip, of which crops are known to the host alone.
+    graphed_methods = ('frame_features',)
 
     def __init__(self, *args: Any, memory: dict, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -60,6 +60,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
     """
 
     kind = 'recurrent'
+    graphed_methods = ('forward_clip',)
     State: type
     follows_crops = False
     before = None
