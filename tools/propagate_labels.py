@@ -16,8 +16,10 @@ from rpstn_mmpose.checkpoints.converter_tool import (
 )
 from rpstn_mmpose.systems.posewarper.label_files import (
     LabelledVideo,
-    label_content,
     read_labels,
+)
+from rpstn_mmpose.systems.posewarper.label_output import (
+    label_content,
     write_labels,
     write_people,
 )

@@ -302,6 +302,25 @@ def test_predictions_as_the_demo_writes_them(tmp_path, files):
     assert records[1]['instances'][0]['propagated']
 
 
+def test_labels_of_the_demos_form(tmp_path, files):
+    """What --format video wrote, read again: every third frame of it."""
+    video = folder_of_frames(tmp_path / 'walk')
+    labels = two_people(tmp_path)
+    first = tmp_path / 'first.json'
+    run(video, labels, first, files, '--format', 'video')
+    out = tmp_path / 'out.json'
+    content = run(video, first, out, files, '--every', 3)
+    assert [i['file_name'] for i in content['images']] == [
+        f'{n:06d}.jpg' for n in range(9)
+    ]
+    given = json.loads(labels.read_text())['annotations'][0]
+    assert content['annotations'][0]['keypoints'] == given['keypoints']
+    assert content['annotations'][0]['track_id'] == 3
+    folder_of_frames(tmp_path / 'short', number=3)
+    message = refused(tmp_path / 'short', first, files)
+    assert 'people in frame 8, but' in message and 'has 3 frames' in message
+
+
 def test_the_video_tells_labels_and_others_apart(tmp_path, files):
     """Rings in the place of discs: their middle is the frame's own."""
     video = folder_of_frames(tmp_path / 'walk', size=(192, 144))

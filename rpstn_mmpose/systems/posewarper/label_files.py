@@ -1,12 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""Labels of videos out of files that labelling tools write, and back."""
+"""Labels of videos out of files that labelling tools write."""
 
 from __future__ import annotations
 
 import json
 import os
 import os.path as osp
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ...apis.prediction_writer import PredictionWriter
 from ...apis.video_io import FrameSource, open_source
-from ...checkpoints.atomic_file import write_atomically
 from ...datasets.label_fields import object_list, read_json
 from ...datasets.posetrack_label import PoseTrackVideo, parse_posetrack
-from .sparse_labels import Pose, Poses
+from ...structures.people_files import load_people
+from ...structures.video_people import VideoPeople
+from .sparse_labels import Pose
 
 # What annotations of people whom nobody tracked belong to.
 _ALONE = 0
@@ -73,11 +72,12 @@ def read_labels(
     joints: Sequence[str],
     first_frame: int = 0,
 ) -> list[LabelledVideo]:
-    """Read COCO's or PoseTrack's JSON of one video or of many.
+    """Read COCO's or PoseTrack's JSON of one video or of many, or people by
+    frame as the demo of this package writes them.
 
-    Frames are told by the numbers that the images' names end with, people by
-    ``track_id``, of an annotation or of its ``attributes``; a file without
-    any is of one person.
+    In the former, frames are told by the numbers that the images' names end
+    with, people by ``track_id``, of an annotation or of its ``attributes``; a
+    file without any is of one person.
 
     Args:
         path: Of the file.
@@ -98,6 +98,8 @@ def read_labels(
     if not osp.isfile(path):
         raise FileNotFoundError(f'{path}: no such file of labels')
     content = read_json(Path(path).read_bytes(), path)
+    if isinstance(content, dict) and 'instance_info' in content:
+        return [_of_people(load_people(path), path, place, joints)]
     _name_people(content, path)
     folder = _root_folder(content, place)
     name = None if folder else osp.splitext(osp.basename(place))[0]
@@ -128,6 +130,70 @@ def read_labels(
     if not any(video.people for video in found):
         raise ValueError(f'{path}: nobody has a labelled joint in it')
     return found
+
+
+def _of_people(
+    people: VideoPeople, path: str, place: str, joints: Sequence[str]
+) -> LabelledVideo:
+    """A video of people by frame."""
+    missing = [joint for joint in joints if joint not in people.joints]
+    if missing or people.keypoints is None:
+        lacking = ', '.join(missing) or 'at all'
+        raise ValueError(
+            f'{path}: its people have no joint {lacking}; give a recipe of '
+            'the joints of the file'
+        )
+    columns = [list(people.joints).index(joint) for joint in joints]
+    source = open_source(place)
+    next(iter(source), None)  # tells the size
+    _check_size(people.size, source, path, place)
+    end = source.num_frames
+    last = int(people.frame_ids.max(initial=0))
+    if end is not None and last >= end:
+        raise ValueError(
+            f'{path}: it has people in frame {last}, but {place} has {end} '
+            'frames; are these the labels of another video?'
+        )
+    found: dict[int, dict[int, Pose]] = defaultdict(dict)
+    visible, labeled = people.flags()
+    for row, (frame, person) in enumerate(
+        zip(people.frame_ids.tolist(), people.track_ids.tolist())
+    ):
+        flags = labeled[row, columns]
+        if person < 0 or not flags.any():
+            continue
+        if not np.isfinite(people.bboxes[row]).all():
+            raise ValueError(
+                f'{path}: person {person} of frame {frame} has no box; write '
+                'the file again with bbox'
+            )
+        found[person][frame] = Pose(
+            bbox=people.bboxes[row],
+            keypoints=people.keypoints[row, columns],
+            labeled=flags,
+            visible=visible[row, columns],
+            scores=flags.astype(float),
+        )
+    if not found:
+        raise ValueError(f'{path}: nobody with a track_id is labelled in it')
+    return LabelledVideo(
+        osp.splitext(osp.basename(place))[0],
+        source,
+        dict(found),
+        num_frames=end or last + 1,
+    )
+
+
+def _check_size(
+    size: Sequence[int] | None, source: FrameSource, path: str, where: str
+) -> None:
+    """Refuse labels of pictures of another size."""
+    if size and source.size and tuple(size) != tuple(source.size):
+        raise ValueError(
+            f'{path}: its images are {size[0]}x{size[1]} pixels, but {where} '
+            f'is {source.size[0]}x{source.size[1]}; are these the labels of '
+            'another video?'
+        )
 
 
 def _name_people(content: Any, path: str) -> None:
@@ -187,12 +253,7 @@ def _frame_of_row(
                 'are these the labels of another video?'
             )
     for size in {tuple(size) for size in video.sizes.tolist()}:
-        if any(size) and source.size and size != tuple(source.size):
-            raise ValueError(
-                f'{path}: its images are {size[0]}x{size[1]} pixels, but '
-                f'{where} is {source.size[0]}x{source.size[1]}; are these '
-                'the labels of another video?'
-            )
+        _check_size(size if any(size) else None, source, path, where)
     return rows
 
 
@@ -212,157 +273,3 @@ def _people(
                     scores=label.labeled.astype(float),
                 )
     return people
-
-
-def label_content(
-    videos: Sequence[LabelledVideo],
-    poses: Sequence[dict[int, Poses]],
-    joints: Sequence[str],
-    links: Sequence[Sequence[int]] = (),
-    threshold: float = 0.2,
-) -> dict:
-    """COCO's JSON of keypoints, with PoseTrack18's fields of tracks.
-
-    Labels are as they were given. Joints that were carried over are labelled
-    where their score is above a threshold; the score stands beside them, and
-    ``attributes.propagated`` of an annotation tells them apart.
-
-    Args:
-        videos: See :func:`read_labels`.
-        poses: Of each video, by person and frame.
-        joints: Names of the K joints.
-        links: Pairs of joints, from 0.
-        threshold: See above.
-
-    Returns:
-        dict: ``images``, ``annotations`` and ``categories``.
-    """
-    ids = {entry['id'] for video in videos for entry in video.images.values()}
-    unused = max(ids, default=0)
-    images, annotations = [], []
-    for video, people in zip(videos, poses):
-        frames = sorted({f for labels in people.values() for f in labels})
-        numbers = {}
-        for frame in sorted({*frames, *video.images}):
-            entry = dict(video.images.get(frame, {}))
-            if not entry:
-                unused += 1
-                entry = dict(_new_image(video, frame), id=unused)
-            entry['is_labeled'] = frame in frames
-            numbers[frame] = entry['id']
-            images.append(entry)
-        for person in sorted(people):
-            for frame, pose in sorted(people[person].items()):
-                annotations.append(
-                    dict(
-                        _annotation(pose, person, threshold),
-                        id=len(annotations) + 1,
-                        image_id=numbers[frame],
-                    )
-                )
-    category = dict(
-        id=1,
-        name='person',
-        supercategory='person',
-        keypoints=list(joints),
-        skeleton=[[a + 1, b + 1] for a, b in links],
-    )
-    return dict(images=images, annotations=annotations, categories=[category])
-
-
-def _new_image(video: LabelledVideo, frame: int) -> dict:
-    """Entry of a frame that the labels do not list."""
-    near = min(video.images, key=lambda number: abs(number - frame))
-    entry = {
-        key: video.images[near][key]
-        for key in ('width', 'height', 'nframes', 'vid_id')
-        if key in video.images[near]
-    }
-    name = video.images[near]['file_name'].replace('\\', '/')
-    items = getattr(video.source, 'items', None)
-    if items is not None:
-        own = osp.basename(str(items[frame]))
-        entry['file_name'] = osp.join(osp.dirname(name), own)
-    else:
-        stem, ending = osp.splitext(name)
-        digits = re.search('[0-9]+$', stem)
-        number = int(digits[0]) + frame - near
-        stem = stem[: digits.start()]
-        entry['file_name'] = f'{stem}{number:0{len(digits[0])}d}{ending}'
-    return entry
-
-
-def _annotation(pose: Pose, person: int, threshold: float) -> dict:
-    known = pose.labeled & (pose.given | (pose.scores > threshold))
-    flags = np.where(known, np.where(pose.visible, 2, 1), 0)
-    points = np.where(known[:, None], pose.keypoints, 0)
-    x1, y1, x2, y2 = pose.bbox.tolist()
-    scores = np.where(pose.labeled, pose.scores, 0)
-    return dict(
-        category_id=1,
-        track_id=person,
-        bbox=[x1, y1, x2 - x1, y2 - y1],
-        area=(x2 - x1) * (y2 - y1),
-        iscrowd=0,
-        keypoints=np.column_stack([points, flags]).ravel().tolist(),
-        num_keypoints=int(known.sum()),
-        scores=scores.tolist(),
-        score=float(scores[pose.labeled].mean()) if pose.labeled.any() else 0,
-        attributes=dict(track_id=person, propagated=not pose.given),
-    )
-
-
-def write_labels(path: str | os.PathLike, content: dict) -> None:
-    """Write a file of labels completely or not at all."""
-    data = json.dumps(content, allow_nan=False).encode()
-    write_atomically(data, os.fspath(path))
-
-
-def write_people(
-    path: str | os.PathLike,
-    video: LabelledVideo,
-    people: dict[int, Poses],
-    metainfo: dict,
-) -> None:
-    """Write people by frame, as the demo of this package does.
-
-    Args:
-        path: Of the file.
-        video: Whose poses they are.
-        people: By person and frame.
-        metainfo: Of the joints.
-    """
-    size = video.source.size or (None, None)
-    meta = dict(
-        dataset_name=metainfo['dataset_name'],
-        keypoint_id2name=metainfo['keypoint_id2name'],
-        video=dict(
-            name=video.name,
-            fps=float(video.source.fps),
-            width=size[0],
-            height=size[1],
-            announced_frames=video.source.num_frames,
-        ),
-    )
-    writer = PredictionWriter(path, meta)
-    try:
-        for frame in range(video.num_frames):
-            instances = [
-                dict(
-                    track_id=person,
-                    bbox=poses[frame].bbox,
-                    bbox_score=1.0,
-                    keypoints=poses[frame].keypoints,
-                    keypoint_scores=poses[frame].scores,
-                    keypoints_visible=poses[frame].visible.astype(int),
-                    keypoints_labeled=poses[frame].labeled.astype(int),
-                    propagated=not poses[frame].given,
-                )
-                for person, poses in sorted(people.items())
-                if frame in poses
-            ]
-            writer.write(frame, instances)
-    except BaseException:
-        writer.discard()
-        raise
-    writer.close()
