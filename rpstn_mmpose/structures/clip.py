@@ -8,6 +8,8 @@ import numpy as np
 from mmengine.structures import InstanceData, PixelData
 from mmpose.structures import PoseDataSample
 
+from .columns import declared_columns
+
 _INSTANCE_FIELDS = ('gt_instances', 'pred_instances', 'gt_instance_labels')
 _FIELDS = ('gt_fields', 'pred_fields')
 
@@ -95,7 +97,17 @@ def _frame_meta(meta: dict, row: int, num_rows: int) -> dict:
     for key in ('input_center', 'input_scale'):
         if key in meta:
             out[key] = np.asarray(meta[key]).reshape(-1, 2)[row]
+    for key in _listed(meta):
+        out[key] = meta[key][row]
     return out
+
+
+def _listed(meta: dict) -> List[str]:
+    """Declared columns that the metainfo has an entry a row of."""
+    return [
+        column.name for column in declared_columns(meta)
+        if column.in_metainfo and not column.of_track and column.name in meta
+    ]
 
 
 # Metainfo with an entry for each row.
@@ -131,8 +143,9 @@ def narrow(
         return data_sample
     is_dict = isinstance(data_sample, dict)
     meta = data_sample if is_dict else data_sample.metainfo
+    row_keys = (*_ROW_META, *_listed(meta))
     meta = {
-        key: _take_rows(value, rows) if key in _ROW_META else value
+        key: _take_rows(value, rows) if key in row_keys else value
         for key, value in meta.items()
         if key not in _INSTANCE_FIELDS + _FIELDS
     }

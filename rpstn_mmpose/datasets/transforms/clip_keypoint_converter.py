@@ -9,6 +9,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.datasets.transforms import KeypointConverter
 from mmpose.registry import TRANSFORMS
 
+from ...structures.columns import Column, declared_columns
 from ..metainfo import resolve_metainfo_file
 
 # What MMPose's data sets copy from their metainfo into each sample.
@@ -36,7 +37,9 @@ class ClipKeypointConverter(KeypointConverter):
     Required keys: ``keypoints`` T x K x 2, ``keypoints_visible`` and, if
     there, ``keypoints_labeled`` T x K; of the source's K joints. They become
     those of the target's joints. A target joint that the source lacks is
-    neither labelled nor visible, lies at (0, 0) and so has no weight. What
+    neither labelled nor visible, lies at (0, 0) and so has no weight. Columns
+    that the data set declares become the target's likewise, if they are of
+    the source's joints. What
     the sample holds of the source's metainfo (``flip_indices`` and so on)
     becomes the target's.
 
@@ -119,17 +122,34 @@ class ClipKeypointConverter(KeypointConverter):
         visible = results['keypoints_visible']
         labeled = results.get('keypoints_labeled')
         given = [key for key in _SAMPLE_KEYS if key in results]
-        # MMPose's class would rewrite the source's flips in place.
-        results.pop('flip_indices', None)
-        results = super().transform(results)
-        del results['flip_indices']
+        self._convert_declared(results)
+        # MMPose's class would rewrite the source's flips in place, and take
+        # keypoints_3d for the keypoints.
+        converted = super().transform(
+            dict(keypoints=keypoints, keypoints_visible=visible))
         for key in given:
             results[key] = deepcopy(self._target_meta[key])
-        results['keypoints'] = results['keypoints'].astype(keypoints.dtype)
+        results['keypoints'] = converted['keypoints'].astype(keypoints.dtype)
         results['keypoints_visible'] = self._of_two(visible)
         if labeled is not None:
             results['keypoints_labeled'] = self._of_two(labeled)
         return results
+
+    def _convert_declared(self, results: dict) -> None:
+        for column in declared_columns(results):
+            values = results.get(column.name)
+            if values is not None and column.flip_indices is None and (
+                    column.of_joints(values, self._num_source)):
+                results[column.name] = self._converted(values, column)
+
+    def _converted(self, values: np.ndarray, column: Column) -> np.ndarray:
+        if column.kind in ('flag', 'score'):
+            return self._of_two(values)
+        out = np.zeros(
+            (len(values), self.num_keypoints, values.shape[2]), values.dtype)
+        out[:, self.target_index] = (values[:, self.source_index] +
+                                     values[:, self.source_index2]) / 2
+        return out
 
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(source={self.source!r}, '

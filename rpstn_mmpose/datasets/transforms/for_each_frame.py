@@ -19,6 +19,7 @@ from mmcv.transforms.utils import cache_random_params
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 
+from ...structures.columns import Column, declared_columns
 from .encoded_frame import EncodedFrame
 
 
@@ -58,6 +59,25 @@ def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
+def _points(results: dict) -> List[Column]:
+    """Declared columns of points that a clip or a frame has."""
+    return [
+        column for column in declared_columns(results)
+        if column.kind == 'points' and results.get(column.name) is not None
+    ]
+
+
+def _placed(crop: TopdownAffine, frame: dict,
+            points: np.ndarray) -> np.ndarray:
+    """Where a crop puts points (1, K, 2) of a frame."""
+    pixel = dict(
+        frame,
+        img=np.zeros((1, 1, 3), np.uint8),
+        keypoints=points,
+        transformed_keypoints=None)
+    return crop(pixel)['transformed_keypoints']
+
+
 @TRANSFORMS.register_module()
 class ForEachFrame(BaseTransform):
     """Apply single-image transforms to the frames of a clip, one by one.
@@ -67,7 +87,9 @@ class ForEachFrame(BaseTransform):
     Their results are put together again: images to a list, rows to T rows,
     ``input_center`` and ``input_scale`` (2,) to T x 1 x 2. Any other key that
     they add or change must come out the same for every frame. A clip without
-    ``keypoints`` (inference) comes out without them.
+    ``keypoints`` (inference) comes out without them. Columns that the data
+    set declares are rows, too; with a crop, those of points get
+    ``transformed_NAME``, as ``keypoints`` do.
 
     Args:
         transforms (list): Transforms or their configs.
@@ -108,7 +130,7 @@ class ForEachFrame(BaseTransform):
 
     def _frame(self, results: dict, row: int) -> dict:
         frame = dict(results, img=results['img'][row])
-        for key in self.ROW_KEYS:
+        for key in self._row_keys(results):
             if results.get(key) is not None:
                 frame[key] = results[key][row:row + 1]
         for key in self.PARAM_KEYS:
@@ -118,22 +140,40 @@ class ForEachFrame(BaseTransform):
             frame['img_path'] = results['img_paths'][row]
         return frame
 
+    def _row_keys(self, results: dict) -> List[str]:
+        columns = [
+            column.name for column in declared_columns(results)
+            if not column.in_metainfo
+        ]
+        points = [f'transformed_{column.name}' for column in _points(results)]
+        return [*self.ROW_KEYS, *columns, *points]
+
     def _apply(self, frame: dict) -> Optional[dict]:
+        points = _points(frame)
         for transform in self.transforms:
+            placed = {}
+            if points and isinstance(transform, TopdownAffine):
+                placed = {
+                    f'transformed_{column.name}':
+                    _placed(transform, frame, frame[column.name])
+                    for column in points
+                }
             frame = transform(frame)
             if frame is None:
                 return None
+            frame.update(placed)
         return frame
 
     def _merge(self, results: dict, frames: List[dict]) -> dict:
         first = frames[0]
         no_truth = results.get('keypoints') is None
+        row_keys = self._row_keys(results)
         for key, value in first.items():
             if no_truth and key in self.PLACEHOLDERS and key not in results:
                 continue
             if key == 'img':
                 results[key] = [frame[key] for frame in frames]
-            elif key in self.ROW_KEYS and isinstance(value, np.ndarray):
+            elif key in row_keys and isinstance(value, np.ndarray):
                 results[key] = np.concatenate(
                     [frame[key] for frame in frames])
             elif key in self.PARAM_KEYS:

@@ -9,6 +9,7 @@ from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix
 
+from ...structures.columns import declared_columns
 from .encoded_frame import warp_frame
 
 
@@ -83,14 +84,7 @@ class ReducedTopdownAffine(TopdownAffine):
             results['bbox_scale'], aspect_ratio=width / height)
         matrices = self._matrices(centers, scales,
                                   results.get('bbox_rotation'))
-        if results.get('keypoints') is not None:
-            placed = results.get('transformed_keypoints')
-            placed = np.copy(
-                results['keypoints'] if placed is None else placed)
-            for row, matrix in enumerate(matrices):
-                placed[row:row + 1, :, :2] = cv2.transform(
-                    results['keypoints'][row:row + 1, :, :2], matrix)
-            results['transformed_keypoints'] = placed
+        self._place_points(results, matrices)
         reduction = results.get('img_reduction', 1)
         if reduction != 1:
             shift = (reduction - 1) / 2
@@ -107,6 +101,23 @@ class ReducedTopdownAffine(TopdownAffine):
         results['input_center'] = centers[0] if single else centers[:, None]
         results['input_scale'] = scales[0] if single else scales[:, None]
         return results
+
+    @staticmethod
+    def _place_points(results: dict, matrices: List[np.ndarray]) -> None:
+        """Add ``transformed_NAME`` of ``keypoints`` and declared points."""
+        names = [
+            column.name for column in declared_columns(results)
+            if column.kind == 'points'
+        ]
+        for name in ('keypoints', *names):
+            if results.get(name) is None:
+                continue
+            placed = results.get(f'transformed_{name}')
+            placed = np.copy(results[name] if placed is None else placed)
+            for row, matrix in enumerate(matrices):
+                placed[row:row + 1, :, :2] = cv2.transform(
+                    results[name][row:row + 1, :, :2], matrix)
+            results[f'transformed_{name}'] = placed
 
     def _matrices(self, centers: np.ndarray, scales: np.ndarray,
                   rotations: Optional[np.ndarray]) -> List[np.ndarray]:
