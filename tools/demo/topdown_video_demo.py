@@ -1,7 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Video in; annotated video, poses with track ids and trajectories out."""
 import argparse
-import json
 import os
 import signal
 import sys
@@ -34,8 +33,9 @@ def parse_args(args=None):
         '--boxes',
         help='.json file: for every frame a list of boxes x1 y1 x2 y2 '
         '[score], or an object of such lists by frame number (from 0), or '
-        'predictions as this tool writes them. All of them are taken; track '
-        'ids are not, but given anew')
+        'predictions of this tool, of MMPoseInferencer or of '
+        'topdown_demo_with_mmdet.py. All boxes are taken; track ids are not, '
+        'but given anew')
     boxes.add_argument(
         '--whole-frame',
         action='store_true',
@@ -140,37 +140,6 @@ def check_effect(parser, args):
                      'box stays where it is')
 
 
-def load_boxes(path):
-    """Boxes by frame from a JSON file; see ``--boxes``."""
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'{path}: no such file of boxes')
-    with open(path, encoding='utf-8') as file:
-        try:
-            data = json.load(file)
-        except ValueError as error:
-            raise ValueError(f'{path} is not JSON ({error})') from None
-    try:
-        if isinstance(data, dict) and 'instance_info' in data:
-            return {
-                record['frame_id']: [
-                    # MMPose writes the box as a list in a list.
-                    (item['bbox'][0]
-                     if isinstance(item['bbox'][0], list) else item['bbox']) +
-                    [item.get('bbox_score', 1.0)]
-                    for item in record['instances']
-                ]
-                for record in data['instance_info']
-            }
-        if isinstance(data, dict):
-            return {int(frame): boxes for frame, boxes in data.items()}
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(f'{path} holds no boxes by frame ({error!r}); see '
-                         '--help') from None
-    if not isinstance(data, list):
-        raise ValueError(f'{path} must hold a list or an object; see --help')
-    return data
-
-
 class StopRequest:
     """Remembers Ctrl-C until the frame is done; a second one interrupts."""
 
@@ -207,6 +176,7 @@ def run(args):
         VideoPoseInferencer,
         open_source,
     )
+    from rpstn_mmpose.structures import load_boxes
     from rpstn_mmpose.visualization import check_output_path
     source = open_source(args.video, args.fps)
     stem = os.path.join(args.out_dir, source.name)
@@ -216,12 +186,15 @@ def run(args):
         if os.path.exists(path) and os.path.exists(args.video) and (
                 os.path.samefile(path, args.video)):
             raise ValueError(f'{path} is the input; choose another --out-dir')
-    boxes = load_boxes(args.boxes) if args.boxes else None
-    if boxes is not None and not isinstance(boxes, dict) and (
-            source.num_frames not in (None, len(boxes))
-            and args.max_frames is None):
-        raise ValueError(f'{args.boxes} has boxes for {len(boxes)} frames, '
-                         f'but {args.video} has {source.num_frames}')
+    boxes = None
+    if args.boxes:
+        people = load_boxes(args.boxes)
+        boxes = people.boxes_by_frame()
+        if people.listed and args.max_frames is None and (
+                source.num_frames not in (None, len(boxes))):
+            raise ValueError(f'{args.boxes} has boxes for {len(boxes)} '
+                             f'frames, but {args.video} has '
+                             f'{source.num_frames}')
     one_euro = dict(type='OneEuroFilter')
     inferencer = VideoPoseInferencer(
         args.pose_config,
