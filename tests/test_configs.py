@@ -123,6 +123,10 @@ def test_pipelines_build_and_codec_is_shared(recipe):
     assert config.test_dataloader.dataset.pipeline == config.val_pipeline
     milestones = config.param_scheduler[-1]
     assert milestones.end == config.train_cfg.max_epochs
+    if config.model.type != 'TopdownPoseEstimator':
+        for split in ('train', 'val', 'test'):
+            assert config[f'{split}_dataloader'].collate_fn == dict(
+                type='stack_in_worker')
 
 
 @pytest.mark.parametrize('name', VARIANTS, ids=lambda n: n.split('_1xb')[0])

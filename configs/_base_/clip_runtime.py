@@ -14,3 +14,9 @@ default_hooks = dict(
 
 # Refuses to test a checkpoint of another model.
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='CheckpointGuardHook')]
+
+# Workers stack the clips of a batch, which else the training's own process
+# does while the GPU waits.
+train_dataloader = dict(collate_fn=dict(type='stack_in_worker'))
+val_dataloader = train_dataloader
+test_dataloader = train_dataloader
