@@ -4,6 +4,7 @@ from .base_sequence_dataset import BaseSequenceDataset
 from .coco_test_dev_dataset import CocoTestDevDataset
 from .jhmdb_clip_dataset import JHMDBClipDataset
 from .jhmdb_coco_clip_dataset import JHMDBCocoClipDataset
+from .mocap_dataset import H36MSequenceDataset, HumanEvaSequenceDataset
 from .penn_action_dataset import PennActionDataset
 from .posetrack_clip_dataset import PoseTrackClipDataset
 from .video_clip_dataset import VideoClipDataset
@@ -12,6 +13,8 @@ __all__ = [
     'BaseClipDataset',
     'BaseSequenceDataset',
     'CocoTestDevDataset',
+    'H36MSequenceDataset',
+    'HumanEvaSequenceDataset',
     'JHMDBClipDataset',
     'JHMDBCocoClipDataset',
     'PennActionDataset',

@@ -6,6 +6,7 @@ from .clip_formatting import PackClipInputs
 from .clip_keypoint_converter import ClipKeypointConverter
 from .clip_target import GenerateClipTarget
 from .for_each_frame import ForEachFrame
+from .lifter_formatting import PackLifterInputs
 from .loading import LoadClip
 from .mask_random_joints import MaskRandomJoints
 from .reduced_affine import ReducedTopdownAffine
@@ -14,5 +15,6 @@ from .topdown_stretch import TopdownStretch
 __all__ = [
     'ClipBBox', 'ClipKeypointConverter', 'ClipRandomFlip', 'ForEachFrame',
     'GenerateClipTarget', 'LoadClip', 'MaskRandomJoints', 'PackClipInputs',
-    'ReducedTopdownAffine', 'TopdownStretch', 'check_clip_boxes'
+    'PackLifterInputs', 'ReducedTopdownAffine', 'TopdownStretch',
+    'check_clip_boxes'
 ]

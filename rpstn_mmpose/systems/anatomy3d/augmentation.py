@@ -1,5 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""People with other bones, and how a camera would see them."""
+"""People with other bones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...datasets.cameras import project
 from .bones import BoneTree, directions
 
 
@@ -57,7 +58,8 @@ class BoneLengthAugmentation:
         Args:
             poses (Tensor): (B, F, K, 3), root at the origin; not changed.
             lengths (Tensor): (B, bones), metres.
-            cameras (Tensor): (B, 9), see :func:`project`.
+            cameras (Tensor): (B, 9), see
+                :meth:`~rpstn_mmpose.datasets.cameras.Camera.lens`.
         """
         draws = torch.rand_like(lengths) * 2 - 1
         changes = draws * self.amount * lengths.mean(dim=0)
@@ -67,25 +69,3 @@ class BoneLengthAugmentation:
         roots = roots + roots.new_tensor(self.root_mean)
         seen = project(poses + roots, cameras[:, None, None])
         return MadePeople(seen, poses, lengths + changes)
-
-
-def project(points: Tensor, cameras: Tensor) -> Tensor:
-    """Where cameras see points, with the distortion of their lenses.
-
-    Args:
-        points (Tensor): (..., 3), metres in the camera's axes.
-        cameras (Tensor): (..., 9): focal lengths and centre, two numbers
-            each, in normalized picture coordinates; radial distortion k1, k2,
-            k3; tangential distortion p1, p2.
-
-    Returns:
-        Tensor: (..., 2), normalized picture coordinates.
-    """
-    focal, centre = cameras[..., :2], cameras[..., 2:4]
-    tangential = cameras[..., 7:]
-    flat = (points[..., :2] / points[..., 2:]).clamp(-1, 1)
-    square = (flat**2).sum(dim=-1, keepdim=True)
-    powers = torch.cat([square, square**2, square**3], dim=-1)
-    radial = 1 + (cameras[..., 4:7] * powers).sum(dim=-1, keepdim=True)
-    skew = (tangential * flat).sum(dim=-1, keepdim=True)
-    return focal * (flat * (radial + skew) + tangential * square) + centre

@@ -7,10 +7,8 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from rpstn_mmpose.systems.anatomy3d.augmentation import (
-    BoneLengthAugmentation,
-    project,
-)
+from rpstn_mmpose.datasets.cameras import project
+from rpstn_mmpose.systems.anatomy3d.augmentation import BoneLengthAugmentation
 from rpstn_mmpose.systems.anatomy3d.bones import BoneTree
 
 from .released_anatomy3d import BONES, NOT_BONES, Released, released_state
