@@ -72,6 +72,7 @@ setup(
     keywords='computer vision, video pose estimation',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     include_package_data=True,
+    package_data={PACKAGE: ['visualization/video_report_page/*']},
     python_requires='>=3.8',
     # mmengine, mmcv and mmpose are left to mim or `make setup`, as in the
     # OpenMMLab packages: mmcv has to be built against the torch at hand.

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 from urllib.parse import quote
 
 import numpy as np
 
+from ..structures import PeopleError, VideoPeople, read_people
+from .confidence import Track, tracks_of
 from .output_path import check_output_path, make_part
-from .video_report_template import PAGE, SCRIPT, STYLE
+
+_FILES = Path(__file__).with_name('video_report_page')
 
 PAGE_ENDINGS = ('.html', '.htm')
 # In base64 a third more, and browsers of the last years take 32 MB at least.
@@ -30,81 +32,9 @@ _MAX_JOINTS = 3
 FilePath = Union[str, os.PathLike]
 
 
-@dataclass
-class Track:
-    """One person over n frames.
-
-    Attributes:
-        track_id: At least 0.
-        frames: (n,) int, rising; those whose record has the person, with the
-            damaged ones, which repeat the frame before.
-        scores: (n, K), to 4 decimals; NaN in damaged frames and where the
-            predictions have none.
-        bboxes: (n, 4), x1 y1 x2 y2, pixels; NaN where there is none.
-    """
-    track_id: int
-    frames: np.ndarray
-    scores: np.ndarray
-    bboxes: np.ndarray
-
-    def medians(self) -> np.ndarray:
-        """(K,), of each joint's scores; NaN for a joint without any."""
-        result = np.full(self.scores.shape[1], np.nan)
-        for joint, column in enumerate(self.scores.T):
-            if np.isfinite(column).any():
-                result[joint] = np.median(column[np.isfinite(column)])
-        return result
-
-    def limits(self, fraction: float) -> np.ndarray:
-        """Below which a joint is taken for occluded.
-
-        Args:
-            fraction: Of the joint's median.
-
-        Returns:
-            np.ndarray: (K,); NaN where the median is not positive, which
-            leaves nothing to be a fraction of.
-        """
-        medians = self.medians()
-        limits = np.full_like(medians, np.nan)
-        good = np.isfinite(medians) & (medians > 0)
-        limits[good] = np.round(fraction * medians[good], 6)
-        return limits
-
-    def occluded(self, fraction: float) -> np.ndarray:
-        """(n, K) bool, the estimate; see :meth:`limits`."""
-        with np.errstate(invalid='ignore'):
-            return self.scores < self.limits(fraction)
-
-
-@dataclass
-class VideoPredictions:
-    """What a file of predictions says.
-
-    Attributes:
-        name: Of the video.
-        fps: Frames a second.
-        width: Pixels.
-        height: Pixels.
-        num_frames: Of the records.
-        announced_frames: By the video, or None.
-        dataset: Whose joints these are, or empty.
-        joints: K names.
-        damaged: Frames, rising.
-        tracks: By id, those with the most frames first.
-        untracked: Poses without a track id.
-    """
-    name: str
-    fps: float
-    width: int
-    height: int
-    num_frames: int
-    announced_frames: Optional[int]
-    dataset: str
-    joints: List[str]
-    damaged: List[int] = field(default_factory=list)
-    tracks: Dict[int, Track] = field(default_factory=dict)
-    untracked: int = 0
+def joint_titles(people: VideoPeople) -> List[str]:
+    """Names of the joints, to be read."""
+    return [name.replace('_', ' ') for name in people.joints]
 
 
 @dataclass
@@ -166,143 +96,53 @@ def find_predictions(folder: FilePath, name: Optional[str] = None) -> Path:
     return paths[0]
 
 
-def load_predictions(path: FilePath) -> VideoPredictions:
-    """Read a file of predictions.
+def load_predictions(path: FilePath) -> VideoPeople:
+    """Read what :class:`~rpstn_mmpose.apis.VideoPoseInferencer` wrote.
 
     Args:
         path: Of the ``.json`` file.
 
     Returns:
-        VideoPredictions: What it says.
+        VideoPeople: With scores, of a video whose name, size and rate are
+        known and which has a record for every frame.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: Torn, or of another shape.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file of predictions')
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path} is not JSON, or is torn ({error}); run '
-                         'topdown_video_demo.py again') from None
-    try:
-        return _parse(content)
-    except _OtherShape as problem:
+        people = read_people(path, required=('keypoint_scores', ))
+        _check_video(people)
+    except PeopleError as problem:
         raise ValueError(f'{path} is not what topdown_video_demo.py writes: '
                          f'{problem}') from None
+    return people
 
 
-class _OtherShape(ValueError):
-    """What is wrong with a file's content."""
+def _check_video(people: VideoPeople) -> None:
+    """Refuse people whose video is not known.
 
-
-def _expect(condition: bool, problem: str) -> None:
-    if not condition:
-        raise _OtherShape(problem)
-
-
-def _is_number(value: Any, whole: bool = False) -> bool:
-    kinds = (int, ) if whole else (int, float)
-    # Whole numbers up to here are exact in the page's script too.
-    return (isinstance(value, kinds) and not isinstance(value, bool)
-            and abs(value) < 2**53)
-
-
-def _parse(content: Any) -> VideoPredictions:
-    _expect(isinstance(content, Mapping), 'it is no object')
-    meta, records = content.get('meta_info'), content.get('instance_info')
-    _expect(isinstance(meta, Mapping), 'it has no "meta_info" object')
-    _expect(isinstance(records, list), 'it has no "instance_info" list')
-    result = _parse_meta(meta)
-    _expect(bool(records), 'it has no frames')
-    rows: Dict[int, List[tuple]] = {}
-    for record in records:
-        _expect(isinstance(record, Mapping), 'a frame is no object')
-        frame = record.get('frame_id')
+    Raises:
+        PeopleError: What is missing.
+    """
+    width, height = people.size or (None, None)
+    for missing, problem in (
+        (not people.name, '"meta_info" has no "video", or the video has no '
+         '"name"'),
+        (people.fps is None, 'the "fps" of the video must be positive'),
+        (width is None, 'the "width" of the video must be a positive number, '
+         'and so must its "height"'),
+        (not people.frames, 'it has no frames'),
+    ):
+        if missing:
+            raise PeopleError(problem)
+    for frame, number in zip(people.frames, range(people.num_frames)):
         # The video has a frame for every record.
-        _expect(_is_number(frame, whole=True) and frame == result.num_frames,
-                f'frame {result.num_frames} has the "frame_id" {frame!r}')
-        result.num_frames += 1
-        damaged = record.get('damaged', False)
-        _expect(isinstance(damaged, bool), f'frame {frame}: "damaged" must '
-                f'be true or false, but is {damaged!r}')
-        if damaged:
-            result.damaged.append(frame)
-        instances = record.get('instances')
-        _expect(isinstance(instances, list),
-                f'frame {frame} has no "instances" list')
-        for item in instances:
-            person, scores, box = _parse_instance(item, frame,
-                                                  len(result.joints))
-            if person < 0:
-                result.untracked += 1
-                continue
-            entries = rows.setdefault(person, [])
-            _expect(not entries or entries[-1][0] != frame,
-                    f'frame {frame} has track_id {person} twice')
-            if damaged:
-                scores = np.full_like(scores, np.nan)
-            entries.append((frame, scores, box))
-    for person in sorted(rows, key=lambda key: (-len(rows[key]), key)):
-        frames, scores, boxes = zip(*rows[person])
-        result.tracks[person] = Track(person, np.array(frames),
-                                      np.stack(scores), np.stack(boxes))
-    return result
-
-
-def _parse_meta(meta: Mapping) -> VideoPredictions:
-    names = meta.get('keypoint_id2name')
-    problem = '"meta_info" has no "keypoint_id2name" of joint names'
-    _expect(isinstance(names, Mapping) and bool(names), problem)
-    joints = [names.get(str(k)) for k in range(len(names))]
-    _expect(all(isinstance(name, str) for name in joints), problem)
-    video = meta.get('video')
-    _expect(isinstance(video, Mapping), '"meta_info" has no "video"')
-    _expect(isinstance(video.get('name'), str), 'the video has no "name"')
-    fps = video.get('fps')
-    _expect(_is_number(fps) and fps > 0, 'the "fps" of the video must be '
-            f'positive, but is {fps!r}')
-    for key in ('width', 'height'):
-        _expect(_is_number(video.get(key), whole=True) and video[key] > 0,
-                f'the "{key}" of the video must be a positive number, but '
-                f'is {video.get(key)!r}')
-    announced = video.get('announced_frames')
-    dataset = meta.get('dataset_name')
-    return VideoPredictions(
-        name=video['name'],
-        fps=float(fps),
-        width=video['width'],
-        height=video['height'],
-        num_frames=0,
-        announced_frames=announced if _is_number(announced, True) else None,
-        dataset=dataset if isinstance(dataset, str) else '',
-        joints=[name.replace('_', ' ') for name in joints])
-
-
-def _parse_instance(item: Any, frame: int,
-                    joints: int) -> Tuple[int, np.ndarray, np.ndarray]:
-    """Track id (-1: none), scores (K,), box (4,)."""
-    _expect(isinstance(item, Mapping), f'frame {frame}: a person is no '
-            'object')
-    person = item.get('track_id', -1)
-    _expect(_is_number(person, whole=True), f'frame {frame}: track_id must '
-            f'be a whole number, but is {person!r}')
-    scores = item.get('keypoint_scores')
-    _expect(
-        isinstance(scores, list) and len(scores) == joints
-        and all(v is None or _is_number(v) for v in scores),
-        f'frame {frame}: "keypoint_scores" must be {joints} numbers')
-    box = item.get('bbox')
-    # A list in a list, by a comma too much in MMPose.
-    if isinstance(box, list) and len(box) == 1:
-        box = box[0]
-    if not (isinstance(box, list) and len(box) >= 4
-            and all(_is_number(v) for v in box[:4])):
-        box = [np.nan] * 4
-    values = np.array([np.nan if v is None else v for v in scores], float)
-    return max(-1, person), np.round(values, 4), np.array(box[:4], float)
+        if frame != number:
+            raise PeopleError(f'frame {number} has the "frame_id" {frame}')
+    twice = people.twice()
+    if twice:
+        raise PeopleError(f'frame {twice[0]} has track_id {twice[1]} twice')
 
 
 def frame_runs(frames: Sequence[int]) -> List[Tuple[int, int]]:
@@ -327,7 +167,7 @@ def _runs_text(runs: Sequence[Tuple[int, int]]) -> str:
     return text
 
 
-def _track_row(track: Track, info: VideoPredictions,
+def _track_row(track: Track, info: VideoPeople,
                fraction: float) -> Dict[str, Any]:
     """A row of the table of tracks."""
     bridged = int(np.isin(track.frames, info.damaged).sum())
@@ -336,6 +176,7 @@ def _track_row(track: Track, info: VideoPredictions,
     counts = low.sum(axis=0)
     most = sorted(np.flatnonzero(counts), key=lambda k: -counts[k])
     known = track.scores[np.isfinite(track.scores)]
+    names = joint_titles(info)
     return dict(
         track_id=track.track_id,
         first=int(track.frames[0]),
@@ -345,7 +186,7 @@ def _track_row(track: Track, info: VideoPredictions,
         mean=f'{known.mean():.3f}' if known.size else '–',
         low=len(frames),
         low_runs=_runs_text(frame_runs(frames)),
-        joints=', '.join(f'{info.joints[k]} ({counts[k]})'
+        joints=', '.join(f'{names[k]} ({counts[k]})'
                          for k in most[:_MAX_JOINTS]))
 
 
@@ -364,10 +205,11 @@ def _score_range(tracks: Mapping[int, Track]) -> Tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def _chart_data(info: VideoPredictions, fraction: float) -> Dict[str, Any]:
+def _chart_data(info: VideoPeople, people: Mapping[int, Track],
+                fraction: float) -> Dict[str, Any]:
     """What the script draws."""
     tracks = []
-    for track in info.tracks.values():
+    for track in people.values():
         low = track.occluded(fraction).any(axis=1)
         tracks.append(
             dict(
@@ -379,9 +221,9 @@ def _chart_data(info: VideoPredictions, fraction: float) -> Dict[str, Any]:
     return dict(
         num_frames=info.num_frames,
         fps=info.fps,
-        joints=info.joints,
+        joints=joint_titles(info),
         damaged=frame_runs(info.damaged),
-        score_range=_score_range(info.tracks),
+        score_range=_score_range(people),
         tracks=tracks)
 
 
@@ -429,7 +271,7 @@ def video_source(video: FilePath,
         'this page.')
 
 
-def build_report(info: VideoPredictions,
+def build_report(info: VideoPeople,
                  video_src: str = '',
                  video_note: str = '',
                  fraction: float = 0.5,
@@ -438,7 +280,7 @@ def build_report(info: VideoPredictions,
     """Make the page.
 
     Args:
-        info: The predictions.
+        info: From :func:`load_predictions`.
         video_src: Address of the video, from :func:`video_source`.
         video_note: What to say about the video.
         fraction: A joint is taken for occluded where its confidence is below
@@ -465,23 +307,27 @@ def build_report(info: VideoPredictions,
         lstrip_blocks=True)
     # Only this script runs, whatever a name should smuggle in, and nothing
     # is fetched but a video beside the page.
-    digest = hashlib.sha256(SCRIPT.encode()).digest()
+    page, style, script = (
+        (_FILES / name).read_text(encoding='utf-8')
+        for name in ('page.html', 'style.css', 'script.js'))
+    digest = hashlib.sha256(script.encode()).digest()
     policy = ("default-src 'none'; style-src 'unsafe-inline'; "
               f"script-src 'sha256-{base64.b64encode(digest).decode()}'; "
               "img-src data:; media-src data: 'self' file:")
     runs = frame_runs(info.damaged)
-    return environment.from_string(PAGE).render(
+    tracks = tracks_of(info)
+    return environment.from_string(page).render(
         policy=policy,
-        style=Markup(STYLE),
-        script=Markup(SCRIPT),
+        style=Markup(style),
+        script=Markup(script),
         info=info,
         dataset=info.dataset,
         joints=info.joints,
-        untracked=info.untracked,
+        untracked=int((info.track_ids < 0).sum()),
         damaged=[(_run_text(*run), run[0]) for run in runs],
         rows=[_track_row(track, info, fraction)
-              for track in info.tracks.values()],
-        data=_chart_data(info, fraction),
+              for track in tracks.values()],
+        data=_chart_data(info, tracks, fraction),
         fraction=fraction,
         video_src=video_src,
         video_note=video_note,

@@ -75,8 +75,9 @@ def test_wheel_has_every_file(wheel, checkout):
     modules = {
         f'rpstn_mmpose/{name}'
         for name in files_under(checkout / 'rpstn_mmpose')
-        if name.endswith('.py')
+        if name.endswith(('.py', '.html', '.css', '.js'))
     }
+    assert any(name.endswith('page.html') for name in modules)
     assert modules <= names
     assert not [name for name in names if '__pycache__' in name]
     assert not [name for name in names if name.startswith('tests')]

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from rpstn_mmpose import config_path
+from rpstn_mmpose.structures import joint_names
+from rpstn_mmpose.visualization.confidence import tracks_of
 from rpstn_mmpose.visualization.output_path import check_output_path
 from rpstn_mmpose.visualization.video_report import (
     EMBED_LIMIT,
@@ -97,7 +99,7 @@ def choose_person(info, frame, track_id):
     """A track and the number of one of its frames.
 
     Args:
-        info (VideoPredictions): The predictions.
+        info (VideoPeople): The predictions.
         frame (int, optional): Wanted frame.
         track_id (int, optional): Wanted track.
 
@@ -107,7 +109,8 @@ def choose_person(info, frame, track_id):
     Raises:
         ValueError: Not there, damaged, or without a box.
     """
-    if not info.tracks:
+    people = tracks_of(info)
+    if not people:
         raise ValueError(f'{info.name}: nobody was tracked, so there is no '
                          'person to correlate the joints of')
     if frame is not None and not 0 <= frame < info.num_frames:
@@ -116,15 +119,15 @@ def choose_person(info, frame, track_id):
     if frame in info.damaged:
         raise ValueError(f'--frame {frame} of {info.name} is damaged; choose '
                          'another')
-    tracks = list(info.tracks.values())
+    tracks = list(people.values())
     if track_id is not None:
-        if track_id not in info.tracks:
-            ids = sorted(info.tracks)
+        if track_id not in people:
+            ids = sorted(people)
             some = ', '.join(map(str, ids[:10]))
             more = ', ...' if len(ids) > 10 else ''
             raise ValueError(f'--track {track_id} is not in {info.name}, '
                              f'which has {some}{more}')
-        tracks = [info.tracks[track_id]]
+        tracks = [people[track_id]]
     if frame is not None:
         there = [track for track in tracks if frame in track.frames]
         if not there:
@@ -165,10 +168,10 @@ def read_clip(info, video, frame, length):
     for item in source:
         last = item.index
         size = item.image.shape[1::-1]
-        if size != (info.width, info.height):
+        if size != info.size:
             raise ValueError(
                 f'{video} is {size[0]}x{size[1]}, but the predictions are '
-                f'of a video of {info.width}x{info.height}; give the video '
+                f'of a video of {info.size[0]}x{info.size[1]}; give the video '
                 'that they were made from')
         clip.append(item.image)
         if last == frame:
@@ -229,9 +232,7 @@ def relation_picture(args, info, drawn):
     model, dataset = load_model_and_dataset(
         config, args.pose_checkpoint, device=args.device)
     find_relation(model)
-    names = dataset.metainfo['keypoint_id2name']
-    joints = [names[k].replace('_', ' ') for k in sorted(names)]
-    if joints != info.joints:
+    if joint_names(dataset.metainfo) != info.joints:
         raise ValueError(f'{args.pose_config} has other joints than the '
                          f'predictions of {info.name}')
     length = 1
@@ -276,7 +277,7 @@ def run(args):
                   if args.video else None),
         trajectories=plot.read_bytes() if plot.is_file() else b'')
     write_report(page, out)
-    print(f'{info.num_frames} frames, {len(info.tracks)} tracks, '
+    print(f'{info.num_frames} frames, {len(info.tracked_ids())} tracks, '
           f'{len(info.damaged)} damaged frames')
     if note:
         print(note)

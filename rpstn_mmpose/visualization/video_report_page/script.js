@@ -1,93 +1,3 @@
-# Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""The page of :mod:`.video_report`: its style, its script, its template."""
-
-STYLE = """
-:root {
-  color-scheme: light dark;
-  --page: #ffffff; --card: #f5f6f8; --text: #1c2126; --dim: #5b6570;
-  --rule: #d4d9df; --line: #0b62a8; --low: #f0a63a; --bad: #d0342c;
-  --away: #e4e7eb; --head: #c2185b; --link: #0b62a8;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #14171a; --card: #1d2125; --text: #e6e9ec; --dim: #a0a9b2;
-    --rule: #363d44; --line: #6cb6f5; --low: #b9791c; --bad: #ff6f66;
-    --away: #2a2f35; --head: #ff7eb0; --link: #7fbdf5;
-  }
-}
-* { box-sizing: border-box; }
-body {
-  margin: 0 auto; padding: 16px 20px 40px; max-width: 1400px;
-  background: var(--page); color: var(--text);
-  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
-}
-h1 { font-size: 22px; margin: 0 0 2px; overflow-wrap: anywhere; }
-h2 { font-size: 17px; margin: 0 0 8px; }
-p { margin: 0 0 8px; max-width: 80ch; }
-a { color: var(--link); }
-code { overflow-wrap: anywhere; }
-.dim { color: var(--dim); }
-.note { border-left: 3px solid var(--low); padding-left: 10px; }
-.columns {
-  display: grid; gap: 16px; align-items: start; margin-top: 14px;
-  grid-template-columns: minmax(0, 5fr) minmax(0, 6fr);
-}
-section {
-  background: var(--card); border-radius: 8px; padding: 14px 16px;
-  min-width: 0; margin-bottom: 16px;
-}
-#player { position: sticky; top: 8px; z-index: 2; margin: 0; }
-video { display: block; width: 100%; max-height: 62vh; background: #000; }
-img { display: block; max-width: 100%; background: #fff; }
-.wide { overflow-x: auto; }
-.wide img { min-width: 760px; width: 100%; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; }
-th, td {
-  text-align: right; padding: 4px 8px; vertical-align: top;
-  border-bottom: 1px solid var(--rule);
-}
-th { font-weight: 600; color: var(--dim); }
-th:nth-child(2), td:nth-child(2), th:nth-child(n+5), td:nth-child(n+5) {
-  text-align: left;
-}
-tr.chosen td { background: var(--away); }
-.tall { max-height: 420px; overflow: auto; }
-.bar { display: flex; flex-wrap: wrap; gap: 6px 14px; align-items: center; }
-select { font: inherit; padding: 2px 6px; max-width: 100%; }
-svg { display: block; width: 100%; touch-action: manipulation; }
-svg text { font-size: 12px; fill: var(--text); }
-svg .tick, svg .dim { fill: var(--dim); font-size: 11px; }
-svg .curve { fill: none; stroke: var(--line); stroke-width: 1.4; }
-svg .base { stroke: var(--rule); stroke-width: 1; fill: none; }
-svg .limit { stroke: var(--dim); stroke-dasharray: 3 3; fill: none; }
-svg .low { fill: var(--low); opacity: .55; }
-#overview .low { opacity: 1; }
-svg .bad { fill: var(--bad); opacity: .45; }
-svg .away { fill: var(--away); }
-svg .here { fill: var(--line); opacity: .75; }
-svg .strong { font-weight: 700; }
-svg .head { stroke: var(--head); stroke-width: 1.5; }
-#chart, #overview { cursor: pointer; }
-.key i {
-  display: inline-block; width: 14px; height: 11px; margin-right: 5px;
-}
-.key .low { background: var(--low); opacity: .7; }
-.key .bad { background: var(--bad); opacity: .6; }
-.key .away { background: var(--away); }
-.key .limit { height: 0; border-top: 2px dashed var(--dim);
-  vertical-align: middle; }
-@media (max-width: 860px) {
-  body { padding: 10px 8px 30px; }
-  .columns { grid-template-columns: minmax(0, 1fr); gap: 12px; }
-  section { padding: 10px; margin-bottom: 12px; }
-  #player { top: 0; padding: 6px; }
-  #player h2 { display: none; }
-  video { max-height: 36vh; }
-}
-"""
-
-# The namespace of SVG is read off the page: there is no address in here.
-SCRIPT = """
 (function () {
 'use strict';
 const root = document.documentElement;
@@ -211,7 +121,7 @@ function sized(svg, height) {
 
 function shorten(svg, name, x, y, room, attributes) {
   const fits = Math.max(3, Math.floor(room / 6.6));
-  const text = name.length > fits ? name.slice(0, fits - 1) + '\\u2026' : name;
+  const text = name.length > fits ? name.slice(0, fits - 1) + '\u2026' : name;
   const item = node(svg, 'text', Object.assign({x: x, y: y}, attributes),
     text);
   if (text !== name) node(item, 'title', {}, name);
@@ -286,7 +196,7 @@ function show() {
   });
   readouts.forEach((item, k) => {
     const v = value(current, k, frame);
-    item.textContent = v === null ? '\\u2013' : v.toFixed(2);
+    item.textContent = v === null ? '\u2013' : v.toFixed(2);
     item.setAttribute('class', isLow(current, k, frame) ? 'strong' : '');
   });
   const damaged = data.damaged.some(r => r[0] <= frame && frame <= r[1]);
@@ -316,8 +226,8 @@ function choose(id) {
 }
 
 function follow(hash) {
-  const track = /[#&]track=(\\d+)/.exec(hash);
-  const f = /[#&]frame=(\\d+)/.exec(hash);
+  const track = /[#&]track=(\d+)/.exec(hash);
+  const f = /[#&]frame=(\d+)/.exec(hash);
   if (track) choose(Number(track[1]));
   if (f) go(Number(f[1]), true);
 }
@@ -393,139 +303,3 @@ show();
 follow(location.hash);
 root.dataset.ready = 'yes';
 })();
-"""
-
-# Rendered with autoescape: every value is text unless marked otherwise.
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<link rel="icon" href="data:,">
-<title>{{ info.name }}: poses</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<h1>{{ info.name }}</h1>
-<p class="dim">{{ info.num_frames }} frames
-{%- if info.announced_frames and
-       info.announced_frames != info.num_frames %} of
-{{ info.announced_frames }} that the video announced
-{%- endif %}, {{ info.width }} x {{ info.height }} pixels,
-{{ '%g' | format(info.fps) }} frames a second,
-{{ rows | length }} {{ 'track' if rows | length == 1 else 'tracks' }},
-{{ joints | length }} joints{% if dataset %} of {{ dataset }}{% endif %}</p>
-{% if untracked %}
-<p class="note" id="untracked">Poses without a track id, which are left
-out: {{ untracked }}.</p>
-{% endif %}
-<noscript><p class="note">The charts need JavaScript.</p></noscript>
-<div class="columns">
-<div id="player">
-<section id="video-section">
-<h2>Video</h2>
-{% if video_src %}
-<video id="video" controls muted playsinline preload="auto"
- src="{{ video_src }}"></video>
-<p class="note" id="broken" hidden>The video cannot be played: it is
-missing, or this browser does not know its codec.</p>
-{% endif %}
-{% if video_note %}<p class="note" id="video-note">{{ video_note }}</p>
-{% endif %}
-<p id="now" class="dim"></p>
-</section>
-</div>
-<div>
-<section id="people">
-<h2>People over time</h2>
-{% if rows %}
-<div class="tall"><svg id="overview" tabindex="0" role="img"
- aria-label="When each person was there"></svg></div>
-{% else %}
-<p>Nobody was tracked in this video.</p>
-{% endif %}
-<p class="bar key"><span><i class="low"></i>estimated occluded</span>
-<span><i class="away"></i>not there</span>
-<span><i class="bad"></i>damaged frame</span></p>
-<p id="damaged">
-{%- if damaged %}Damaged frames, which show the one before and count for
-nothing below:
-{% for text, first in damaged %}<a href="#frame={{ first }}">{{ text }}</a>
-{%- if not loop.last %}, {% endif %}{% endfor %}.
-{%- else %}No frame is damaged.{% endif %}</p>
-</section>
-{% if rows %}
-<section id="confidence">
-<h2>Confidence of each joint</h2>
-<div class="bar"><label>Person <select id="track">
-{% for row in rows %}<option value="{{ row.track_id }}">{{ row.track_id }}
-({{ row.seen }} frames)</option>
-{% endfor %}</select></label>
-<span class="dim" id="range"></span></div>
-<div><svg id="chart" tabindex="0" role="img"
- aria-label="Confidence of each joint over time"></svg></div>
-<p class="bar key"><span><i class="limit"></i>{{ '%g' | format(fraction) }}
-of the joint's median</span><span><i class="low"></i>below: estimated
-occluded</span></p>
-<p class="dim">By frame number. Click to go to a frame; the arrow keys step
-by one, with shift by ten. At the right: the confidence in the frame of the
-video.</p>
-</section>
-{% endif %}
-</div>
-</div>
-{% if rows %}
-<section id="tracks">
-<h2>Tracks</h2>
-<div class="tall wide"><table>
-<thead><tr><th>person</th><th>frames</th><th>number</th>
-<th>mean confidence</th><th>estimated occluded</th>
-<th>joints most often</th></tr></thead>
-<tbody>
-{% for row in rows %}
-<tr data-track="{{ row.track_id }}">
-<td><a href="#frame={{ row.first }}&amp;track={{ row.track_id }}">
-{{- row.track_id }}</a></td>
-<td>{{ row.runs }}</td>
-<td>{{ row.seen }}{% if row.bridged %} (and {{ row.bridged }} damaged)
-{%- endif %}</td>
-<td>{{ row.mean }}</td>
-<td>{{ row.low }}{% if row.low_runs %}: {{ row.low_runs }}{% endif %}</td>
-<td>{{ row.joints }}</td></tr>
-{% endfor %}
-</tbody></table></div>
-<p class="dim" id="estimate">A joint counts as occluded in the frames in
-which its confidence is below {{ '%g' | format(fraction) }} of its own median
-in that track, and a frame where one of its joints does. This is an
-estimate from what the model believes: the video has no truth to tell
-whether a joint was really hidden.</p>
-</section>
-{% endif %}
-<section id="relation">
-<h2>Correlation of the joints</h2>
-{% if relation %}
-<p>{{ relation.caption }}
-<a href="#frame={{ relation.frame }}&amp;track={{ relation.track_id }}">Go to
-that frame.</a></p>
-<div class="wide"><img id="relation-image" src="{{ relation_src }}"
- alt="Correlation matrix and relational weights of the joints of person
-{{ relation.track_id }} in frame {{ relation.frame }}"></div>
-{% else %}
-<p id="relation-how">To see the correlation matrix of a frame, run
-<code>report.py OUT_DIR --video VIDEO --pose-config CONFIG --pose-checkpoint
-CHECKPOINT --frame N --track ID</code> with a model that has a JRE.</p>
-{% endif %}
-</section>
-{% if trajectories_src %}
-<section id="trajectories">
-<h2>Trajectories</h2>
-<div class="wide"><img src="{{ trajectories_src }}"
- alt="Paths of the joints over time"></div>
-</section>
-{% endif %}
-<script type="application/json" id="data">{{ data | tojson }}</script>
-<script>{{ script }}</script>
-</body>
-</html>
-"""
