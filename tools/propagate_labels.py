@@ -76,6 +76,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'over with rings and dashes',
     )
     parser.add_argument(
+        '--threshold',
+        type=float,
+        default=0.2,
+        help='joints of lower scores are written as not labelled (default: '
+        '0.2)',
+    )
+    parser.add_argument(
+        '--first-frame',
+        type=int,
+        default=0,
+        help="number of a video file's first frame in the names of the "
+        "labels' images (default: 0)",
+    )
+    parser.add_argument('--device', help='default: cuda where there is one')
+    add_method(parser)
+    return parser.parse_args(argv)
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Options of how labels come to other frames."""
+    parser.add_argument(
         '--method',
         choices=METHODS,
         default='warp',
@@ -103,22 +124,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='frames farther than this from a label get none of it (default: '
         f'{LIMIT})',
     )
-    parser.add_argument(
-        '--threshold',
-        type=float,
-        default=0.2,
-        help='joints of lower scores are written as not labelled (default: '
-        '0.2)',
-    )
-    parser.add_argument(
-        '--first-frame',
-        type=int,
-        default=0,
-        help="number of a video file's first frame in the names of the "
-        "labels' images (default: 0)",
-    )
-    parser.add_argument('--device', help='default: cuda where there is one')
-    return parser.parse_args(argv)
 
 
 def propagate(args: argparse.Namespace) -> None:

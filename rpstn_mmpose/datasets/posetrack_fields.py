@@ -114,6 +114,33 @@ def keypoint_rows(annotation: dict, count: int, what: str,
     return given.reshape(count, 3)
 
 
+def joint_scores(annotation: dict, count: int) -> Optional[np.ndarray]:
+    """The ``scores`` of an annotation's joints.
+
+    Labels that a program made have them; PoseTrack's own have an empty list
+    there.
+
+    Args:
+        annotation: Entry of a file's ``annotations``.
+        count: Joints of the file.
+
+    Returns:
+        np.ndarray | None: (count,), 0 to 1; NaN where they are something
+        else. None: there are none.
+    """
+    given = annotation.get('scores')
+    if given is None or given == []:
+        return None
+    try:
+        scores = np.asarray(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        scores = np.zeros(0)
+    with np.errstate(invalid='ignore'):
+        good = scores.shape == (count, ) and bool(
+            ((scores >= 0) & (scores <= 1)).all())
+    return scores if good else np.full(count, np.nan)
+
+
 def joint_names(content: dict, path: str) -> Optional[List[str]]:
     """Names of a file's joints, from its ``categories``.
 

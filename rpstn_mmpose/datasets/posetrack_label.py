@@ -25,6 +25,7 @@ from .posetrack_fields import (
     ignore_polygons,
     image_number,
     joint_names,
+    joint_scores,
     keypoint_rows,
 )
 
@@ -44,12 +45,14 @@ class PersonLabel(NamedTuple):
         keypoints: (K, 2), finite; 0, 0 where not labelled.
         visible: (K,) bool.
         labeled: (K,) bool.
+        scores: (K,), how far the joints can be trusted; None: not told.
     """
     row: int
     bbox: Optional[np.ndarray]
     keypoints: np.ndarray
     visible: np.ndarray
     labeled: np.ndarray
+    scores: Optional[np.ndarray] = None
 
 
 @dataclass
@@ -337,7 +340,11 @@ def _add_person(video: PoseTrackVideo, row: int, image: ListedImage,
         labels = video.people.setdefault((track_id, copy), [])
     if copy:
         video.repairs['tracks twice in a frame'] += 1
-    labels.append(PersonLabel(row, bbox, keypoints, visible, labeled))
+    scores = joint_scores(annotation, count)
+    if scores is not None:
+        video.repairs['scores not from 0 to 1'] += bool(np.isnan(scores).any())
+        scores = scores[columns] if np.isfinite(scores).all() else None
+    labels.append(PersonLabel(row, bbox, keypoints, visible, labeled, scores))
 
 
 def _joint_box(points: np.ndarray, margin: float) -> Optional[np.ndarray]:

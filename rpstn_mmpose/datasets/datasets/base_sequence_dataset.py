@@ -14,6 +14,7 @@ from ...structures.columns import COLUMNS, Column
 from ..clip_index import ClipIndex
 from ..file_access import join_address
 from ..metainfo import resolve_metainfo_file
+from ..sparse_labels import keep_every
 from ..tracks import Track, TrackStore
 from ..window_options import make_window
 from ..windows import ClipWindow, FramesAround, FrameWindow
@@ -45,6 +46,10 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
         window (dict, optional): In place of these four: config of a window,
             ``ConsecutiveFrames``, ``FramesAround``, ``NearPair`` or one of
             your own.
+        label_every (int, optional): Let each k-th labelled frame of a video
+            alone count as labelled, for training on few labels. See
+            :func:`~rpstn_mmpose.datasets.sparse_labels.keep_every`.
+        label_seed (int): Of the draw of each video's first one.
         test_mode (bool): True: every annotated frame of every video is
             wanted exactly once.
         pipeline (list): Transforms.
@@ -62,8 +67,8 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
         max_refetch (int): See :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        ValueError: An unknown split, contradicting clip options, or a split
-            without videos.
+        ValueError: An unknown split, contradicting clip options, a split
+            without videos, or ``label_every`` in test mode.
     """
 
     SPLITS: Tuple[str, ...] = ('train', 'test')
@@ -79,6 +84,8 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
         frame_interval: int = 1,
         clip_offsets: Optional[Sequence[int]] = None,
         window: Union[FrameWindow, dict, None] = None,
+        label_every: Optional[int] = None,
+        label_seed: int = 0,
         test_mode: bool = False,
         pipeline: Sequence[Union[dict, Callable]] = (),
         metainfo: Optional[dict] = None,
@@ -103,6 +110,12 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
             self.window.check(test_mode)
         except ValueError as error:
             raise ValueError(f'{name}: {error}') from None
+        if label_every is not None and test_mode:
+            raise ValueError(
+                f'{name}: label_every={label_every} would leave frames out of '
+                'the evaluation; leave it out'
+            )
+        self.label_every, self.label_seed = label_every, label_seed
         self.split = split
         self.backend_args = backend_args
         self.tracks: Optional[TrackStore] = None
@@ -183,6 +196,8 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
                 f'{self.split!r} under {self.data_root!r}; check data_root '
                 'and split'
             )
+        if self.label_every is not None:
+            keep_every(tracks, self.label_every, self.label_seed)
         self.tracks = self._stored(tracks)
         places = [
             self.window.places(len(track), track.annotated, self.test_mode)

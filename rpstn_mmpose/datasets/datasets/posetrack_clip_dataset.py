@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
+from ...structures.columns import Column
 from ..clip_index import ClipIndex
 from ..file_access import join_address, list_files, read_bytes
 from ..label_fields import MAX_FLOAT32, is_place, numbers, read_json, shown
@@ -22,6 +23,7 @@ from .base_clip_dataset import BaseClipDataset
 _REMEDY = {
     'boxes missing or empty': 'made from joints or neighbours',
     'joints not finite': 'unlabelled',
+    'scores not from 0 to 1': 'taken for 1',
     'annotations without box and joints': 'left out',
     'tracks twice in a frame': 'a track of their own',
     'people without labelled joints': 'left out',
@@ -71,7 +73,9 @@ class PoseTrackClipDataset(BaseClipDataset):
     Boxes are the annotations', clipped to the picture where its size is
     given; missing ones are made from the labelled joints. What is irregular
     is mended and logged by kind, ``repairs`` keeps the numbers.
-    ``ignore_regions`` has the polygons by ``image_id``.
+    ``ignore_regions`` has the polygons by ``image_id``. Where labels have
+    ``scores`` of joints, 0 to 1, as those that were carried over from other
+    frames, samples have ``keypoint_scores``; other labels' are 1.
 
     ``bbox_file`` replaces the boxes by detections, in MMPose's format, which
     carry no tracks: each detection of a labelled frame is a clip of its own
@@ -113,6 +117,7 @@ class PoseTrackClipDataset(BaseClipDataset):
     METAINFO: dict = dict(from_file='configs/_base_/datasets/posetrack18.py')
     SPLITS = ('train', 'val', 'test')
     DATA_PREFIX: dict = dict(img='', ann='annotations')
+    COLUMNS = (Column('keypoint_scores', 'score', packed=False), )
 
     def __init__(self,
                  data_root: str,
@@ -237,6 +242,9 @@ class PoseTrackClipDataset(BaseClipDataset):
         window = self.window
         tracks, people = [], 0
         videos = self.load_videos()
+        self._scored = any(
+            label.scores is not None for video in videos
+            for labels in video.people.values() for label in labels)
         for video in videos:
             for (track_id, _), labels in sorted(
                     video.people.items(), key=lambda item: item[0]):
@@ -265,16 +273,20 @@ class PoseTrackClipDataset(BaseClipDataset):
         keypoints = np.zeros((num, joints, 2))
         visible = np.zeros((num, joints), dtype=bool)
         labeled = np.zeros((num, joints), dtype=bool)
+        scores = np.ones((num, joints)) if self._scored else None
         for index, label in piece.labels.items():
             keypoints[index] = label.keypoints
             visible[index] = label.visible
             labeled[index] = label.labeled
+            if label.scores is not None:
+                scores[index] = label.scores
         return Track(
             annotated=video.labelled[piece.rows] & labeled.any(axis=1),
             bbox=piece.bbox,
             keypoints=keypoints,
             keypoints_visible=visible,
             keypoints_labeled=labeled,
+            keypoint_scores=scores,
             track_id=track_id,
             **self._frames(video, piece.rows))
 

@@ -68,15 +68,20 @@ class GenerateClipTarget(GenerateTarget):
             visible, 0 to 1. 0 (the paper): no target and no loss.
         use_dataset_keypoint_weights (bool): Multiply with the metainfo's
             joint weights.
+        score_weights (bool): Multiply with the labels' own scores
+            (``keypoint_scores`` T x K), as of labels that were carried over
+            from other frames.
 
     Raises:
-        ValueError: Several encoders, or a weight outside 0 to 1.
+        ValueError: Several encoders, a weight outside 0 to 1, or labels
+            without scores where these are to be used.
     """
 
     def __init__(self,
                  encoder: dict,
                  occluded_weight: float = 0.0,
-                 use_dataset_keypoint_weights: bool = False):
+                 use_dataset_keypoint_weights: bool = False,
+                 score_weights: bool = False):
         name = self.__class__.__name__
         if isinstance(encoder, (list, tuple)):
             raise ValueError(f'{name} takes one encoder, but got '
@@ -88,6 +93,7 @@ class GenerateClipTarget(GenerateTarget):
             encoder=encoder,
             use_dataset_keypoint_weights=use_dataset_keypoint_weights)
         self.occluded_weight = occluded_weight
+        self.score_weights = score_weights
         self._pasted = (
             type(self.encoder) is MSRAHeatmap and not self.encoder.unbiased
             and not use_dataset_keypoint_weights)
@@ -98,6 +104,15 @@ class GenerateClipTarget(GenerateTarget):
         if self.occluded_weight > 0:
             occluded = (results['keypoints_labeled'] > 0) & (weights == 0)
             weights[occluded] = self.occluded_weight
+        if self.score_weights:
+            scores = results.get('keypoint_scores')
+            if scores is None:
+                raise ValueError(
+                    f'{self.__class__.__name__}: score_weights is for labels '
+                    'with scores, and those of '
+                    f'{results.get("video_id", "the clip")} have none; leave '
+                    'it out')
+            weights = weights * scores
         return weights
 
     def transform(self, results: dict) -> dict:
@@ -157,5 +172,6 @@ class GenerateClipTarget(GenerateTarget):
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(encoder={self.encoder_cfg}, '
                 f'occluded_weight={self.occluded_weight}, '
+                f'score_weights={self.score_weights}, '
                 'use_dataset_keypoint_weights='
                 f'{self.use_dataset_keypoint_weights})')
