@@ -305,6 +305,45 @@ def test_joints_below_the_threshold_are_not_predicted(gt_dir, tmp_path):
     assert people[0]['keypoints'][:3] == [0, 0, 0]
 
 
+def test_neck_between_the_shoulders(gt_dir, tmp_path):
+    """As PoseWarper was published: joint i lies at y = 100 (i + 1), so that
+    the shoulders' mean is far from the true neck, which is then missed."""
+    sample = posetrack_clip(guesses((1, 2, 3, 4)), track_id=0)
+    scores = sample.pred_instances.keypoint_scores
+    scores[:, JOINTS.index('left_shoulder')] = .5
+    metric = PoseTrackClipMetric(gt_dir, str(tmp_path), neck='shoulders')
+    result = run(metric, [sample])
+    expected = [200 / 3, *[100] * 6, 1400 / 15]
+    assert columns(result) == pytest.approx(expected)
+    written = load_posetrack_dir(tmp_path)['a.json']['annotations'][0]
+    neck = 3 * JOINTS.index('head_bottom')
+    assert written['keypoints'][neck:neck + 3] == [100, 650, .75]
+    assert written['keypoints'][:3] == [100, 100, 1]
+
+
+def test_scores_of_joints_times_that_of_the_box(gt_dir, tmp_path):
+    """They rank by it and are compared with the threshold; what is written
+    of the person stays."""
+    sample = posetrack_clip(guesses((1, 2)), track_id=0)
+    sample.gt_instances.bbox_scores = np.array([.5, 1])
+    options = dict(score_mode='bbox_keypoint', keypoint_thr=.6)
+    people = written_people(gt_dir, tmp_path / 'all', [sample],
+                            score_mode='bbox_keypoint')
+    assert [p['scores'][0] for p in people] == [.5, 1]
+    assert [p['score'] for p in people] == [
+        p['score']
+        for p in written_people(gt_dir, tmp_path / 'plain', [sample])
+    ]
+    people = written_people(gt_dir, tmp_path / 'some', [sample], **options)
+    assert [p['image_id'] for p in people] == [2]
+
+
+@pytest.mark.parametrize('option', ['neck', 'score_mode'])
+def test_unknown_protocols(option, gt_dir):
+    with pytest.raises(ValueError, match=f'{option} must be one of'):
+        PoseTrackClipMetric(gt_dir, **{option: 'nose'})
+
+
 def test_joints_go_by_name(gt_dir):
     """A model with fewer joints, in another order, and tensors."""
     order = [JOINTS.index(j) for j in JOINTS[::-1] if 'ear' not in j]

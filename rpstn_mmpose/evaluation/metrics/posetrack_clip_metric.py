@@ -29,6 +29,10 @@ from ..functional import (
 # Of the truth's image entries, what is not repeated beside predictions.
 _TRUTH_ONLY = ('ignore_regions_x', 'ignore_regions_y', 'mask_file')
 
+NECKS = ('head_bottom', 'shoulders')
+SCORE_MODES = ('keypoint', 'bbox_keypoint')
+SIDES = ('left', 'right')
+
 
 @dataclass(frozen=True)
 class _Pose:
@@ -38,6 +42,7 @@ class _Pose:
     keypoints: np.ndarray  # (K, 3) of x, y, score
     bbox: np.ndarray  # x1, y1, x2, y2
     score: float
+    bbox_score: float
 
 
 def _to_numpy(value: Any) -> np.ndarray:
@@ -78,6 +83,11 @@ class PoseTrackClipMetric(BaseMetric):
         nms_thr (float, optional): Object keypoint similarity from which two
             untracked people of a frame are one; the one with the lower score
             (box times mean of its joints) is dropped. None: no NMS.
+        neck (str): What is written as neck: ``'head_bottom'``, the model's
+            own, or ``'shoulders'``, the mean of the two shoulders. PoseWarper
+            was published with the latter, which costs it some AP of the head.
+        score_mode (str): Scores of joints, which AP ranks by: ``'keypoint'``,
+            the model's, or ``'bbox_keypoint'``, times that of the box.
         collect_device (str): See :class:`mmengine.evaluator.BaseMetric`.
         prefix (str, optional): Of the metrics' names; None: ``'PoseTrack'``.
 
@@ -95,6 +105,8 @@ class PoseTrackClipMetric(BaseMetric):
                  out_dir: Optional[str] = None,
                  keypoint_thr: float = 0.,
                  nms_thr: Optional[float] = 0.9,
+                 neck: str = 'head_bottom',
+                 score_mode: str = 'keypoint',
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None):
         super().__init__(collect_device=collect_device, prefix=prefix)
@@ -103,6 +115,12 @@ class PoseTrackClipMetric(BaseMetric):
         self.out_dir = out_dir
         self.keypoint_thr = float(keypoint_thr)
         self.nms_thr = nms_thr
+        for option, value, known in (('neck', neck, NECKS),
+                                     ('score_mode', score_mode, SCORE_MODES)):
+            if value not in known:
+                raise ValueError(f'{self.name}: {option} must be one of '
+                                 f'{known}, but got {value!r}')
+        self.neck, self.score_mode = neck, score_mode
         # Found out now, not after the last video.
         if out_dir is not None:
             if os.path.realpath(out_dir) == os.path.realpath(gt_dir):
@@ -231,7 +249,7 @@ class PoseTrackClipMetric(BaseMetric):
                 f'{self.name}: a prediction of image {image_id} is not finite '
                 '(NaN or infinite); check the checkpoint and the boxes')
         track = -1 if track is None else int(track)
-        return _Pose(image_id, track, points, bbox, score)
+        return _Pose(image_id, track, points, bbox, score, float(box_score))
 
     def compute_metrics(self, results: List[List[_Pose]]) -> Dict[str, float]:
         """Write the files, evaluate, log the table.
@@ -313,11 +331,17 @@ class PoseTrackClipMetric(BaseMetric):
 
     def _points(self, pose: _Pose, order: List[Optional[int]]) -> np.ndarray:
         """(J, 3) x, y, score in the file's order; zeros where there is none"""
+        found = pose.keypoints.copy()
+        if self.neck == 'shoulders':
+            names = self.keypoint_names
+            shoulders = [names.index(f'{side}_shoulder') for side in SIDES]
+            found[names.index('head_bottom')] = found[shoulders].mean(axis=0)
+        if self.score_mode == 'bbox_keypoint':
+            found[:, 2] *= pose.bbox_score
         points = np.zeros((len(order), 3))
         for i, joint in enumerate(order):
-            if joint is not None and (pose.keypoints[joint, 2]
-                                      >= self.keypoint_thr):
-                points[i] = pose.keypoints[joint]
+            if joint is not None and found[joint, 2] >= self.keypoint_thr:
+                points[i] = found[joint]
         return points
 
     def _without_duplicates(self, people: List[_Pose]) -> List[_Pose]:
