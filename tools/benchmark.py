@@ -12,7 +12,9 @@ Benchmarks: inference (clips), streaming (a frame at a time), train (a
 training step), memory (of a training step over the clip's length), data
 (JPEG frames to crops, beside MMPose's own image pipeline), epoch (training
 epochs of the quick start's recipe), matching (the dynamic convolution alone),
-decode (heatmaps to keypoints), onnx (the streaming step under onnxruntime).
+decode (heatmaps to keypoints), onnx (the streaming step under onnxruntime),
+feed (JPEG files to batches on the device, by number of workers, beside what a
+training step needs).
 """
 from __future__ import annotations
 
@@ -28,10 +30,12 @@ import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+import numpy as np
 from benchmarks.bench import COLUMNS, RECIPE, TINY_RECIPE, Bench, shown
 from benchmarks.data import frame_size, run_data
 from benchmarks.decode import run_decode
 from benchmarks.epoch import run_epoch
+from benchmarks.feed import run_feed
 from benchmarks.inference import run_inference, run_streaming
 from benchmarks.single import run_matching, run_onnx
 from benchmarks.training import run_memory, run_train
@@ -47,7 +51,8 @@ BENCHMARKS = dict(
     epoch=run_epoch,
     matching=run_matching,
     decode=run_decode,
-    onnx=run_onnx)
+    onnx=run_onnx,
+    feed=run_feed)
 DEFAULT = ('inference', 'streaming', 'train', 'memory', 'data', 'matching')
 
 
@@ -71,8 +76,12 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         '--batch-sizes', type=int, nargs='+', default=[1, 8],
         help='clips, or people of a stream (default: 1 8)')
     parser.add_argument(
-        '--train-batch', type=int, default=2,
-        help='clips of a training step (default: 2)')
+        '--train-batch', type=int, nargs='+',
+        help='clips of a training step (default: 2; on a GPU 8 16 32); the '
+        'last one is the batch of feed')
+    parser.add_argument(
+        '--workers', type=int, nargs='+', default=[2, 4, 8, 16],
+        help='processes that load data, in feed (default: 2 4 8 16)')
     parser.add_argument('--repeats', type=int, default=7, help='rounds')
     parser.add_argument('--warmup', type=int, default=2, help='rounds')
     parser.add_argument(
@@ -113,21 +122,23 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     if unknown:
         parser.error(f'no benchmark is called {", ".join(unknown)}; there '
                      f'are {", ".join(BENCHMARKS)}')
-    for name in ('repeats', 'train_batch'):
-        if getattr(args, name) < 1:
+    on_gpu = args.device.startswith('cuda')
+    args.train_batch = args.train_batch or ([8, 16, 32] if on_gpu else [2])
+    for name in ('repeats', 'train_batch', 'batch_sizes', 'workers'):
+        if np.min(getattr(args, name)) < 1:
             parser.error(f'--{name.replace("_", "-")} must be at least 1, '
                          f'got {getattr(args, name)}')
-    if args.warmup < 0 or min(args.batch_sizes) < 1:
-        parser.error('--warmup must be at least 0 and --batch-sizes at least '
-                     '1')
+    if args.warmup < 0:
+        parser.error('--warmup must be at least 0')
     if args.person <= 0 or not 1 <= args.jpeg_quality <= 100:
         parser.error('--person must be above 0 and --jpeg-quality 1 to 100')
-    if args.cpu_time and args.device != 'cpu':
+    if args.cpu_time and on_gpu:
         parser.error('--cpu-time is for --device cpu')
     if args.quick:
         args.config = args.config or TINY_RECIPE
         args.repeats, args.warmup = min(args.repeats, 2), 1
         args.frame_sizes = args.frame_sizes[:1]
+        args.workers = args.workers[:1]
     args.config = args.config or RECIPE
     return args
 

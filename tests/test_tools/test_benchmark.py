@@ -15,9 +15,10 @@ from .load_tool import load_tool
 with pytest.MonkeyPatch.context() as patch:  # where a script is run from
     patch.syspath_prepend(Path(__file__).resolve().parents[2] / 'tools')
     benchmark = load_tool('benchmark.py')
+    from benchmarks import feed
     from benchmarks.bench import PeakMemory
     from benchmarks.data import frames_of, lazily, shrunk, with_reduction
-    from benchmarks.inference import stream
+    from benchmarks.inference import recorded, stream, whole_frames
     from benchmarks.models import random_clips, released_arrangement, settle
 
 
@@ -86,6 +87,50 @@ def test_released_arrangement_is_the_same_function():
     torch.testing.assert_close(state.heatmaps, expected[:, -1])
     # settled: heatmaps of the size that a trained model's have
     assert 0.1 < expected[:, 0].abs().max() < 10
+
+
+def test_frames_of_a_stream_as_recordings(monkeypatch):
+    """On a stand-in that runs the function again."""
+    from rpstn_mmpose.speed import cuda_graph
+    monkeypatch.setattr(
+        cuda_graph, 'capture',
+        lambda function, inputs: (function(*inputs), lambda: None))
+    torch.manual_seed(0)
+    model = MODELS.build(tiny_video_model()).eval()
+    clips = random_clips(model, 2, 2)
+    settle(model, clips)
+    bench = benchmark.Bench(benchmark.parse_args([]))
+    with torch.no_grad():
+        expected = model(clips, None, mode='tensor')
+        frames = whole_frames(bench, dict(fast=model, other=model))
+        assert list(frames) == ['fast, graph']
+        following, error = recorded(
+            frames['fast, graph'], model, clips, expected)
+        assert error < 1e-5
+        maps, state = following()
+    assert maps.shape == expected[:, 0].shape and state.heatmaps is maps
+
+
+def test_feed(monkeypatch, tmp_path):
+    """Both ways to make a batch, and what a step needs: 10 frames in half a
+    second."""
+    monkeypatch.setattr(feed, 'step_seconds', lambda bench, batch: 0.5)
+    assert benchmark.main([
+        'feed', '--quick', '--repeats', '1', '--workers', '1', '--out',
+        str(tmp_path)
+    ]) == 0
+    stock, ours, step = json.loads(
+        (tmp_path / 'benchmark.json').read_text())['results']
+    assert (stock['variant'], ours['variant']) == feed.COLLATES
+    assert stock['ratio'] == 1 and ours['ratio'] > 1
+    assert 'ms of the main process' in ours['note']
+    assert (step['ms'], step['note']) == (500, '20 frames/s')
+
+
+def test_batches_by_device():
+    assert benchmark.parse_args([]).train_batch == [2]
+    assert benchmark.parse_args(
+        ['--device', 'cuda']).train_batch == [8, 16, 32]
 
 
 def test_reduced_pipeline_changes_two_steps():
@@ -197,6 +242,8 @@ def test_speed_of_a_matrix_product(monkeypatch):
 @pytest.mark.parametrize('argv, message', [
     (['speed'], 'no benchmark is called speed'),
     (['--repeats', '0'], '--repeats must be at least 1'),
+    (['--train-batch', '8', '0'], '--train-batch must be at least 1'),
+    (['--workers', '0'], '--workers must be at least 1'),
     (['--cpu-time', '--device', 'cuda'], 'is for --device cpu'),
     (['--frame-sizes', '640'], "written 640x480, but got '640'"),
     (['--frame-sizes', '640x2'], 'at least 32 pixels a side'),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 from .bench import CLIP_LENGTH, Bench
 from .models import build_model, difference, random_clips, released_arrangement
@@ -13,6 +13,8 @@ def fast_models(bench: Bench, model) -> Dict[str, Any]:
     """Optimized copies, by name."""
     from rpstn_mmpose.speed import optimize_for_inference
     wanted: Dict[str, dict] = {'fast': {}}
+    if bench.cuda:
+        wanted['fast, without graphs'] = dict(graphs=False)
     if bench.args.half:
         wanted['fast, bfloat16'] = dict(dtype='bfloat16')
     if bench.args.compile:
@@ -76,8 +78,12 @@ def run_streaming(bench: Bench) -> None:
 
             for name, net in copies.items():
                 add(name, net, False)
-                if name not in ('one frame', 'fast, direct convolutions'):
+                if name != 'one frame':
                     add(f'{name}, prepared', net, True)
+            if bench.cuda:
+                for name, frame in whole_frames(bench, copies).items():
+                    functions[name], errors[name] = recorded(
+                        frame, model, clips, expected)
 
             def baseline(clips=clips):
                 return released_arrangement(model, clips)
@@ -96,6 +102,29 @@ def run_streaming(bench: Bench) -> None:
             extra = (times[many] - times[1]) / (many - 1)
             bench.add('streaming', 'each further person', name, extra, None,
                       note=f'{extra / times[1]:.2f} of the first')
+
+
+def whole_frames(bench: Bench, copies: Dict[str, Any]) -> Dict[str, Any]:
+    """A stream's frames as recordings of a GPU, by name."""
+    from rpstn_mmpose.speed.compiled_frame import CompiledFrame, GraphedFrame
+    frames = {}
+    for name in ('fast', 'fast, bfloat16'):
+        if name in copies:
+            frames[f'{name}, graph'] = GraphedFrame(copies[name])
+            if bench.args.compile:
+                frames[f'{name}, compiled graph'] = CompiledFrame(copies[name])
+    return frames
+
+
+def recorded(frame, net, clips, expected) -> Tuple[Callable, float]:
+    """The next frame of a walk through the clips, and the largest difference
+    on the way."""
+    maps, state = net.first(clips[:, 0])
+    error = difference(maps, expected[:, 0])
+    for t in range(1, clips.shape[1]):
+        maps, state = frame(clips[:, t], state)
+        error = max(error, difference(maps, expected[:, t]))
+    return lambda: frame(clips[:, 0], state), error
 
 
 def stream(net, clips, expected, prepared=False) -> Tuple[Any, float]:

@@ -66,7 +66,12 @@ def run_train(bench: Bench) -> None:
     Frame by frame, batch norms see fewer frames at once, so the loss is
     another one there and no error is given for what follows.
     """
-    size = bench.args.train_batch
+    for size in bench.args.train_batch:
+        compare_steps(bench, size)
+
+
+def compare_steps(bench: Bench, size: int) -> None:
+    """Of one batch size."""
     fast = dict(channels_last=True, fused=True)
     steps = {
         'baseline': dict(frames_per_pass=1),

@@ -1,9 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+from typing import Sequence
+
 import torch
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.registry import MODELS
+from torch import Tensor
 
 
 @MODELS.register_module()
@@ -39,15 +42,7 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
         Returns:
             dict: ``inputs`` B x T x 3 x H x W (float) and ``data_samples``.
         """
-        clips = data['inputs']
-        if not isinstance(clips, torch.Tensor):
-            shapes = {tuple(clip.shape) for clip in clips}
-            if len(shapes) != 1:
-                raise ValueError(
-                    f'{self.__class__.__name__}: the clips of a batch must '
-                    f'have one shape (T, 3, H, W), but got {sorted(shapes)}'
-                )
-            clips = torch.stack(list(clips))
+        clips = self.stacked(data['inputs'])
         if clips.dim() != 5:
             raise ValueError(
                 f'{self.__class__.__name__} takes clips (B, T, 3, H, W), but '
@@ -59,3 +54,20 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
         )
         data['inputs'] = data['inputs'].unflatten(0, clips.shape[:2])
         return data
+
+    def stacked(self, clips: Sequence[Tensor] | Tensor) -> Tensor:
+        """The clips of a batch as one tensor, as workers with
+        ``stack_in_worker`` hand them over.
+
+        Raises:
+            ValueError: Clips of different shapes.
+        """
+        if isinstance(clips, Tensor):
+            return clips
+        shapes = {tuple(clip.shape) for clip in clips}
+        if len(shapes) != 1:
+            raise ValueError(
+                f'{self.__class__.__name__}: the clips of a batch must '
+                f'have one shape (T, 3, H, W), but got {sorted(shapes)}'
+            )
+        return torch.stack(list(clips))
