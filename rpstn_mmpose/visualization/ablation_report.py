@@ -24,7 +24,7 @@ from ..evaluation.tables import markdown_table
 from .output_path import check_output_path
 from .pck_report import COLUMNS, PLOT_ENDINGS
 
-# Okabe and Ito's colours, then four of Tol's that differ from them.
+# Okabe and Ito's colours, then four of Tol's.
 _COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9',
            '#000000', '#8C8C8C', '#882255', '#999933', '#332288', '#44AA99')
 _MARKERS = 'osD^vPX*<>'
@@ -85,8 +85,7 @@ def summary_table(rows: Sequence[Mapping],
         ]
         if row['frame_passes_total'] != row['frame_passes']:
             for i, key in ((-2, 'train_seconds'), (-1, 'frame_passes')):
-                line[i] += ' (' + _format_count(row[f'{key}_total'], 1,
-                                                0) + ')'
+                line[i] += f' ({_format_count(row[f"{key}_total"], 1, 0)})'
         cells.append(line)
     return markdown_table(cells)
 

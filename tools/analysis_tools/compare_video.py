@@ -62,7 +62,11 @@ def parse_args(args=None):
         '--batch-size', type=int, default=8, help='clips at once')
     parser.add_argument(
         '--device', help='default: cuda where there is one, else cpu')
-    args = parser.parse_args(args)
+    return check_options(parser, parser.parse_args(args))
+
+
+def check_options(parser, args):
+    """End with a usage error where options do not fit."""
     if not (args.out or args.sheet):
         parser.error('give --out VIDEO.mp4, --sheet PICTURE.png or both')
     if args.fps is not None and not args.out:

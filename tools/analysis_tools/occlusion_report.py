@@ -7,7 +7,6 @@ how steady it is, not how right."""
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
 import os
@@ -15,19 +14,17 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, TRANSFORMS
-from tqdm import tqdm
 
-from rpstn_mmpose.apis import FrameSource, open_source
+from rpstn_mmpose.apis import open_source
+from rpstn_mmpose.apis.config_edits import with_masks, with_video
+from rpstn_mmpose.apis.given_people import with_poses, write_frames
 from rpstn_mmpose.apis.tracking import track_boxes
-from rpstn_mmpose.datasets import BaseClipDataset
-from rpstn_mmpose.datasets.datasets.video_clip_dataset import video_id
 from rpstn_mmpose.datasets.transforms import MaskRandomJoints
 from rpstn_mmpose.evaluation.masked_joints import masked_table, score_masked
 from rpstn_mmpose.structures import (
@@ -51,9 +48,6 @@ from rpstn_mmpose.visualization.contact_sheet import (
 )
 
 SHEET_FRAMES, SHEET_STEP = 6, 1
-# What a model's windows over a video are made by.
-CLIP_OPTIONS = ('clip_length', 'clip_stride', 'frame_interval',
-                'clip_offsets')
 TRUTH, ITSELF = 'truth', 'the model itself without patches'
 TITLES = {
     TRUTH: 'masked joints, PCK@{thr:g}',
@@ -79,45 +73,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         '--sheet',
         help='.png file: the masked frames with the truth, and below each '
         "model's prediction; masked joints are hollow, wrong ones ringed")
-    video = parser.add_argument_group(
-        'a video instead of the test set',
-        'with one of --truth and --boxes; each person counts as a video')
-    video.add_argument(
-        '--video',
-        help='video file or folder of frames; the frames with people are '
-        'put into a temporary folder')
-    video.add_argument(
-        '--truth',
-        help='.json file of its people and their joints, as '
-        'make_synthetic_crowd.py writes it (or topdown_video_demo.py: '
-        'predictions then count as the truth)')
-    video.add_argument(
-        '--boxes',
-        help='.json file of boxes alone, as for topdown_video_demo.py or as '
-        'it writes them; boxes without track ids are tracked. The reference '
-        "of each model is its own prediction without patches: 'agreement "
-        "with itself'. The patches are where the first model sees the joints")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument(
-        '--num-joints', type=int, help='joints to mask in a frame')
-    how.add_argument(
-        '--prob',
-        type=float,
-        help='probability that a joint is masked (default: 0.15)')
-    parser.add_argument(
-        '--patch-size',
-        type=float,
-        default=0.1,
-        help="side of a patch, in longer sides of the person's box "
-        '(default: 0.1)')
-    parser.add_argument(
-        '--duration',
-        type=int,
-        default=1,
-        help='frames in a row for which the same joints are masked '
-        '(default: 1)')
-    parser.add_argument(
-        '--seed', type=int, default=0, help='of the choice (default: 0)')
+    add_video_options(parser)
+    add_mask_options(parser)
     parser.add_argument(
         '--videos',
         type=int,
@@ -156,6 +113,51 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     return args
 
 
+def add_video_options(parser: argparse.ArgumentParser) -> None:
+    video = parser.add_argument_group(
+        'a video instead of the test set',
+        'with one of --truth and --boxes; each person counts as a video')
+    video.add_argument(
+        '--video',
+        help='video file or folder of frames; the frames with people are '
+        'put into a temporary folder')
+    video.add_argument(
+        '--truth',
+        help='.json file of its people and their joints, as '
+        'make_synthetic_crowd.py writes it (or topdown_video_demo.py: '
+        'predictions then count as the truth)')
+    video.add_argument(
+        '--boxes',
+        help='.json file of boxes alone, as for topdown_video_demo.py or as '
+        'it writes them; boxes without track ids are tracked. The reference '
+        "of each model is its own prediction without patches: 'agreement "
+        "with itself'. The patches are where the first model sees the joints")
+
+
+def add_mask_options(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        '--num-joints', type=int, help='joints to mask in a frame')
+    how.add_argument(
+        '--prob',
+        type=float,
+        help='probability that a joint is masked (default: 0.15)')
+    parser.add_argument(
+        '--patch-size',
+        type=float,
+        default=0.1,
+        help="side of a patch, in longer sides of the person's box "
+        '(default: 0.1)')
+    parser.add_argument(
+        '--duration',
+        type=int,
+        default=1,
+        help='frames in a row for which the same joints are masked '
+        '(default: 1)')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of the choice (default: 0)')
+
+
 def check_video_options(parser: argparse.ArgumentParser,
                         args: argparse.Namespace) -> None:
     given = sum([args.truth is not None, args.boxes is not None])
@@ -171,83 +173,6 @@ def check_video_options(parser: argparse.ArgumentParser,
     if args.boxes is not None and args.sheet is not None:
         parser.error('--sheet shows the truth, which a video with --boxes '
                      'does not have; give --truth')
-
-
-def with_masks(config: str, mask: Mapping) -> Config:
-    """A config whose test data set masks joints before the crop.
-
-    Args:
-        config: Path.
-        mask: Config of the transform.
-
-    Raises:
-        FileNotFoundError: No such config.
-        ValueError: The test pipeline loads no frames.
-    """
-    if not os.path.isfile(config):
-        raise FileNotFoundError(f'{config}: no such config file')
-    cfg = Config.fromfile(config)
-    try:
-        dataset = cfg.test_dataloader.dataset
-        steps = [copy.deepcopy(step) for step in dataset.pipeline]
-        first = steps[0]['type']
-    except (AttributeError, IndexError, KeyError):
-        raise ValueError(f'{config} has no test pipeline; give the config of '
-                         'a pose model') from None
-    if first not in ('LoadClip', 'LoadImage'):
-        raise ValueError(f'{config}: the test pipeline must start with '
-                         f'LoadClip or LoadImage, but got {first}')
-    dataset.pipeline = [steps[0], dict(mask), *steps[1:]]
-    return cfg
-
-
-def with_video(cfg: Config, video: VideoPeople) -> Config:
-    """The config with a video in place of its test data set.
-
-    The pipeline, the joints and the windows stay.
-
-    Raises:
-        ValueError: The test data set names no joints.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmpose'))
-    old = cfg.test_dataloader.dataset
-    kind = DATASETS.get(old.type) if isinstance(old.type, str) else old.type
-    metainfo = old.get('metainfo') or getattr(kind, 'METAINFO', None)
-    if not metainfo:
-        raise ValueError(f'{cfg.filename}: its test data set names no joints')
-    clips = dict(clip_length=1)
-    if issubclass(kind, BaseClipDataset):
-        clips = {key: old[key] for key in CLIP_OPTIONS if key in old}
-    cfg.test_dataloader.dataset = dict(
-        type='VideoClipDataset',
-        video=video,
-        metainfo=metainfo,
-        test_mode=True,
-        pipeline=old.pipeline,
-        **clips)
-    return cfg
-
-
-def extract_frames(source: FrameSource, wanted: Set[int],
-                   folder: str) -> Tuple[List[str], List[int]]:
-    """Write the frames that show people, without loss.
-
-    Returns:
-        tuple: Path of each frame of the video, empty where none is wanted;
-        numbers of the damaged frames.
-    """
-    paths, damaged = [], []
-    for frame in tqdm(source, desc='frames', unit='frame'):
-        path = ''
-        if frame.index in wanted:
-            path = os.path.join(folder, f'{frame.index:06d}.png')
-            if not cv2.imwrite(path, frame.image,
-                               [cv2.IMWRITE_PNG_COMPRESSION, 1]):
-                raise OSError(f'{path} cannot be written')
-        if frame.damaged:
-            damaged.append(frame.index)
-        paths.append(path)
-    return paths, damaged
 
 
 def load_video(args: argparse.Namespace, folder: str) -> VideoPeople:
@@ -269,55 +194,11 @@ def load_video(args: argparse.Namespace, folder: str) -> VideoPeople:
     if not os.path.exists(args.video):
         raise FileNotFoundError(f'{args.video}: no such video')
     source = open_source(args.video)
-    people = (
-        load_people(args.truth)
-        if args.truth else track_boxes(load_boxes(args.boxes)))
-    if not len(people):
-        raise ValueError(f'{origin}: no person in any frame')
-    paths, damaged = extract_frames(source, set(people.frame_ids.tolist()),
-                                    folder)
-    if len(damaged) == len(paths):
-        raise ValueError(f'{args.video}: none of its {len(paths)} frames can '
-                         'be decoded')
-    check_same_video(args, people, source.size, len(paths))
-    return replace(
-        people,
-        name=source.name,
-        img_paths=np.array([paths[frame] for frame in people.frame_ids]),
-        size=tuple(source.size),
-        damaged=damaged)
-
-
-def check_same_video(args: argparse.Namespace, people: VideoPeople,
-                     size: Tuple[int, int], count: int) -> None:
-    """Refuse people of another video.
-
-    Raises:
-        ValueError: Another size, or other frames.
-    """
-    told = people.size or tuple(size)
-    if told != tuple(size):
-        raise ValueError(
-            f'{people.origin} is of another video: of {told[0]}x{told[1]} '
-            f'pixels, but {args.video} has {size[0]}x{size[1]}')
-    whole = args.truth is not None or people.listed
-    number = people.num_frames if whole else max(people.frames) + 1
-    if number > count or (whole and list(people.frames) != list(range(count))):
-        raise ValueError(f'{people.origin} is of another video: it has '
-                         f'{number} frames, but {args.video} has {count}')
-
-
-def with_poses(video: VideoPeople,
-               poses: Mapping[str, VideoPeople]) -> VideoPeople:
-    """The video with predicted poses for its truth; none in damaged frames."""
-    joints = next(iter(poses.values())).joints
-    points = np.full((len(video), len(joints), 2), np.nan)
-    for row, (frame, person) in enumerate(
-            zip(video.frame_ids, video.track_ids)):
-        found = poses.get(video_id(video, person))
-        if found is not None and frame in found.frame_ids:
-            points[row] = found.at(frame).keypoints[0, :, :2]
-    return replace(video, keypoints=points, joints=joints)
+    if args.truth:
+        people = replace(load_people(args.truth), listed=True)
+    else:
+        people = track_boxes(load_boxes(args.boxes))
+    return write_frames(people, source, args.video, folder)
 
 
 def masks_of(dataset: Any, transform: MaskRandomJoints,
@@ -399,22 +280,22 @@ def run(args: argparse.Namespace) -> Tuple[dict, str]:
         return compare(args, mask, folder)
 
 
-def compare(args: argparse.Namespace, mask: dict,
-            folder: str) -> Tuple[dict, str]:
-    """Numbers and table; ``folder`` is for a video's frames."""
-    transform = TRANSFORMS.build(mask)
-    reference = ITSELF if args.boxes else TRUTH
-    video = None
-    configs = [with_masks(config, mask) for config, _ in args.models]
-    if args.video:
-        video = load_video(args, folder)
+def predict_all(args: argparse.Namespace, configs: Sequence[Config],
+                video: Optional[VideoPeople],
+                transform: MaskRandomJoints) -> Tuple[list, Masks, Any]:
+    """Run the models; the patches are those on the first one's data.
+
+    Returns:
+        tuple: Predictions by model, each by video; masks by video and frame;
+        the data set.
+    """
     predictions, videos, masks, dataset = [], [], {}, None
     for (config, checkpoint), cfg, label in zip(args.models, configs,
                                                 args.labels):
         unmasked = None
         if video is not None:
             cfg = with_video(cfg, video)
-        if reference == ITSELF:
+        if args.boxes:
             masked_step = cfg.test_dataloader.dataset.pipeline.pop(1)
         model, data = load_model_and_dataset(
             cfg, checkpoint, data_root=args.data_root, device=args.device)
@@ -422,7 +303,7 @@ def compare(args: argparse.Namespace, mask: dict,
                 data.metainfo) != joint_names(dataset.metainfo):
             raise ValueError(f'{config} has other joints than '
                              f'{args.config}')
-        if reference == ITSELF:
+        if args.boxes:
             unmasked = predict_videos(
                 model,
                 data,
@@ -451,6 +332,19 @@ def compare(args: argparse.Namespace, mask: dict,
                 for key, item in found.items()
             }
         predictions.append(found)
+    return predictions, masks, dataset
+
+
+def compare(args: argparse.Namespace, mask: dict,
+            folder: str) -> Tuple[dict, str]:
+    """Numbers and table; ``folder`` is for a video's frames."""
+    transform = TRANSFORMS.build(mask)
+    reference = ITSELF if args.boxes else TRUTH
+    video = None
+    configs = [with_masks(config, mask) for config, _ in args.models]
+    if args.video:
+        video = load_video(args, folder)
+    predictions, masks, dataset = predict_all(args, configs, video, transform)
     check_predictions(predictions, args.labels)
     results = {
         label: score_masked(prediction, masks, args.thr, args.norm)
@@ -459,10 +353,10 @@ def compare(args: argparse.Namespace, mask: dict,
     if args.sheet:
         draw(args.sheet, predictions, args.labels, masks, dataset, transform,
              args)
-    about = dict(videos=len(videos))
+    about = dict(videos=len(masks))
     if video is not None:
         about = dict(
-            video=video.name, people=len(videos), reference=reference)
+            video=video.name, people=len(masks), reference=reference)
     settings = {key: value for key, value in mask.items() if key != 'type'}
     return dict(
         thr=args.thr,

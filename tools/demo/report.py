@@ -75,7 +75,11 @@ def parse_args(args=None):
         help="in which, from 0 (default: the track's most confident one)")
     relation.add_argument(
         '--device', help='default: cuda where there is one, else cpu')
-    args = parser.parse_args(args)
+    return check_options(parser, parser.parse_args(args))
+
+
+def check_options(parser, args):
+    """End with a usage error where options do not fit."""
     files = (args.video, args.pose_config, args.pose_checkpoint)
     if any(files) and not all(files):
         parser.error('the correlation matrix needs --video, --pose-config '
