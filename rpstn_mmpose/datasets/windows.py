@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from mmpose.registry import TASK_UTILS
@@ -40,7 +40,7 @@ def _window_starts(
     num_frames: int, clip_length: int, stride: int, interval: int, phases: int
 ) -> List[int]:
     """Distinct first rows of the windows, in time order within a block."""
-    starts = {}
+    starts: Dict[int, None] = {}
     for block in range(0, num_frames, stride):
         for start in range(block, min(block + phases, num_frames)):
             over = start + (clip_length - 1) * interval - (num_frames - 1)
@@ -174,7 +174,8 @@ class ConsecutiveFrames(FrameWindow):
         if test_mode or self.stride is None:
             phases = self.interval
         stride = self.stride or self.length * self.interval
-        found, last = [], {}
+        found: List[Tuple[int, int]] = []
+        last: Dict[int, int] = {}
         for start in _window_starts(
             num_frames, self.length, stride, self.interval, phases
         ):

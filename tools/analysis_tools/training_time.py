@@ -16,7 +16,7 @@ from mmpose.registry import DATASETS, MODELS
 
 import rpstn_mmpose
 from rpstn_mmpose.checkpoints.atomic_file import write_atomically
-from rpstn_mmpose.datasets import BaseClipDataset
+from rpstn_mmpose.datasets import BaseClipDataset, make_window
 from rpstn_mmpose.evaluation.model_cost import gmacs_per_frame
 from rpstn_mmpose.visualization.output_path import check_output_path
 
@@ -108,8 +108,9 @@ def clip_length(dataset):
     if kind is None or not issubclass(kind, BaseClipDataset):
         raise ValueError(f'its training set is a {dataset.type}, which has no '
                          'clips; give a recipe that trains on clips')
-    offsets = dataset.get('clip_offsets')
-    return len(offsets) if offsets else dataset.get('clip_length') or 5
+    options = ('window', 'clip_length', 'clip_offsets')
+    return make_window(
+        **{key: dataset.get(key) for key in options}).length
 
 
 def count_clips(dataset, data_root):

@@ -3,7 +3,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from typing import Callable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 from mmengine.logging import MessageHub, print_log
@@ -74,6 +83,7 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
     SPLITS: Tuple[str, ...] = ('train', 'test')
     DATA_PREFIX: dict = {}
     COLUMNS: Tuple[Column, ...] = ()
+    data_prefix: dict
 
     def __init__(
         self,
@@ -118,7 +128,7 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
         self.label_every, self.label_seed = label_every, label_seed
         self.split = split
         self.backend_args = backend_args
-        self.tracks: Optional[TrackStore] = None
+        self.tracks: Any = None  # a TrackStore, once the files are read
         self.repairs: Counter = Counter()
         super().__init__(
             data_root=data_root,
