@@ -20,8 +20,9 @@ from .test_datasets.penn_files import write_penn
 register_all_modules()
 
 ROOT = Path(__file__).resolve().parents[1] / 'configs'
-# The last three have test files of their own.
-LEFT_OUT = {'_base_', 'topdown_heatmap_jre', 'detection', 'posewarper'}
+# All but the first have test files of their own.
+LEFT_OUT = {'_base_', 'topdown_heatmap_jre', 'detection', 'posewarper',
+            'body_3d_keypoint'}
 RECIPES = sorted(p.relative_to(ROOT) for p in ROOT.rglob('*.py')
                  if not LEFT_OUT & set(p.parts))
 TRACKS = ROOT / 'body_2d_keypoint/rpstn/synthetic_penn_tracks'
@@ -83,10 +84,12 @@ def test_there_are_configs():
         assert any(f'rpstn_{backbone}_' in name for name in names), backbone
 
 
-# Recipes of JHMDB's other splits are the first one's but for the number.
+# Recipes of JHMDB's other splits are the first one's but for the number;
+# those of HRNet-W48 differ from W32's in the width, which takes long.
 @pytest.mark.parametrize(
     'recipe', [r for r in RECIPES if not {'sub2', 'sub3'} & set(
-        r.stem.split('-'))], ids=lambda r: r.stem)
+        r.stem.split('-')) and 'hrnet-w48' not in r.stem],
+    ids=lambda r: r.stem)
 def test_config_trains_and_predicts(recipe):
     config = load(recipe)
     torch.manual_seed(0)

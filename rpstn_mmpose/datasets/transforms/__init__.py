@@ -3,6 +3,7 @@ from .clip_bbox import ClipBBox
 from .clip_checks import check_clip_boxes
 from .clip_flip import ClipRandomFlip
 from .clip_formatting import PackClipInputs
+from .clip_half_body import ClipHalfBody
 from .clip_keypoint_converter import ClipKeypointConverter
 from .clip_target import GenerateClipTarget
 from .for_each_frame import ForEachFrame
@@ -13,8 +14,8 @@ from .reduced_affine import ReducedTopdownAffine
 from .topdown_stretch import TopdownStretch
 
 __all__ = [
-    'ClipBBox', 'ClipKeypointConverter', 'ClipRandomFlip', 'ForEachFrame',
-    'GenerateClipTarget', 'LoadClip', 'MaskRandomJoints', 'PackClipInputs',
-    'PackLifterInputs', 'ReducedTopdownAffine', 'TopdownStretch',
-    'check_clip_boxes'
+    'ClipBBox', 'ClipHalfBody', 'ClipKeypointConverter', 'ClipRandomFlip',
+    'ForEachFrame', 'GenerateClipTarget', 'LoadClip', 'MaskRandomJoints',
+    'PackClipInputs', 'PackLifterInputs', 'ReducedTopdownAffine',
+    'TopdownStretch', 'check_clip_boxes'
 ]

@@ -11,3 +11,18 @@ model = dict(
     head=dict(loss=dict(loss_weight=0.5)),
     train_cfg=dict(image_norm_eval=False),
 )
+
+# data loaders: the authors' boxes
+test_dataloader = dict(
+    dataset=dict(
+        bbox_file='data/posetrack18/annotations/val_boxes.json',
+        bbox_score_thr=0.2,
+    )
+)
+
+# evaluators: the neck is the middle of the shoulders, and joints are ranked
+# by their score times that of the box
+val_evaluator = dict(
+    nms_thr=None, neck='shoulders', score_mode='bbox_keypoint'
+)
+test_evaluator = val_evaluator

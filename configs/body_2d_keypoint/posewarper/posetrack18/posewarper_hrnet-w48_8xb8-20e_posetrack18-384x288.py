@@ -107,10 +107,31 @@ data_root = 'data/posetrack18/'
 # neighbours of labelled frames that the JSON files do not list
 frame_pattern = '{:06d}.jpg'
 
-# pipelines
+# pipelines; a frame and its neighbours are cropped by the frame's own box
+train_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='ClipBBox', mode='wanted'),
+    dict(type='ClipHalfBody'),
+    dict(type='ClipRandomFlip', direction='horizontal'),
+    dict(
+        type='ForEachFrame',
+        transforms=[
+            dict(
+                type='RandomBBoxTransform',
+                shift_prob=0,
+                scale_factor=(0.65, 1.35),
+                rotate_factor=90,
+                rotate_prob=0.6,
+            ),
+            dict(type='TopdownAffine', input_size=codec['input_size']),
+        ],
+    ),
+    dict(type='GenerateClipTarget', encoder=codec),
+    dict(type='PackClipInputs'),
+]
 val_pipeline = [
     dict(type='LoadClip'),
-    dict(type='ClipBBox', mode='per_frame'),
+    dict(type='ClipBBox', mode='wanted'),
     dict(
         type='ForEachFrame',
         transforms=[
@@ -120,7 +141,22 @@ val_pipeline = [
     dict(type='PackClipInputs'),
 ]
 
-# data loaders; annotated boxes and tracks, of which the metric counts MOTA too
+# data loaders; a labelled frame and a random one near it, drawn anew each time
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='train',
+        window=dict(type='NearPair', clip_offsets=clip_offsets),
+        frame_pattern=frame_pattern,
+        pipeline=train_pipeline,
+    ),
+)
+# annotated boxes and tracks, of which the metric counts MOTA too
 val_dataloader = dict(
     batch_size=8,
     num_workers=4,
