@@ -67,8 +67,8 @@ class CompiledFrame:
     memory, so that their number is limited; further numbers of crops run
     uncompiled. On a CPU it needs a C++ compiler.
 
-    Measured on an H100 (ResNet-50, 256 x 256): 0.82 ms for one person, 2.1
-    for 8, of 4.0 uncompiled.
+    Measured on an H100 or H200 (ResNet-50, 256 x 256): 0.82 ms for one
+    person, of 4.0 uncompiled.
 
     Args:
         model (RecurrentPoseEstimator): In evaluation mode. Its weights must

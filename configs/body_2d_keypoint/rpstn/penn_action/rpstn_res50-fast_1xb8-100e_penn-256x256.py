@@ -6,6 +6,8 @@ default_hooks = dict(
     channels_last=dict(type='ChannelsLastHook'),
     fast_inference=dict(type='FastInferenceHook'))
 optim_wrapper = dict(optimizer=dict(fused=True))
+# Copies to a GPU go on while it computes.
+model = dict(data_preprocessor=dict(non_blocking=True))
 
 # Frames are decoded when they are cropped. With nvidia-nvimgcodec-cu12
 # installed, imdecode_backend='nvimgcodec' decodes the crops' regions alone.
@@ -34,6 +36,7 @@ val_pipeline = [
     dict(type='GetBBoxCenterScale'), crop,
     dict(type='PackClipInputs')
 ]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = dict(
+    pin_memory=True, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(pin_memory=True, dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader
