@@ -35,7 +35,7 @@ def score_masked(
         ``correct`` and ``total`` by joint name.
     """
     poses = list(predictions.values())
-    names = list(poses[0].joints)
+    names = list(poses[0].joints or ())
     groups = joint_groups(names)
     masked = np.concatenate(
         [

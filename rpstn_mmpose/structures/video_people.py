@@ -42,7 +42,8 @@ def is_number(value: Any, whole: bool = False) -> bool:
     )
 
 
-@dataclass(frozen=True)
+# Arrays have no single truth value: people are compared by their columns.
+@dataclass(frozen=True, eq=False)
 class VideoPeople:
     """People of a video: n rows, one for each person and frame.
 
@@ -222,9 +223,10 @@ class VideoPeople:
         if self.keypoints is None:
             raise PeopleError(f'{self.source}: the people have no keypoints')
         inside = _inside(self.keypoints, self.size)
-        return tuple(
-            inside if getattr(self, key) is None else getattr(self, key)
-            for key in _FLAGS
+        visible, labeled = (getattr(self, key) for key in _FLAGS)
+        return (
+            inside if visible is None else visible,
+            inside if labeled is None else labeled,
         )
 
 
@@ -239,7 +241,7 @@ def _inside(points: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 
 def _optional_columns(
     rows: Iterable[Mapping[str, Any]], size: tuple[int, int] | None
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """Columns that some row has; NaN in the others."""
     rows = list(rows)
     columns = {}
