@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, Mapping, Sequence, Union
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, Union
 
 import numpy as np
 from mmengine.config import Config
@@ -12,7 +12,7 @@ from ..streams.stages import VideoFrame
 from ..structures import check_boxes
 from .options import refuse
 from .person_detector import PersonDetector
-from .video_io import Frame, FrameSource
+from .video_io import Frame
 
 WHOLE_IMAGE = ('whole_image', 'whole-image')
 BBOX_THR = 0.3
@@ -37,7 +37,7 @@ class FrameReader:
 
     def __init__(
         self,
-        source: FrameSource,
+        source: Iterable[Frame],
         boxes: BoxesType | None,
         detector: PersonDetector | None,
         limits: Mapping[str, float],
@@ -72,6 +72,8 @@ class FrameReader:
                         index=frame.index,
                         damaged=frame.damaged,
                         path=frame.path,
+                        time=frame.time,
+                        shot=frame.shot,
                         boxes=found,
                     )
         finally:
@@ -192,7 +194,7 @@ class BoxSource:
 
     def read(
         self,
-        source: FrameSource,
+        source: Iterable[Frame],
         batch_size: int = 1,
         bboxes: BoxesType | None = None,
         max_frames: int | None = None,

@@ -33,10 +33,12 @@ class _Past:
         points: (K, 2).
         velocity: (K, 2), pixels a second.
         frame: Of these values.
+        time: Of the frame, seconds; None where only the rate is known.
     """
     points: np.ndarray
     velocity: np.ndarray
     frame: int
+    time: Optional[float] = None
 
 
 @TASK_UTILS.register_module()
@@ -106,7 +108,8 @@ class OneEuroFilter:
                  person_ids: Sequence[int],
                  points: np.ndarray,
                  fps: float,
-                 sizes: Optional[np.ndarray] = None) -> np.ndarray:
+                 sizes: Optional[np.ndarray] = None,
+                 time: Optional[float] = None) -> np.ndarray:
         """Filter the points of the next frame.
 
         Args:
@@ -116,6 +119,8 @@ class OneEuroFilter:
             fps: Frames a second of the video.
             sizes: (N,) of the people, pixels. None: 1, so that ``beta`` is
                 for pixels a second.
+            time: When the frame is shown, seconds, later than the one
+                before. None: frames are ``1 / fps`` apart.
 
         Returns:
             np.ndarray: (N, K, 2), in the dtype of ``points``.
@@ -126,18 +131,21 @@ class OneEuroFilter:
         for row, key in enumerate(person_ids):
             size = 1.0 if sizes is None else max(float(sizes[row]), 1e-6)
             result[row] = self._filter(
-                int(key), points[row].astype(np.float64), fps, size)
+                int(key), points[row].astype(np.float64), fps, size, time)
         return result
 
-    def _filter(self, key: int, points: np.ndarray, fps: float,
-                size: float) -> np.ndarray:
+    def _filter(self, key: int, points: np.ndarray, fps: float, size: float,
+                time: Optional[float]) -> np.ndarray:
         past = self._past.get(key)
         finite = np.isfinite(points).all(axis=1, keepdims=True)
         if past is None:
             self._past[key] = _Past(points, np.zeros_like(points),
-                                    self._frame)
+                                    self._frame, time)
             return points
-        seconds = (self._frame - past.frame) / fps
+        if time is None or past.time is None:
+            seconds = (self._frame - past.frame) / fps
+        else:
+            seconds = time - past.time
         # A point that comes back after having been not finite starts anew.
         before = np.where(np.isfinite(past.points), past.points, points)
         velocity = past.velocity + smoothing_factor(
@@ -148,5 +156,5 @@ class OneEuroFilter:
         filtered = before + weight * (points - before)
         self._past[key] = _Past(
             np.where(finite, filtered, past.points),
-            np.where(finite, velocity, 0.0), self._frame)
+            np.where(finite, velocity, 0.0), self._frame, time)
         return np.where(finite, filtered, points)

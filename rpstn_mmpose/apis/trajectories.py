@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Union
+from typing import Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
@@ -17,10 +17,12 @@ class _Path:
 
     Attributes:
         frames: Of the entries.
+        times: Of the entries, seconds; None where they are not known.
         points: Each (K, 3): x, y, score.
         count: Frames in which the person was seen.
     """
     frames: List[int] = field(default_factory=list)
+    times: List[Optional[float]] = field(default_factory=list)
     points: List[np.ndarray] = field(default_factory=list)
     count: int = 0
 
@@ -55,12 +57,16 @@ class TrajectoryRecorder:
         self.num_people = 0
         self.paths: Dict[int, _Path] = {}
 
-    def add(self, frame_id: int, instances: List[dict]) -> None:
+    def add(self,
+            frame_id: int,
+            instances: List[dict],
+            time: Optional[float] = None) -> None:
         """Take a frame's instances; those without ``track_id`` are left out.
 
         Args:
             frame_id: From 0, rising.
             instances: With ``keypoints``, ``keypoint_scores``, ``track_id``.
+            time: Seconds. None: the frame's number over the plot's ``fps``.
         """
         for item in instances:
             person = item.get('track_id', -1)
@@ -73,6 +79,7 @@ class TrajectoryRecorder:
             if frame_id % self.step:
                 continue
             path.frames.append(frame_id)
+            path.times.append(time)
             path.points.append(
                 np.float32(
                     np.column_stack(
@@ -95,6 +102,7 @@ class TrajectoryRecorder:
                 if frame % self.step == 0
             ]
             path.frames = [path.frames[row] for row in kept]
+            path.times = [path.times[row] for row in kept]
             path.points = [path.points[row] for row in kept]
 
     def plot(self,
@@ -156,7 +164,11 @@ class TrajectoryRecorder:
         points[points[..., 2] < kpt_thr] = np.nan
         # A line must not run across the time that the person was away.
         gaps = np.flatnonzero(np.diff(frames) > self.step) + 1
-        frames = np.insert(frames.astype(float), gaps, np.nan)
+        seconds = [
+            frame / fps if time is None else time
+            for frame, time in zip(path.frames, path.times)
+        ]
+        seconds = np.insert(seconds, gaps, np.nan)
         points = np.insert(points, gaps, np.nan, axis=0)
         names = self.meta['keypoint_id2name']
         for k, color in enumerate(self.meta['keypoint_colors']):
@@ -166,7 +178,7 @@ class TrajectoryRecorder:
             shade = 0.6**(repeats // 4)
             for axis, values in zip(axes, points[:, k].T):
                 axis.plot(
-                    frames / fps,
+                    seconds,
                     values,
                     style,
                     color=shade * np.array(color) / 255,

@@ -25,6 +25,7 @@ class VideoRun:
         num_frames: Done so far.
         announced_frames: By the source, or None.
         num_damaged: Frames that were bridged.
+        num_cuts: Where another shot begins.
         frames_with_people: Good frames with at least one person.
         cut_off: Whether the video ended before its announced end.
         fps: Frames a second of the video.
@@ -35,6 +36,7 @@ class VideoRun:
     num_frames: int = 0
     announced_frames: int | None = None
     num_damaged: int = 0
+    num_cuts: int = 0
     frames_with_people: int = 0
     cut_off: bool = False
     fps: float = 0.0
@@ -77,6 +79,7 @@ class VideoOutput:
         )
         self._video: VideoWriter | None = None
         self._record: PredictionWriter | None = None
+        self._shot = 0
 
     def write(self, item: VideoFrame) -> dict:
         """Count, draw and write a frame.
@@ -86,6 +89,8 @@ class VideoOutput:
         """
         run = self.run
         instances = to_instances(item.sample)
+        cut, self._shot = item.shot > self._shot, item.shot
+        run.num_cuts += cut
         if item.damaged:
             self._report(item)
         else:
@@ -102,14 +107,19 @@ class VideoOutput:
         if run.vis_path:
             if self._video is None:
                 self._video = VideoWriter(run.vis_path, fps=self.source.fps)
-            self._video.write(picture)
+            self._video.write(picture, item.time)
         if run.pred_path:
             if self._record is None:
                 self._record = PredictionWriter(
                     run.pred_path, self._meta_info()
                 )
-            others = {'damaged': True} if item.damaged else {}
-            self._record.write(item.index, instances, **others)
+            marks = dict(damaged=bool(item.damaged), cut=cut)
+            self._record.write(
+                item.index,
+                instances,
+                time=round(item.time, 6),
+                **{name: True for name, value in marks.items() if value},
+            )
         run.num_frames += 1
         return dict(
             predictions=[
@@ -119,7 +129,9 @@ class VideoOutput:
                 [picture[..., ::-1].copy()] if self.return_vis else []
             ),
             frame_id=item.index,
+            time=item.time,
             damaged=bool(item.damaged),
+            cut=cut,
         )
 
     def close(self) -> None:
@@ -156,6 +168,7 @@ class VideoOutput:
             width=self.source.size[0],
             height=self.source.size[1],
             announced_frames=self.run.announced_frames,
+            **self.source.details,
         )
         return to_plain(dict(self.metainfo, video=video))
 
@@ -164,7 +177,9 @@ def to_instances(sample: PoseDataSample) -> list[dict]:
     """MMPose's records of people, with ``track_id``."""
     people = sample.pred_instances
     instances = split_instances(people)
-    for item, track_id in zip(instances, people.track_ids):
-        item['track_id'] = int(track_id)
+    for row, item in enumerate(instances):
+        item['track_id'] = int(people.track_ids[row])
         item['bbox_score'] = float(item['bbox_score'])
+        if 'keypoints_3d' in people:
+            item['keypoints_3d'] = people.keypoints_3d[row].tolist()
     return instances

@@ -45,7 +45,7 @@ from .options import out_path, places_of, refuse
 from .person_detector import load_matching_weights
 from .pose_config import interval_of, metainfo_from_config, resolve_config
 from .tracking import BaseTracker
-from .video_io import FrameSource, InputType, open_source
+from .video_io import FrameSource, InputType, open_source, shots_of
 from .video_output import VideoOutput, VideoRun
 
 
@@ -129,7 +129,9 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         ...     people = result['predictions'][0]
     """
 
-    preprocess_kwargs = set('bbox_thr nms_thr bboxes fps max_frames'.split())
+    preprocess_kwargs = set(
+        'bbox_thr nms_thr bboxes cuts fps max_frames'.split()
+    )
     forward_kwargs: set = set()
     visualize_kwargs = set(
         'return_vis draw_bbox thickness kpt_thr vis_out_dir'.split()
@@ -280,7 +282,10 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 N x 5 with scores.
             bbox_thr (float): Instead of the inferencer's.
             nms_thr (float): Instead of the inferencer's.
-            fps (float): Frames a second, instead of the source's.
+            fps (float): Frames a second, instead of the times of the source.
+            cuts (bool): Whether tracks and states start anew where another
+                shot begins. Defaults to ``None``: if the video is not live;
+                finding cuts makes frames come four late.
             max_frames (int): Stop after so many.
             return_vis (bool): Give the annotated frame too.
             draw_bbox (bool): Draw boxes and ids. Defaults to ``True``.
@@ -294,8 +299,9 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         Yields:
             dict: ``predictions``, a list of one entry, the frame's instances
             as of MMPose with ``track_id``; ``visualization``, a list of the
-            annotated frame (RGB) or empty; ``frame_id`` from 0; ``damaged``,
-            a bool.
+            annotated frame (RGB) or empty; ``frame_id`` from 0; ``time``,
+            seconds since the first frame; ``damaged`` and ``cut`` (another
+            shot begins), bools.
 
         Raises:
             FileNotFoundError: No such input.
@@ -312,10 +318,11 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 thickness=vis.get('thickness'),
                 kpt_thr=vis.get('kpt_thr'),
             )
-        fps = pre.pop('fps', None)
+        fps, cuts = pre.pop('fps', None), pre.pop('cuts', None)
         self.boxes.check(batch_size=batch_size, **pre)
         source = open_source(inputs, fps)
-        reader = self.boxes.read(source, batch_size, **pre)
+        frames = shots_of(source, cuts)
+        reader = self.boxes.read(frames, batch_size, **pre)
         self.last_run = run = VideoRun(
             announced_frames=source.num_frames,
             fps=float(source.fps),

@@ -13,6 +13,7 @@ from mmpose.structures import PoseDataSample, merge_data_samples
 
 from .lifter_stream import LiftedPoses, LifterStream
 from .pose_stream import FramePoses, PoseStream
+from .shots import ShotTracker, own_ids, shot_ids
 
 
 @dataclass
@@ -25,6 +26,8 @@ class VideoFrame:
         damaged: What is wrong with it; empty where nothing is. Nothing is
             known of a damaged frame but that time has passed.
         path: Of the image file; empty for videos and cameras.
+        time: Seconds since the first frame.
+        shot: Number of the shot that it is in, from 0.
         boxes: (N, 5), x1 y1 x2 y2 score, pixels.
         ids: (N,) of the people, once they are tracked.
         sample: ``pred_instances`` with a row for each tracked person, once
@@ -35,6 +38,8 @@ class VideoFrame:
     index: int
     damaged: str = ''
     path: str = ''
+    time: float = 0.0
+    shot: int = 0
     boxes: np.ndarray = field(
         default_factory=lambda: np.zeros((0, 5), np.float32)
     )
@@ -89,7 +94,8 @@ class TrackStage(Stage):
     """
 
     def __init__(self, tracker: Any, smoothing: Any, fps: float) -> None:
-        self.tracker, self.smoothing, self.fps = tracker, smoothing, fps
+        self.tracker = ShotTracker(tracker)
+        self.smoothing, self.fps = smoothing, fps
 
     def reset(self) -> None:
         """Forget the last video."""
@@ -102,7 +108,7 @@ class TrackStage(Stage):
         boxes = item.boxes
         if item.damaged:
             boxes = boxes[:0]
-        ids = self.tracker.update(boxes[:, :4], boxes[:, 4])
+        ids = self.tracker.update(item.shot, boxes[:, :4], boxes[:, 4])
         item.boxes, item.ids = boxes[ids >= 0], ids[ids >= 0]
         if self.smoothing is None:
             return [item]
@@ -111,10 +117,11 @@ class TrackStage(Stage):
         else:
             item.boxes = item.boxes.copy()
             item.boxes[:, :4] = self.smoothing(
-                item.ids,
+                shot_ids(item.ids, item.shot),
                 item.boxes[:, :4].reshape(-1, 2, 2),
                 self.fps,
                 sizes_of(item.boxes),
+                item.time,
             ).reshape(-1, 4)
         return [item]
 
@@ -139,7 +146,8 @@ class EstimateStage(Stage):
         tracker: Any = None,
     ) -> None:
         self.stream, self.pipeline = stream, pipeline
-        self.metainfo, self.tracker = metainfo, tracker
+        self.metainfo = metainfo
+        self.tracker = None if tracker is None else ShotTracker(tracker)
         self._waiting: deque[VideoFrame] = deque()
 
     def reset(self) -> None:
@@ -155,6 +163,7 @@ class EstimateStage(Stage):
         if item.damaged:
             return self._finished(self.stream.skip_frame())
         ids = item.ids if self.tracker is None else range(len(item.boxes))
+        ids = shot_ids(ids, item.shot)
         return self._finished(self.stream.push(self._crops(item), list(ids)))
 
     def flush(self) -> list[VideoFrame]:
@@ -165,11 +174,12 @@ class EstimateStage(Stage):
         return [self._with_poses(self._waiting.popleft(), p) for p in poses]
 
     def _with_poses(self, item: VideoFrame, poses: FramePoses) -> VideoFrame:
-        samples, ids = poses.samples, np.asarray(poses.person_ids, dtype=int)
+        samples, ids = poses.samples, own_ids(poses.person_ids)
         if self.tracker is not None:
             boxes = item.boxes[: len(samples)]
             points = [s.pred_instances.keypoints[0] for s in samples]
             ids = self.tracker.update(
+                item.shot,
                 boxes[:, :4],
                 boxes[:, 4],
                 np.stack(points) if points else np.zeros((0, 1, 2)),
@@ -222,7 +232,11 @@ class SmoothStage(Stage):
             self.smoothing.skip_frame()
         else:
             people.keypoints = self.smoothing(
-                item.ids, people.keypoints, self.fps, sizes_of(people.bboxes)
+                shot_ids(item.ids, item.shot),
+                people.keypoints,
+                self.fps,
+                sizes_of(people.bboxes),
+                item.time,
             )
         return [item]
 
@@ -251,7 +265,7 @@ class LiftStage(Stage):
             self.stream.push(
                 people.keypoints,
                 people.keypoint_scores,
-                people.track_ids,
+                shot_ids(people.track_ids, item.shot),
                 (item.image.shape[0], item.image.shape[1]),
             )
         )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -70,6 +71,7 @@ class VideoWriter:
         rate = self.fps.numerator
         self._tick = Fraction(1, rate * -(-_TICKS // rate))
         self._last = -1
+        self._time: Union[float, Fraction] = -math.inf
         self.crf = crf
         self.num_frames = 0
         self.frame_size: Optional[Tuple[int, int]] = None
@@ -153,16 +155,15 @@ class VideoWriter:
         """The next frame's place in the file, ticks."""
         if time is None:
             time = self.num_frames / self.fps
-        place = round(time / self._tick)
-        if place <= self._last:
+        if time <= self._time:
             raise ValueError(
                 f'VideoWriter: frame {self.num_frames} of {self.path.name} is '
                 f'at {float(time):.4f} s, but the one before is at '
-                f'{float(self._last * self._tick):.4f} s; give times that '
-                'rise by a tenth of a millisecond at least'
+                f'{float(self._time):.4f} s; give times that rise'
             )
-        self._last = place
-        return place
+        self._time = time
+        self._last = max(round(time / self._tick), self._last + 1)
+        return self._last
 
     def close(self) -> None:
         """Finish the file.

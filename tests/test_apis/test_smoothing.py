@@ -186,3 +186,38 @@ def test_a_cutoff_of_a_speed_that_does_not_count():
     with pytest.raises(ValueError, match='derivative_cutoff=2 does nothing '
                        'with beta=0; set beta, or leave it out'):
         OneEuroFilter(beta=0, derivative_cutoff=2)
+
+
+def test_uneven_times():
+    """The distance in time is that of the frames, not one over the rate.
+
+    From 0 to 10 in 0.2 s: weight 0.2 / (0.2 + 1 / (2 pi)) of the derivative,
+    by hand 0.556897 * 50 = 27.8449 a second, cutoff 1 + 0.01 * 27.8449.
+    """
+    smooth = OneEuroFilter(min_cutoff=1, beta=0.01)
+    first, second = points(0, 10)
+    smooth([3], first, fps=25, time=4.0)
+    found = smooth([3], second, fps=25, time=4.2)[0, 0, 0]
+    weight = alpha(1.278449, 0.2)
+    assert found == pytest.approx(10 * weight, rel=1e-5)
+    # The same as at a constant rate of that distance.
+    other = OneEuroFilter(min_cutoff=1, beta=0.01)
+    other([3], first, fps=5)
+    assert found == pytest.approx(other([3], second, fps=5)[0, 0, 0])
+
+
+def test_times_with_people_away():
+    """Seen at 0, 0.2 and, after a frame away, at 1.0 s."""
+    smooth = OneEuroFilter(max_gap=3)
+    reference = OneEuroFilter(max_gap=30)
+    a, b, c = points(0, 4, 9)
+    for value, time in ((a, 0.0), (b, 0.2)):
+        smooth([1], value, 25, time=time)
+    smooth.skip_frame()
+    found = smooth([1], c, 25, time=1.0)
+    # A fifth of a second a frame, and three frames between.
+    reference([1], a, fps=5)
+    reference([1], b, fps=5)
+    for _ in range(3):
+        reference.skip_frame()
+    np.testing.assert_allclose(found, reference([1], c, fps=5))

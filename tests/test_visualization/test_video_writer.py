@@ -168,7 +168,14 @@ def test_times_at_a_constant_rate_change_nothing(tmp_path, fps):
     assert found[1] == pytest.approx(8 / float(rate))
 
 
-@pytest.mark.parametrize('second', [0.0, 0.04, 0.04001])
+def test_times_that_are_nearly_the_same(tmp_path):
+    """Both frames are there, a tenth of a millisecond apart."""
+    times = [0.0, 0.04, 0.04001, 0.08]
+    shown, _ = write_at(tmp_path / 'a.mp4', times)
+    np.testing.assert_allclose(shown, [0, 0.04, 0.0401, 0.08], atol=1e-9)
+
+
+@pytest.mark.parametrize('second', [0.0, 0.04])
 def test_times_that_do_not_rise(tmp_path, second):
     with pytest.raises(ValueError, match=r'frame 2 of a.mp4 is at 0.0[04]00 '
                        r's, but the one before is at 0.0400 s'):

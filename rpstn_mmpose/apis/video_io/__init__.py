@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from .camera import CameraSource
+from .cuts import shots_of
 from .images import AlbumSource, GeneratorSource, ImagesSource
 from .open import InputType, open_source
 from .source import Frame, FrameSource
@@ -18,4 +19,5 @@ __all__ = [
     'InputType',
     'VideoFileSource',
     'open_source',
+    'shots_of',
 ]

@@ -26,6 +26,7 @@ class Frame:
         damaged: What is wrong with the frame; empty where nothing is.
         path: Of the image file; empty for videos and cameras.
         time: Seconds since the first frame; it rises from frame to frame.
+        shot: Number of the shot that it is in, from 0, where they are told.
     """
 
     index: int
@@ -33,6 +34,7 @@ class Frame:
     damaged: str = ''
     path: str = ''
     time: float = 0.0
+    shot: int = 0
 
 
 class Reading(NamedTuple):
