@@ -22,7 +22,7 @@ register_all_modules()
 ROOT = Path(__file__).resolve().parents[1] / 'configs'
 # All but the first have test files of their own.
 LEFT_OUT = {'_base_', 'topdown_heatmap_jre', 'detection', 'posewarper',
-            'body_3d_keypoint'}
+            'dsta', 'body_3d_keypoint'}
 RECIPES = sorted(p.relative_to(ROOT) for p in ROOT.rglob('*.py')
                  if not LEFT_OUT & set(p.parts))
 TRACKS = ROOT / 'body_2d_keypoint/rpstn/synthetic_penn_tracks'

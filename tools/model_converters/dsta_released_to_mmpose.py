@@ -1,0 +1,74 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Convert a checkpoint of the authors' DSTA code to this package."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+from rpstn_mmpose.checkpoints.converter_tool import (
+    OneLineParser,
+    run_in_one_line,
+)
+from rpstn_mmpose.checkpoints.files import (
+    check_new_file,
+    read_checkpoint,
+    write_checkpoint,
+)
+from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
+from rpstn_mmpose.systems.dsta.released_weights import (
+    METAINFO,
+    convert_released,
+    recipe_options,
+)
+
+RECIPE = (
+    'configs/body_2d_keypoint/dsta/posetrack17/'
+    'dsta_res50_1xb32-20e_posetrack17-256x192-released.py'
+)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description="Convert a checkpoint of the authors' DSTA code "
+        '(epoch_N_state.pth; a ResNet, 17 joints of PoseTrack, any number of '
+        'frames) to this package. It is read as data: nothing in it is run.'
+    )
+    parser.add_argument('input', metavar='IN', help='released .pth')
+    parser.add_argument('output', metavar='OUT', help='new .pth')
+    return parser.parse_args(argv)
+
+
+def convert(args: argparse.Namespace) -> None:
+    check_new_file(args.output)
+    checkpoint = read_checkpoint(args.input)
+    try:
+        weights = convert_released(checkpoint)
+    except ValueError as error:
+        raise ValueError(f'{args.input}: {error}') from None
+    metainfo = parse_pose_metainfo(
+        dict(from_file=resolve_metainfo_file(METAINFO))
+    )
+    write_checkpoint(
+        dict(state_dict=weights.state_dict, meta=dict(dataset_meta=metainfo)),
+        args.output,
+    )
+    print(
+        f'{args.output}: {len(weights.state_dict)} tensors, '
+        f'ResNet-{weights.depth}, {weights.num_frames} frames'
+    )
+    command = f'python tools/test.py {RECIPE} {args.output}'
+    options = recipe_options(weights)
+    if options:
+        command += f' --cfg-options {" ".join(options)}'
+    print(f'test it: {command}')
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the tool."""
+    run_in_one_line(convert, parse_args(argv), 'dsta_released_to_mmpose.py')
+
+
+if __name__ == '__main__':
+    main()
