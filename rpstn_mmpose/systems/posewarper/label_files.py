@@ -46,22 +46,22 @@ class LabelledVideo:
         """Frames with a label of anybody."""
         return sorted({f for labels in self.people.values() for f in labels})
 
-    def keep_every(self, every: int) -> dict[int, dict[int, Pose]]:
-        """Keep the labels of each k-th labelled frame, from the first.
+    def keep(self, frames: Sequence[int]) -> dict[int, dict[int, Pose]]:
+        """Keep the labels of some frames.
 
         Args:
-            every: k.
+            frames: Their numbers.
 
         Returns:
             dict[int, dict[int, Pose]]: The labels that were left out.
         """
-        kept = set(self.frames()[::every])
+        kept = set(frames)
         out: dict[int, dict[int, Pose]] = defaultdict(dict)
         for person, labels in self.people.items():
             for frame in [frame for frame in labels if frame not in kept]:
                 out[person][frame] = labels.pop(frame)
         self.people = {
-            p: labels for p, labels in self.people.items() if labels
+            person: labels for person, labels in self.people.items() if labels
         }
         return dict(out)
 
