@@ -1,4 +1,4 @@
-_base_ = ['../synthetic_jhmdb/rpstn_tiny_1xb8-1e_synthetic-jhmdb-128x128.py']
+_base_ = ['../../../_base_/clip_runtime.py']
 
 # A check, not a benchmark: the network learns the frames that it is tested
 # on, those of the videos in data_root (one of 40 frames: under a minute on a
@@ -8,27 +8,95 @@ _base_ = ['../synthetic_jhmdb/rpstn_tiny_1xb8-1e_synthetic-jhmdb-128x128.py']
 train_cfg = dict(max_epochs=40, val_interval=20)
 
 # optimizer; all parts start from scratch
-optim_wrapper = dict(
-    optimizer=dict(type='Adam', lr=2e-3), paramwise_cfg=None)
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=2e-3), paramwise_cfg=None)
 
 # learning policy
 param_scheduler = [
-    dict(
-        type='LinearLR', begin=0, end=20, start_factor=0.05, by_epoch=False),
+    dict(type='LinearLR', begin=0, end=20, start_factor=0.05, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
         begin=0,
         end=40,
         T_max=40,
-        eta_min=2e-5,
-        by_epoch=True)
+        eta_min=2e-05,
+        by_epoch=True,
+    ),
 ]
 
-default_hooks = dict(
-    checkpoint=dict(interval=20), logger=dict(interval=8))
+# automatically scaling LR based on the actual training batch size (clips)
+auto_scale_lr = dict(base_batch_size=8)
 
-# model settings; nothing is flipped in training
-model = dict(test_cfg=dict(flip_test=False))
+# hooks
+default_hooks = dict(logger=dict(interval=8), checkpoint=dict(interval=20))
+# convolutions of few channels are faster on a CPU in this order
+custom_hooks = [
+    dict(type='SyncBuffersHook'),
+    dict(type='CheckpointGuardHook'),
+    dict(type='ChannelsLastHook'),
+]
+
+# codec settings
+codec = dict(
+    type='MSRAHeatmap',
+    input_size=(128, 128),
+    heatmap_size=(32, 32),
+    sigma=1.5,
+    unbiased=True,
+)
+
+# model settings
+num_joints = 15
+tiny_resnet = dict(depth=18, stem_channels=16, base_channels=16)
+deconv = dict(
+    in_channels=128,
+    deconv_out_channels=(64, 48, 32),
+    deconv_kernel_sizes=(4, 4, 4),
+)
+# nothing is flipped in training
+model = dict(
+    type='VideoTopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='ClipDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(type='ResNet', **tiny_resnet),
+    feature_neck=dict(type='DeconvNeck', **deconv),
+    initializer=dict(
+        type='TopdownPoseEstimator',
+        backbone=dict(type='ResNet', **tiny_resnet),
+        head=dict(type='HeatmapHead', out_channels=num_joints, **deconv),
+    ),
+    neck=dict(
+        type='JRPSPNeck',
+        in_channels=32,
+        num_joints=num_joints,
+        heatmap_size=codec['heatmap_size'],
+        residual_kernel=True,
+    ),
+    head=dict(
+        type='JREHead',
+        in_channels=32,
+        out_channels=num_joints,
+        deconv_out_channels=None,
+        norm_cfg=dict(type='BN'),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=codec,
+    ),
+    image_pretrained=None,
+    test_cfg=dict(flip_test=False, flip_mode='heatmap', shift_heatmap=True),
+    train_cfg=dict(
+        compute_acc=False,
+        initializer_gradient=False,
+        initializer_loss_weight=1.0,
+    ),
+)
+
+# base dataset settings
+dataset_type = 'JHMDBClipDataset'
+data_root = 'data/jhmdb/'
+clip_length = 5
 
 # pipelines
 train_pipeline = [
@@ -37,18 +105,57 @@ train_pipeline = [
     dict(
         type='ForEachFrame',
         transforms=[
-            dict(type='TopdownAffine', input_size={{_base_.codec.input_size}})
-        ]),
-    dict(type='GenerateClipTarget', encoder={{_base_.codec}}),
-    dict(type='PackClipInputs')
+            dict(type='TopdownAffine', input_size=codec['input_size'])
+        ],
+    ),
+    dict(type='GenerateClipTarget', encoder=codec),
+    dict(type='PackClipInputs'),
+]
+val_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
+    dict(
+        type='ForEachFrame',
+        transforms=[
+            dict(type='TopdownAffine', input_size=codec['input_size'])
+        ],
+    ),
+    dict(type='PackClipInputs'),
 ]
 
 # data loaders
-data_root = 'data/jhmdb/'
 train_dataloader = dict(
     batch_size=1,
+    num_workers=0,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        data_root=data_root, split='all', sub=None, pipeline=train_pipeline))
+        type=dataset_type,
+        data_root=data_root,
+        split='all',
+        clip_length=clip_length,
+        pipeline=train_pipeline,
+        sub=None,
+    ),
+)
 val_dataloader = dict(
-    dataset=dict(data_root=data_root, split='all', sub=None))
+    batch_size=16,
+    num_workers=0,
+    persistent_workers=False,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='all',
+        clip_length=clip_length,
+        test_mode=True,
+        pipeline=val_pipeline,
+        sub=None,
+    ),
+)
 test_dataloader = val_dataloader
+
+# evaluators
+val_evaluator = dict(type='ClipPCK', thr=0.2, norm_item=['torso', 'person'])
+test_evaluator = val_evaluator

@@ -1,5 +1,108 @@
-_base_ = ['../synthetic_jhmdb/rpstn_tiny_1xb8-1e_synthetic-jhmdb-128x128.py']
+_base_ = ['../../../_base_/clip_runtime.py']
 
+# runtime
+train_cfg = dict(max_epochs=1, val_interval=1)
+
+# optimizer; the parts that stage 1 trained move more slowly
+optim_wrapper = dict(
+    optimizer=dict(type='Adam', lr=1e-3),
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            backbone=dict(lr_mult=0.5),
+            feature_neck=dict(lr_mult=0.5),
+            initializer=dict(lr_mult=0.5),
+        )
+    ),
+)
+
+# learning policy
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=1,
+        T_max=1,
+        eta_min=2e-05,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+
+# automatically scaling LR based on the actual training batch size (clips)
+auto_scale_lr = dict(base_batch_size=8)
+
+# hooks
+default_hooks = dict(logger=dict(interval=25))
+# convolutions of few channels are faster on a CPU in this order
+custom_hooks = [
+    dict(type='SyncBuffersHook'),
+    dict(type='CheckpointGuardHook'),
+    dict(type='ChannelsLastHook'),
+]
+
+# codec settings
+codec = dict(
+    type='MSRAHeatmap',
+    input_size=(128, 128),
+    heatmap_size=(32, 32),
+    sigma=1.5,
+    unbiased=True,
+)
+
+# model settings
+num_joints = 15
+tiny_resnet = dict(depth=18, stem_channels=16, base_channels=16)
+deconv = dict(
+    in_channels=128,
+    deconv_out_channels=(64, 48, 32),
+    deconv_kernel_sizes=(4, 4, 4),
+)
+# there is no image model of these joints to start from
+model = dict(
+    type='VideoTopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='ClipDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(type='ResNet', **tiny_resnet),
+    feature_neck=dict(type='DeconvNeck', **deconv),
+    initializer=dict(
+        type='TopdownPoseEstimator',
+        backbone=dict(type='ResNet', **tiny_resnet),
+        head=dict(type='HeatmapHead', out_channels=num_joints, **deconv),
+    ),
+    neck=dict(
+        type='JRPSPNeck',
+        in_channels=32,
+        num_joints=num_joints,
+        heatmap_size=codec['heatmap_size'],
+        residual_kernel=True,
+    ),
+    head=dict(
+        type='JREHead',
+        in_channels=32,
+        out_channels=num_joints,
+        deconv_out_channels=None,
+        norm_cfg=dict(type='BN'),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=codec,
+    ),
+    image_pretrained=None,
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True),
+    train_cfg=dict(
+        compute_acc=False,
+        initializer_gradient=False,
+        initializer_loss_weight=1.0,
+    ),
+)
+
+# base dataset settings
+dataset_type = 'JHMDBClipDataset'
+data_root = 'data/synthetic_jhmdb/'
+clip_length = 5
 # JHMDB's joints; Penn Action lacks neck and belly, and names the sides from
 # the camera's point of view (docs/conventions.md)
 penn_metainfo = 'configs/_base_/datasets/penn_action.py'
@@ -16,12 +119,49 @@ penn_to_jhmdb = dict(
     left_knee='right_knee',
     right_knee='left_knee',
     left_ankle='right_ankle',
-    right_ankle='left_ankle')
+    right_ankle='left_ankle',
+)
 
-# data loaders; tests are those of JHMDB
+# pipelines
+train_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
+    dict(type='ClipRandomFlip', direction='horizontal'),
+    dict(
+        type='ForEachFrame',
+        transforms=[
+            dict(
+                type='RandomBBoxTransform',
+                shift_prob=0,
+                scale_factor=(0.9, 1.15),
+                rotate_factor=10,
+                rotate_prob=1.0,
+            ),
+            dict(type='TopdownAffine', input_size=codec['input_size']),
+        ],
+    ),
+    dict(type='GenerateClipTarget', encoder=codec),
+    dict(type='PackClipInputs'),
+]
+val_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
+    dict(
+        type='ForEachFrame',
+        transforms=[
+            dict(type='TopdownAffine', input_size=codec['input_size'])
+        ],
+    ),
+    dict(type='PackClipInputs'),
+]
+
+# data loaders
 train_dataloader = dict(
+    batch_size=8,
+    num_workers=0,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        _delete_=True,
         type='CombinedDataset',
         metainfo=dict(from_file=jhmdb_metainfo),
         datasets=[
@@ -29,19 +169,46 @@ train_dataloader = dict(
                 type='PennActionDataset',
                 data_root='data/synthetic_penn/',
                 split='train',
-                clip_length={{_base_.clip_length}},
+                clip_length=clip_length,
                 pipeline=[
                     dict(
                         type='ClipKeypointConverter',
                         source=penn_metainfo,
                         target=jhmdb_metainfo,
-                        mapping=penn_to_jhmdb)
-                ]),
+                        mapping=penn_to_jhmdb,
+                    )
+                ],
+            ),
             dict(
-                type='JHMDBClipDataset',
-                data_root='data/synthetic_jhmdb/',
+                type=dataset_type,
+                data_root=data_root,
                 split='train',
                 sub=1,
-                clip_length={{_base_.clip_length}})
+                clip_length=clip_length,
+            ),
         ],
-        pipeline={{_base_.train_pipeline}}))
+        pipeline=train_pipeline,
+    ),
+)
+# tests are those of JHMDB
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=0,
+    persistent_workers=False,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='test',
+        clip_length=clip_length,
+        test_mode=True,
+        pipeline=val_pipeline,
+        sub=1,
+    ),
+)
+test_dataloader = val_dataloader
+
+# evaluators
+val_evaluator = dict(type='ClipPCK', thr=0.2, norm_item=['torso', 'person'])
+test_evaluator = val_evaluator

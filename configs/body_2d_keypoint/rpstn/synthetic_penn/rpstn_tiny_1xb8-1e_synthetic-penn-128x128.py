@@ -1,4 +1,4 @@
-_base_ = ['../penn_action/rpstn_res50_1xb8-100e_penn-256x256.py']
+_base_ = ['../../../_base_/clip_runtime.py']
 
 # runtime
 train_cfg = dict(max_epochs=1, val_interval=1)
@@ -10,29 +10,35 @@ optim_wrapper = dict(
         custom_keys=dict(
             backbone=dict(lr_mult=0.5),
             feature_neck=dict(lr_mult=0.5),
-            initializer=dict(lr_mult=0.5))))
+            initializer=dict(lr_mult=0.5),
+        )
+    ),
+)
 
 # learning policy
 param_scheduler = [
-    dict(
-        type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
+    dict(type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
         begin=0,
         end=1,
         T_max=1,
-        eta_min=2e-5,
+        eta_min=2e-05,
         by_epoch=True,
-        convert_to_iter_based=True)
+        convert_to_iter_based=True,
+    ),
 ]
 
-default_hooks = dict(logger=dict(interval=25))
+# automatically scaling LR based on the actual training batch size (clips)
+auto_scale_lr = dict(base_batch_size=8)
 
+# hooks
+default_hooks = dict(logger=dict(interval=25))
 # convolutions of few channels are faster on a CPU in this order
 custom_hooks = [
     dict(type='SyncBuffersHook'),
     dict(type='CheckpointGuardHook'),
-    dict(type='ChannelsLastHook')
+    dict(type='ChannelsLastHook'),
 ]
 
 # codec settings
@@ -41,31 +47,62 @@ codec = dict(
     input_size=(128, 128),
     heatmap_size=(32, 32),
     sigma=1.5,
-    unbiased=True)
+    unbiased=True,
+)
 
 # model settings
+num_joints = 13
 tiny_resnet = dict(depth=18, stem_channels=16, base_channels=16)
 deconv = dict(
     in_channels=128,
     deconv_out_channels=(64, 48, 32),
-    deconv_kernel_sizes=(4, 4, 4))
+    deconv_kernel_sizes=(4, 4, 4),
+)
 model = dict(
-    backbone=tiny_resnet,
-    feature_neck=deconv,
-    initializer=dict(backbone=tiny_resnet, head=deconv),
+    type='VideoTopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='ClipDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(type='ResNet', **tiny_resnet),
+    feature_neck=dict(type='DeconvNeck', **deconv),
+    initializer=dict(
+        type='TopdownPoseEstimator',
+        backbone=dict(type='ResNet', **tiny_resnet),
+        head=dict(type='HeatmapHead', out_channels=num_joints, **deconv),
+    ),
     neck=dict(
+        type='JRPSPNeck',
         in_channels=32,
+        num_joints=num_joints,
         heatmap_size=codec['heatmap_size'],
-        residual_kernel=True),
-    head=dict(in_channels=32, decoder=codec),
+        residual_kernel=True,
+    ),
+    head=dict(
+        type='JREHead',
+        in_channels=32,
+        out_channels=num_joints,
+        deconv_out_channels=None,
+        norm_cfg=dict(type='BN'),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=codec,
+    ),
     # the image model that stage 1 trained on the same joints
-    image_pretrained=dict(
-        _delete_=True, checkpoint='work_dirs/demo/sbl_tiny/epoch_1.pth'),
+    image_pretrained=dict(checkpoint='work_dirs/demo/sbl_tiny/epoch_1.pth'),
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True),
     train_cfg=dict(
         compute_acc=False,
         initializer_gradient=False,
-        initializer_loss_weight=1.0),
-    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True))
+        initializer_loss_weight=1.0,
+    ),
+)
+
+# base dataset settings
+dataset_type = 'PennActionDataset'
+data_root = 'data/synthetic_penn/'
+clip_length = 5
 
 # pipelines
 train_pipeline = [
@@ -80,11 +117,13 @@ train_pipeline = [
                 shift_prob=0,
                 scale_factor=(0.9, 1.15),
                 rotate_factor=10,
-                rotate_prob=1.0),
-            dict(type='TopdownAffine', input_size=codec['input_size'])
-        ]),
+                rotate_prob=1.0,
+            ),
+            dict(type='TopdownAffine', input_size=codec['input_size']),
+        ],
+    ),
     dict(type='GenerateClipTarget', encoder=codec),
-    dict(type='PackClipInputs')
+    dict(type='PackClipInputs'),
 ]
 val_pipeline = [
     dict(type='LoadClip'),
@@ -93,20 +132,42 @@ val_pipeline = [
         type='ForEachFrame',
         transforms=[
             dict(type='TopdownAffine', input_size=codec['input_size'])
-        ]),
-    dict(type='PackClipInputs')
+        ],
+    ),
+    dict(type='PackClipInputs'),
 ]
 
 # data loaders
-data_root = 'data/synthetic_penn/'
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root=data_root, pipeline=train_pipeline))
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='train',
+        clip_length=clip_length,
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=16,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root=data_root, pipeline=val_pipeline))
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='test',
+        clip_length=clip_length,
+        test_mode=True,
+        pipeline=val_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
+
+# evaluators
+val_evaluator = dict(type='ClipPCK', thr=0.2, norm_item=['torso', 'person'])
+test_evaluator = val_evaluator

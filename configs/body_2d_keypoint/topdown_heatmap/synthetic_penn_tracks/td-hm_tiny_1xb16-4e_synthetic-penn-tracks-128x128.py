@@ -1,20 +1,126 @@
-_base_ = ['../synthetic_penn/td-hm_tiny_1xb16-1e_synthetic-penn-128x128.py']
-
-# The image model that the ablations start from, as the paper's start from
-# one that was trained on MPII. It starts from the quick start's.
-load_from = 'work_dirs/demo/sbl_tiny/epoch_1.pth'
+_base_ = ['../../../_base_/clip_runtime.py']
 
 # runtime
 train_cfg = dict(max_epochs=4, val_interval=4)
 
+# optimizer
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=0.003))
+
 # learning policy
 param_scheduler = [
-    _base_.param_scheduler[0],
-    dict(_base_.param_scheduler[1], end=4, T_max=4)
+    dict(type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=4,
+        T_max=4,
+        eta_min=2e-05,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+
+# hooks
+default_hooks = dict(logger=dict(interval=25))
+custom_hooks = [
+    dict(type='SyncBuffersHook'),
+    dict(type='CheckpointGuardHook'),
+    dict(type='ChannelsLastHook'),
+]
+
+# start weights
+load_from = 'work_dirs/demo/sbl_tiny/epoch_1.pth'
+
+# codec settings
+codec = dict(
+    type='MSRAHeatmap',
+    input_size=(128, 128),
+    heatmap_size=(32, 32),
+    sigma=1.5,
+    unbiased=True,
+)
+
+# model settings
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='PoseDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(type='ResNet', depth=18, stem_channels=16, base_channels=16),
+    head=dict(
+        type='HeatmapHead',
+        in_channels=128,
+        out_channels=13,
+        deconv_out_channels=(64, 48, 32),
+        deconv_kernel_sizes=(4, 4, 4),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=codec,
+    ),
+    train_cfg=dict(compute_acc=False),
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True),
+)
+
+# base dataset settings
+dataset_type = 'PennActionDataset'
+data_root = 'data/synthetic_penn_tracks/'
+
+# pipelines
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(
+        type='RandomBBoxTransform',
+        shift_prob=0,
+        scale_factor=(0.9, 1.15),
+        rotate_factor=10,
+        rotate_prob=1.0,
+    ),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs'),
+]
+val_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale', padding=1.15),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='PackPoseInputs'),
 ]
 
 # data loaders
-data_root = 'data/synthetic_penn_tracks/'
-train_dataloader = dict(dataset=dict(data_root=data_root))
-val_dataloader = dict(dataset=dict(data_root=data_root))
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=0,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='train',
+        clip_length=1,
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=80,
+    num_workers=0,
+    persistent_workers=False,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='test',
+        clip_length=1,
+        test_mode=True,
+        pipeline=val_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
+
+# evaluators
+val_evaluator = dict(type='ClipPCK', thr=0.2, norm_item=['torso', 'person'])
+test_evaluator = val_evaluator
