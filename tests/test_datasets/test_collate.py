@@ -28,10 +28,10 @@ def same(one, other):
     """Whether two values have the same types, fields and bits."""
     assert type(one) is type(other)
     if isinstance(one, BaseDataElement):
-        assert one.metainfo_keys() == other.metainfo_keys()
+        assert set(one.metainfo_keys()) == set(other.metainfo_keys())
         same(dict(one.all_items()), dict(other.all_items()))
     elif isinstance(one, dict):
-        assert one.keys() == other.keys()
+        assert set(one.keys()) == set(other.keys())
         for key in one:
             same(one[key], other[key])
     elif isinstance(one, (list, tuple)):
