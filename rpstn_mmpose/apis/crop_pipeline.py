@@ -39,11 +39,14 @@ def _single_frame(step: dict, where: str) -> list[dict]:
             dict(type='LoadImage', to_float32=step.get('to_float32', False))
         ]
     if issubclass(kind, ClipBBox):
-        if step.get('mode', 'per_frame') == 'union':
+        mode = step.get('mode', 'per_frame')
+        if mode != 'per_frame':
+            what = "the union of a clip's boxes"
+            if mode == 'wanted':
+                what = "the wanted frame's box"
             print_log(
-                f"{where}: crops around the union of a clip's boxes are not "
-                'known before the clip is over; each frame is cropped by its '
-                'own box.',
+                f'{where}: crops around {what} are not known before the clip '
+                'is over; each frame is cropped by its own box.',
                 logger='current',
                 level=logging.WARNING,
             )

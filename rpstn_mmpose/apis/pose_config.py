@@ -11,6 +11,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
 from ..datasets.metainfo import resolve_metainfo_file
+from ..datasets.window_options import make_window
 from ..recipes import config_path
 
 
@@ -96,9 +97,12 @@ def interval_of(
 def _clip_length(config: Config) -> int:
     """Frames of the test data's clips, for a model with a state."""
     dataset = config.test_dataloader.dataset
-    length = dataset.get('clip_length') or len(
-        dataset.get('clip_offsets') or ()
-    )
+    if dataset.get('window'):
+        length = make_window(dataset.window).length
+    else:
+        length = dataset.get('clip_length') or len(
+            dataset.get('clip_offsets') or ()
+        )
     if length < 2:
         why = 'have no clip_length'
         if length == 1:

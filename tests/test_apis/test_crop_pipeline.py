@@ -68,15 +68,18 @@ def test_image_pipelines_stay_as_they_are():
     ]
 
 
-def test_union_crops_are_announced_as_impossible(monkeypatch):
+@pytest.mark.parametrize('mode, words', [
+    ('union', 'union of a clip'), ('wanted', "the wanted frame's box")])
+def test_crops_of_other_frames_are_announced_as_impossible(
+        mode, words, monkeypatch):
     said = []
     monkeypatch.setattr('rpstn_mmpose.apis.crop_pipeline.print_log',
                         lambda text, **_: said.append(text))
     config = pose_config()
     config.test_dataloader.dataset.pipeline[1] = dict(
-        type='ClipBBox', mode='union')
+        type='ClipBBox', mode=mode)
     frame_pipeline(config)
-    assert len(said) == 1 and 'union of a clip' in said[0]
+    assert len(said) == 1 and words in said[0]
 
 
 def test_transforms_that_need_a_clip_are_refused():

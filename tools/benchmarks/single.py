@@ -5,10 +5,25 @@ from __future__ import annotations
 import copy
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from .bench import CLIP_LENGTH, Bench
 from .inference import stream
 from .models import build_model, difference, random_clips, released_arrangement
+
+
+def shifted_sums(feats: Any, kernels: Any) -> Any:
+    """A correlation a channel as a sum of shifted maps."""
+    import torch
+    import torch.nn.functional as F
+    (height, width), kernel = feats.shape[-2:], kernels.shape[-1]
+    padded = F.pad(feats, (kernel // 2, ) * 4)
+    out = torch.zeros_like(feats)
+    for y in range(kernel):
+        for x in range(kernel):
+            out.addcmul_(padded[:, :, y:y + height, x:x + width],
+                         kernels[:, :, y:y + 1, x:x + 1])
+    return out
 
 
 def run_matching(bench: Bench) -> None:
@@ -37,15 +52,6 @@ def run_matching(bench: Bench) -> None:
                 padding=kernel // 2,
                 groups=channels) for row in range(len(feats))
         ])
-
-    def shifted_sums(feats, kernels):
-        padded = F.pad(feats, (kernel // 2, ) * 4)
-        out = torch.zeros_like(feats)
-        for y in range(kernel):
-            for x in range(kernel):
-                out.addcmul_(padded[:, :, y:y + side, x:x + side],
-                             kernels[:, :, y:y + 1, x:x + 1])
-        return out
 
     with torch.no_grad():
         for batch in bench.args.batch_sizes:

@@ -11,13 +11,7 @@ import torch
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import (
-    BaseLoop,
-    EpochBasedTrainLoop,
-    IterBasedTrainLoop,
-    Runner,
-    find_latest_checkpoint,
-)
+from mmengine.runner import Runner, find_latest_checkpoint, loops
 from mmpose.registry import HOOKS
 
 from ...checkpoints.atomic_file import AtomicLocalBackend, remove_leftovers
@@ -66,7 +60,7 @@ class AtomicCheckpointHook(CheckpointHook):
         Raises:
             CheckpointError: ``last_checkpoint`` names no existing file.
         """
-        training = isinstance(runner._train_loop, BaseLoop)
+        training = isinstance(runner._train_loop, loops.BaseLoop)
         if not training or not runner._resume or runner._has_loaded:
             return
         given = runner._load_from
@@ -193,11 +187,11 @@ class AtomicCheckpointHook(CheckpointHook):
         loop = runner.train_loop
         if runner.val_loop is None:
             return False
-        if isinstance(loop, EpochBasedTrainLoop):
+        if isinstance(loop, loops.EpochBasedTrainLoop):
             step, last = loop.epoch, loop.max_epochs
             if not self.by_epoch and loop.iter != step * len(loop.dataloader):
                 return False  # within an epoch
-        elif isinstance(loop, IterBasedTrainLoop):
+        elif isinstance(loop, loops.IterBasedTrainLoop):
             step, last = loop.iter, loop.max_iters
         else:
             return False
@@ -213,9 +207,8 @@ class AtomicCheckpointHook(CheckpointHook):
         if self._files is None:  # validation without a training
             return
         loop = runner.train_loop
-        self._progress['validated'] = (
-            loop.epoch if isinstance(loop, EpochBasedTrainLoop) else loop.iter
-        )
+        by_epoch = isinstance(loop, loops.EpochBasedTrainLoop)
+        self._progress['validated'] = loop.epoch if by_epoch else loop.iter
         self._note_progress(runner)
         super().after_val_epoch(runner, metrics)
 

@@ -25,24 +25,13 @@ from ...datasets.posetrack_fields import (
     joint_names,
     keypoint_rows,
 )
+from .polygons import inside_polygon
 
 # The evaluated joints in the official order. Ears are not evaluated.
-POSETRACK_JOINTS: tuple[str, ...] = (
-    'right_ankle',
-    'right_knee',
-    'right_hip',
-    'left_hip',
-    'left_knee',
-    'left_ankle',
-    'right_wrist',
-    'right_elbow',
-    'right_shoulder',
-    'left_shoulder',
-    'left_elbow',
-    'left_wrist',
-    'neck',
-    'nose',
-    'head_top',
+POSETRACK_JOINTS = tuple(
+    'right_ankle right_knee right_hip left_hip left_knee left_ankle '
+    'right_wrist right_elbow right_shoulder left_shoulder left_elbow '
+    'left_wrist neck nose head_top'.split()
 )
 
 # Joints that go by another name in PoseTrack18's files.
@@ -380,7 +369,7 @@ def _frame(
     for person in people:
         present = person.present
         for region in regions:
-            present = present & ~_inside(person.keypoints, region)
+            present = present & ~inside_polygon(person.keypoints, region)
         if present.any() or not ignoring:
             kept.append(person._replace(present=present))
     joints = len(POSETRACK_JOINTS)
@@ -392,26 +381,3 @@ def _frame(
         track_ids=list(columns[3]),
         head_sizes=np.array(columns[4], np.float64),
     )
-
-
-def _inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """Which of (J, 2) points lie inside of a closed polygon (n, 2).
-
-    By the number of edges that a ray to the right crosses; points on the
-    border are not inside.
-    """
-    if len(polygon) < 3:
-        return np.zeros(len(points), bool)
-    x, y = points[:, None, 0], points[:, None, 1]
-    (x1, y1), (x2, y2) = polygon.T, np.roll(polygon, -1, axis=0).T
-    # Twice the area of the triangle of the point and the edge.
-    side = (x2 - x1) * (y - y1) - (x - x1) * (y2 - y1)
-    crosses = ((y1 > y) != (y2 > y)) & ((side > 0) == (y2 > y1))
-    on_edge = (
-        (side == 0)
-        & (np.minimum(x1, x2) <= x)
-        & (x <= np.maximum(x1, x2))
-        & (np.minimum(y1, y2) <= y)
-        & (y <= np.maximum(y1, y2))
-    )
-    return (crosses.sum(axis=1) % 2 == 1) & ~on_edge.any(axis=1)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Iterable, Mapping, NamedTuple
 
 import torch
 from torch import Tensor
@@ -154,45 +154,16 @@ def convert_released(
         for name, value in state.items()
         if name not in unused and not name.endswith(COUNTER)
     }
-    final = state.get('pose_net.final_layer.weight')
-    if final is None or _GENERATOR_NAME not in ' '.join(state):
-        shown = ', '.join(list(state)[:2])
+    name = _dataset_of(state)
+    joints = RELEASED_JOINTS[name]
+    if dataset not in (None, name):
         raise ValueError(
-            'it is not a checkpoint of the released RPSTN, '
-            'which has module.pose_net.* and '
-            f'module.{_GENERATOR_NAME}.*; this has {shown}'
-        )
-    joints = final.shape[0] if final.dim() else 0
-    known = {number: name for name, number in RELEASED_JOINTS.items()}
-    if joints not in known:
-        raise ValueError(
-            f'it has {joints} joints; the released networks '
-            'have 13 (Penn Action) or 15 (Sub-JHMDB)'
-        )
-    if dataset is not None and dataset != known[joints]:
-        raise ValueError(
-            f'it has {joints} joints, so it was trained on '
-            f'{known[joints]}, not on {dataset}; leave '
-            '--dataset out or correct it'
+            f'it has {joints} joints, so it was trained on {name}, not on '
+            f'{dataset}; leave --dataset out or correct it'
         )
 
     renamed = {name: _new_name(name) for name in state}
-    depths = []
-    for net, part in (
-        ('pose_net', 'initializer.backbone.'),
-        ('fea_ext', 'backbone.'),
-    ):
-        try:
-            depths.append(
-                recognise_depth(
-                    new[len(part) :]
-                    for new in renamed.values()
-                    if new is not None and new.startswith(part)
-                )
-            )
-        except ValueError as error:
-            raise ValueError(f'{net}: {error}') from None
-    initializer, extractor = depths
+    initializer, extractor = _depths(renamed.values())
     shapes = released_shapes(initializer, extractor, joints)
     check_tensors(state, shapes)
     foreign = [name for name in state if name not in shapes]
@@ -209,17 +180,56 @@ def convert_released(
         if (new := renamed[name]) is not None
     }
     for conv, norm, stage in _GENERATOR:
-        name = f'neck.kernel_generator.{stage}.bn.running_mean'
+        target = f'neck.kernel_generator.{stage}.bn.running_mean'
         mean = state[f'{_GENERATOR_NAME}.{norm}.running_mean'].double()
         bias = state[f'{_GENERATOR_NAME}.{conv}.bias'].double()
-        result[name] = (mean - bias).float()
+        result[target] = (mean - bias).float()
     weight = result['neck.aggregate.weight']
     result['neck.aggregate.weight'] = torch.cat(
         [weight[:, joints:], weight[:, :joints]], dim=1
     )
-    return ReleasedWeights(
-        result, known[joints], initializer, extractor, unused
+    return ReleasedWeights(result, name, initializer, extractor, unused)
+
+
+def _dataset_of(state: Mapping[str, Tensor]) -> str:
+    """What a released network was trained on, by its joints."""
+    final = state.get('pose_net.final_layer.weight')
+    if final is None or _GENERATOR_NAME not in ' '.join(state):
+        shown = ', '.join(list(state)[:2])
+        raise ValueError(
+            'it is not a checkpoint of the released RPSTN, '
+            'which has module.pose_net.* and '
+            f'module.{_GENERATOR_NAME}.*; this has {shown}'
+        )
+    joints = final.shape[0] if final.dim() else 0
+    for name, number in RELEASED_JOINTS.items():
+        if number == joints:
+            return name
+    raise ValueError(
+        f'it has {joints} joints; the released networks '
+        'have 13 (Penn Action) or 15 (Sub-JHMDB)'
     )
+
+
+def _depths(names: Iterable[str | None]) -> tuple[int, int]:
+    """Depths of the initializer's and the extractor's ResNets."""
+    known = [name for name in names if name is not None]
+    depths = []
+    for net, part in (
+        ('pose_net', 'initializer.backbone.'),
+        ('fea_ext', 'backbone.'),
+    ):
+        try:
+            depths.append(
+                recognise_depth(
+                    name[len(part) :]
+                    for name in known
+                    if name.startswith(part)
+                )
+            )
+        except ValueError as error:
+            raise ValueError(f'{net}: {error}') from None
+    return depths[0], depths[1]
 
 
 def _new_name(name: str) -> str | None:
