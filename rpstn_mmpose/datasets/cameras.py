@@ -68,21 +68,21 @@ class Camera:
         )
 
 
-def normalized(points: np.ndarray, size: Sequence[float]) -> np.ndarray:
+def normalized(points: np.ndarray, size: Any) -> np.ndarray:
     """Pixels (..., 2) in units of half the width, from the middle.
 
     Args:
         points: (..., 2).
-        size: Width and height.
+        size: Width and height, (2,) or to be broadcast with ``points``.
     """
-    middle = np.array(size[:2], points.dtype) / 2
-    return (points - middle) / middle[0]
+    middle = np.asarray(size, points.dtype) / 2
+    return (points - middle) / middle[..., :1]
 
 
-def in_pixels(points: np.ndarray, size: Sequence[float]) -> np.ndarray:
+def in_pixels(points: np.ndarray, size: Any) -> np.ndarray:
     """The inverse of :func:`normalized`."""
-    middle = np.array(size[:2], points.dtype) / 2
-    return points * middle[0] + middle
+    middle = np.asarray(size, points.dtype) / 2
+    return points * middle[..., :1] + middle
 
 
 def project(points: Tensor, lenses: Tensor) -> Tensor:

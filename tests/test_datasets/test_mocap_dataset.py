@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
+from torch.utils.data import DataLoader
 
 from rpstn_mmpose.datasets import WholeTrack
 from rpstn_mmpose.datasets.cameras import (
@@ -20,6 +21,7 @@ from rpstn_mmpose.datasets.cameras import (
     normalized,
     project,
 )
+from rpstn_mmpose.datasets.datasets.mocap_dataset import take_batch
 from tests.real_data import require_real_data
 
 from .mocap_data import KEPT, write
@@ -113,56 +115,121 @@ def test_whole_takes_are_padded(tmp_path):
     )
 
 
+PAIRS = [0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12, 13]
+
+
 def test_mirrored_clips_are_what_a_mirrored_camera_sees(tmp_path):
     write(tmp_path, TAKES)
-    data = build(tmp_path, mirrored=True, drawn_frames=4)
+    data = build(tmp_path, mirrored=True)
     assert len(data) == 12
-    pairs = [0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12, 13]
     for i in (0, 5):
         plain, other = data.get_data_info(i), data.get_data_info(i + 6)
         np.testing.assert_array_equal(
-            other['keypoints_3d'], plain['keypoints_3d'][:, pairs] * [-1, 1, 1]
+            other['keypoints_3d'], plain['keypoints_3d'][:, PAIRS] * [-1, 1, 1]
         )
         for info in (plain, other):
-            for part in (info, info['drawn']):
-                flat = project(
-                    torch.from_numpy(part['keypoints_3d']),
-                    torch.from_numpy(info['lens']),
-                )
-                width, height = info['img_shape'][::-1]
-                np.testing.assert_allclose(
-                    in_pixels(flat.numpy(), (width, height)),
-                    part['keypoints'],
-                    rtol=0,
-                    atol=0.01,
-                )
+            flat = project(
+                torch.from_numpy(info['keypoints_3d']),
+                torch.from_numpy(info['lens']),
+            )
+            width, height = info['img_shape'][::-1]
+            np.testing.assert_allclose(
+                in_pixels(flat.numpy(), (width, height)),
+                info['keypoints'],
+                rtol=0,
+                atol=0.01,
+            )
 
 
-class TestDraw:
-    def test_each_at_most_once(self, tmp_path):
-        write(tmp_path, TAKES)
-        data = build(tmp_path, drawn_frames=9)
-        take = data.get_data_info(0)['keypoints']
-        drawn = data.get_data_info(0)['drawn']['keypoints']
-        assert sorted(map(bytes, drawn)) == sorted(map(bytes, take))
+class TestBatches:
+    def pair(self, folder, **kwargs):
+        """The same clips one by one and in batches."""
+        write(folder, TAKES)
+        window = dict(type='FramesAround', clip_offsets=[-2, -1, 0, 1, 2])
+        options = dict(
+            window=window, mirrored=True, score_file='score.pkl', **kwargs
+        )
+        one = build(folder, **options)
+        return one, build(folder, as_batches=True, drawn_frames=7, **options)
 
-    def test_short_takes_repeat(self, tmp_path):
-        write(tmp_path, TAKES)
-        sample = build(tmp_path, drawn_frames=7)[4]['data_samples']
-        assert sample.drawn_frames.keypoints.shape == (7, 17, 2)
-        assert sample.drawn_frames.poses[:, 0].abs().max() == 0
+    @pytest.mark.parametrize('scores', [True, False])
+    def test_a_batch_is_its_samples(self, scores, tmp_path):
+        pipeline = [dict(type='PackLifterInputs', scores=scores)]
+        one, data = self.pair(tmp_path, pipeline=pipeline)
+        indices = [0, 40, 17, 71, 35]
+        batch = data.__getitems__(indices)
+        assert batch['data_samples'] == []
+        for i, index in enumerate(indices):
+            sample = one[index]
+            assert torch.equal(
+                batch['inputs']['keypoints'][i], sample['inputs']
+            )
+            labels = sample['data_samples'].gt_instance_labels
+            assert torch.equal(
+                batch['inputs']['poses'][i], labels.lifting_target_label
+            )
+            np.testing.assert_array_equal(
+                batch['inputs']['lens'][i], one.get_data_info(index)['lens']
+            )
 
-    def test_fresh_and_by_seed(self, tmp_path):
-        write(tmp_path, TAKES)
-        data = build(tmp_path, drawn_frames=3)
+    def test_drawn_frames_are_of_the_take(self, tmp_path):
+        """Each at most once of 9; again where there are 5; mirrored too."""
+        _, data = self.pair(tmp_path)
+        takes = build(tmp_path, mirrored=True, window=dict(type='WholeTrack'))
+        for index, take, frames in ((3, 0, 9), (19, 2, 5), (39, 6, 9)):
+            inputs = data.__getitems__([index])['inputs']
+            whole = takes[take]
+            labels = whole['data_samples'].gt_instance_labels
+            rows = []
+            for points, poses in zip(
+                inputs['drawn_keypoints'][0], inputs['drawn_poses'][0]
+            ):
+                (row,) = [
+                    row
+                    for row in range(frames)
+                    if torch.equal(points, whole['inputs'][row, :, :2])
+                ]
+                rows.append(row)
+                assert torch.equal(poses, labels.lifting_target_label[row])
+            assert len(rows) == 7
+            assert (len(set(rows)) == 7) == (frames == 9)
+
+    def test_draws_are_fresh_and_by_seed(self, tmp_path):
+        _, data = self.pair(tmp_path)
         draws = []
         for seed in (1, 1, 2):
             torch.manual_seed(seed)
-            draws.append([data.get_data_info(0)['drawn']['keypoints']
-                          for _ in range(2)])  # yapf: disable
-        assert np.array_equal(draws[0], draws[1])
-        assert not np.array_equal(draws[0], draws[2])
-        assert not np.array_equal(*draws[0])
+            draws.append(
+                [
+                    data.__getitems__([0, 5])['inputs']['drawn_poses']
+                    for _ in range(2)
+                ]
+            )
+        assert torch.equal(draws[0][0], draws[1][0])
+        assert not torch.equal(draws[0][0], draws[2][0])
+        assert not torch.equal(*draws[0])
+
+    @pytest.mark.parametrize('workers', [0, 2])
+    def test_by_a_data_loader(self, workers, tmp_path):
+        _, data = self.pair(tmp_path)
+        loader = DataLoader(
+            data, batch_size=30, num_workers=workers, collate_fn=take_batch
+        )
+        torch.manual_seed(0)
+        epochs = [list(loader), list(loader)]
+        shapes = [b['inputs']['keypoints'].shape for b in epochs[0]]
+        assert shapes == [(30, 5, 17, 3)] * 2 + [(12, 5, 17, 3)]
+        first, second = (e[0]['inputs']['drawn_poses'] for e in epochs)
+        assert not torch.equal(first, second)
+
+    def test_refused(self, tmp_path):
+        write(tmp_path, TAKES)
+        with pytest.raises(ValueError, match='needs the window FramesAround'):
+            build(tmp_path, as_batches=True)
+        with pytest.raises(ValueError, match='drawn_frames needs as_batches'):
+            build(tmp_path, drawn_frames=3)
+        with pytest.raises(TypeError, match='for data sets with as_batches'):
+            take_batch([build(tmp_path)[0]])
 
 
 def test_actions_and_subjects(tmp_path):

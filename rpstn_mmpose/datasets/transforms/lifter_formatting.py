@@ -23,9 +23,7 @@ class PackLifterInputs(BaseTransform):
     - ``gt_instances``: ``keypoints``, pixels, and ``lifting_target`` (T, K,
       3), metres from the root;
     - ``gt_instance_labels``: ``lifting_target_label`` and
-      ``lifting_target_weight`` (T, K), as MMPose's heads take them;
-    - ``drawn_frames`` and ``camera``, of frames that the data set has drawn:
-      see :class:`~rpstn_mmpose.systems.anatomy3d.AnatomyLifter`.
+      ``lifting_target_weight`` (T, K), as MMPose's heads take them.
 
     Args:
         scores (bool): Whether the scores are inputs: C is 3, else 2.
@@ -62,17 +60,12 @@ class PackLifterInputs(BaseTransform):
         Args:
             results (dict): ``keypoints`` T x K x 2, pixels,
                 ``keypoints_visible`` T x K, ``img_shape`` (height, width);
-                ``keypoints_3d`` T x K x 3 where they are known; ``drawn`` and
-                ``lens`` from the data set.
+                ``keypoints_3d`` T x K x 3 where they are known.
 
         Returns:
             dict: ``inputs`` and ``data_samples``.
         """
-        size = results['img_shape'][1::-1]
-        inputs = normalized(_floats(results['keypoints']), size)
-        if self.scores:
-            scores = _floats(results['keypoints_visible'])
-            inputs = np.concatenate([inputs, scores[..., None]], axis=-1)
+        inputs = self._inputs(results, results['img_shape'][1::-1])
         sample = PoseDataSample(
             metainfo={k: results[k] for k in self.meta_keys if k in results}
         )
@@ -84,20 +77,48 @@ class PackLifterInputs(BaseTransform):
                 lifting_target_label=torch.from_numpy(poses),
                 lifting_target_weight=torch.ones(poses.shape[:2]),
             )
+        return dict(inputs=torch.from_numpy(inputs), data_samples=sample)
+
+    def batch(self, results: dict) -> dict:
+        """Pack clips of a training batch together.
+
+        Args:
+            results (dict): Arrays with the batch in front: ``keypoints``,
+                ``keypoints_visible``, ``keypoints_3d``; ``picture`` B x 2
+                (width, height) and ``lens`` B x 9; ``drawn``, a dict of the
+                first three of F frames, where some are drawn.
+
+        Returns:
+            dict: ``inputs``, a dict of tensors: ``keypoints`` B x T x K x C,
+            ``poses`` B x T x K x 3, ``lens``, ``drawn_keypoints`` B x F x K x
+            2 and ``drawn_poses``; and ``data_samples``, empty.
+        """
+        size = results['picture'][:, None, None]
+        inputs = dict(
+            keypoints=self._inputs(results, size),
+            poses=self._from_root(results['keypoints_3d']),
+            lens=results['lens'],
+        )
         drawn = results.get('drawn')
         if drawn is not None:
             points = normalized(_floats(drawn['keypoints']), size)
-            poses = self._from_root(drawn['keypoints_3d'])
-            sample.drawn_frames = InstanceData(
-                keypoints=torch.from_numpy(points),
-                poses=torch.from_numpy(poses),
-            )
-            sample.camera = torch.from_numpy(results['lens'])
-        return dict(inputs=torch.from_numpy(inputs), data_samples=sample)
+            inputs['drawn_keypoints'] = points
+            inputs['drawn_poses'] = self._from_root(drawn['keypoints_3d'])
+        return dict(
+            inputs={k: torch.from_numpy(v) for k, v in inputs.items()},
+            data_samples=[],
+        )
+
+    def _inputs(self, results: dict, size: Any) -> np.ndarray:
+        points = normalized(_floats(results['keypoints']), size)
+        if not self.scores:
+            return points
+        scores = _floats(results['keypoints_visible'])
+        return np.concatenate([points, scores[..., None]], axis=-1)
 
     def _from_root(self, poses: Any) -> np.ndarray:
         poses = _floats(poses)
-        return poses - poses[:, self.root : self.root + 1]
+        return poses - poses[..., self.root : self.root + 1, :]
 
 
 def _floats(values: Any) -> np.ndarray:

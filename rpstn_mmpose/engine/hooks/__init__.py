@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .bn_momentum_decay_hook import BNMomentumDecayHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .fast_inference_hook import FastInferenceHook
@@ -9,6 +10,7 @@ from .train_only_hook import TrainOnlyHook
 
 __all__ = [
     'AtomicCheckpointHook',
+    'BNMomentumDecayHook',
     'ChannelsLastHook',
     'CheckpointGuardHook',
     'FastInferenceHook',

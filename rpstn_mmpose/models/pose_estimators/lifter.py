@@ -8,6 +8,7 @@ import torch
 from mmengine.structures import InstanceData
 from mmpose.models.pose_estimators import PoseLifter
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 from mmpose.utils.tensor_utils import to_numpy
 from mmpose.utils.typing import SampleList
 from torch import Tensor
@@ -118,14 +119,28 @@ class SequenceLifter(PoseLifter):
             poses = poses[0]
         return poses.unflatten(0, (len(inputs), -1))
 
-    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+    def loss(
+        self, inputs: Tensor | dict[str, Tensor], data_samples: SampleList
+    ) -> dict:
         """The head's own losses.
 
         Args:
-            inputs (Tensor): (B, L, K, C).
+            inputs (Tensor | dict[str, Tensor]): (B, L, K, C); or a batch of
+                tensors, of them ``keypoints`` (B, L, K, C) and ``poses`` (B,
+                L, K, 3), and no samples.
             data_samples (list[PoseDataSample]): B samples of L rows.
         """
-        return super().loss(inputs, self.answered(data_samples))
+        if not isinstance(inputs, dict):
+            return super().loss(inputs, self.answered(data_samples))
+        true = inputs['poses']
+        true = true[:, self.before : true.shape[1] - self.after].flatten(0, 1)
+        # MMPose's heads join the rows of all samples; here they are joined.
+        sample = PoseDataSample()
+        sample.gt_instance_labels = InstanceData(
+            lifting_target_label=true,
+            lifting_target_weight=true.new_ones(true.shape[:2]),
+        )
+        return super().loss(inputs['keypoints'], [sample])
 
     def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         """3D keypoints of the answered frames.

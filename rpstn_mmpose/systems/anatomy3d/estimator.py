@@ -22,10 +22,8 @@ class AnatomyLifter(SequenceLifter):
     those up to the answered one. `Chen et al., TCSVT 2021
     <https://arxiv.org/abs/2002.10322>`_.
 
-    A training sample holds, beside the window, ``drawn_frames``: F frames of
-    the same video, ``keypoints`` (F, K, 2), as the backbone takes them, and
-    ``poses`` (F, K, 3), metres from the root; the labels of the window are
-    ``lifting_target_label`` (R, K, 3) in the same way.
+    Training takes batches of tensors (data sets with ``as_batches``), with F
+    frames drawn from the video of each window beside the window.
 
     Args:
         backbone (dict): :class:`BoneDirectionNet`.
@@ -33,8 +31,7 @@ class AnatomyLifter(SequenceLifter):
         head (dict): :class:`AnatomyHead`.
         augmentation (dict, optional): Arguments of
             :class:`BoneLengthAugmentation`, which makes other people of those
-            in the drawn frames; their samples need a ``camera``. Defaults to
-            ``None``, none.
+            in the drawn frames. Defaults to ``None``, none.
         kwargs: See :class:`SequenceLifter`.
     """
 
@@ -75,43 +72,50 @@ class AnatomyLifter(SequenceLifter):
         """``mode='tensor'``: 3D poses (B, T, K, 3), metres from the root."""
         return self.head.forward(self.extract_feat(inputs))
 
-    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+    def loss(  # type: ignore[override]
+        self, inputs: dict[str, Tensor], data_samples: SampleList
+    ) -> dict:
         """Losses of windows and of frames drawn from the same videos.
 
         Args:
-            inputs (Tensor): (B, R, K, 3), a window each.
-            data_samples (list[PoseDataSample]): See the class.
+            inputs (dict[str, Tensor]): ``keypoints`` (B, R, K, 3), a window
+                each, and ``poses`` (B, R, K, 3), metres from the root;
+                ``drawn_keypoints`` (B, F, K, 2) and ``drawn_poses`` (B, F, K,
+                3); for an augmentation ``lens`` (B, 9).
+            data_samples (list[PoseDataSample]): Not used.
 
         Returns:
             dict: Those of :meth:`AnatomyHead.loss`, ``loss_frame_pose``, and
             with an augmentation ``loss_frame_pose_augmented`` and
             ``loss_length_augmented``.
+
+        Raises:
+            ValueError: Inputs of another kind.
         """
-        window = torch.stack(
-            [s.gt_instance_labels.lifting_target_label for s in data_samples]
-        )
-        drawn, drawn_poses = (
-            torch.stack([s.drawn_frames[key] for s in data_samples])
-            for key in ('keypoints', 'poses')
-        )
-        bones = self.length_net.bones
-        poses = self.length_net(drawn)
-        lengths = self.length_net.lengths(poses)[:, None]
-        refined, top = self.backbone(self.checked(inputs))
-        true_lengths = bones.vectors(window).norm(dim=-1).mean(dim=1)
-        last = inputs.shape[1] - self.after
+        if not isinstance(inputs, dict) or 'drawn_keypoints' not in inputs:
+            raise ValueError(
+                f'{type(self).__name__} is trained on windows and drawn '
+                'frames; give the data set as_batches=True and drawn_frames'
+            )
+        windows, window_poses = inputs['keypoints'], inputs['poses']
+        drawn_poses = inputs['drawn_poses']
+        poses = self.length_net(inputs['drawn_keypoints'])
+        lengths = self.length_net.lengths(poses)
+        bones = self.length_net.bones.vectors(window_poses)
+        true_lengths = bones.norm(dim=-1).mean(dim=1)
+        refined, top = self.backbone(self.checked(windows))
+        last = windows.shape[1] - self.after
         losses = self.head.loss(
-            AnatomyFeatures(refined, top, lengths),
-            window[:, self.before : last],
+            AnatomyFeatures(refined, top, lengths[:, None]),
+            window_poses[:, self.before : last],
             true_lengths[:, None],
         )
-        frame = int(torch.randint(drawn.shape[1], ()))
+        frame = int(torch.randint(poses.shape[1], ()))
         losses['loss_frame_pose'] = self.head.frame_loss(
             poses[:, frame], drawn_poses[:, frame]
         )
         if self.augmentation is not None:
-            cameras = torch.stack([s.camera for s in data_samples])
-            made = self.augmentation(drawn_poses, true_lengths, cameras)
+            made = self.augmentation(drawn_poses, true_lengths, inputs['lens'])
             poses = self.length_net(made.keypoints)
             losses['loss_frame_pose_augmented'] = self.head.frame_loss(
                 poses[:, frame], made.poses[:, frame]

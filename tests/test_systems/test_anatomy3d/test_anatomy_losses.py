@@ -3,9 +3,7 @@
 
 import pytest
 import torch
-from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
-from mmpose.structures import PoseDataSample
 
 from rpstn_mmpose.datasets.cameras import project
 from rpstn_mmpose.systems.anatomy3d.augmentation import BoneLengthAugmentation
@@ -21,21 +19,20 @@ CAMERA = torch.tensor(
 
 def batch(size=5, frames=9, drawn=4, seed=0):
     gen = torch.Generator().manual_seed(seed)
-    inputs = torch.rand(size, frames, 17, 3, generator=gen)
-    samples = []
-    for _ in range(size):
-        sample = PoseDataSample()
-        poses = torch.randn(frames, 17, 3, generator=gen) / 3
-        poses -= poses[:, :1].clone()
-        sample.gt_instance_labels = InstanceData(lifting_target_label=poses)
-        poses = torch.randn(drawn, 17, 3, generator=gen) / 3
-        poses -= poses[:, :1].clone()
-        sample.drawn_frames = InstanceData(
-            keypoints=torch.rand(drawn, 17, 2, generator=gen), poses=poses
-        )
-        sample.camera = CAMERA
-        samples.append(sample)
-    return inputs, samples
+
+    def draw(*shape):
+        return torch.rand(*shape, generator=gen)
+
+    poses, drawn_poses = (
+        torch.randn(size, n, 17, 3, generator=gen) / 3 for n in (frames, drawn)
+    )
+    return dict(
+        keypoints=draw(size, frames, 17, 3),
+        poses=poses - poses[:, :, :1],
+        drawn_keypoints=draw(size, drawn, 17, 2),
+        drawn_poses=drawn_poses - drawn_poses[:, :, :1],
+        lens=CAMERA.repeat(size, 1),
+    )
 
 
 @pytest.mark.parametrize('causal', [False, True])
@@ -48,20 +45,18 @@ def test_losses_are_the_plain_sums(causal):
     model.load_state_dict(
         {new: state[old] for old, new in _tensors(C, 1)[1].items()}
     )
-    inputs, samples = batch(3, drawn=1)
-    inputs = inputs.double()
-    for sample in samples:
-        for data in (sample.gt_instance_labels, sample.drawn_frames):
-            for key, value in data.items():
-                data.set_field(value.double(), key)
-    losses = model.loss(inputs, samples)
+    inputs = {key: value.double() for key, value in batch(3, drawn=1).items()}
+    losses = model.loss(inputs, [])
 
     net = Released(state, 1, causal)
     sums = dict.fromkeys(losses, 0.0)
-    for x, sample in zip(inputs, samples):
-        window = sample.gt_instance_labels.lifting_target_label
+    for x, window, frame, drawn_pose in zip(
+        inputs['keypoints'],
+        inputs['poses'],
+        inputs['drawn_keypoints'][:, 0].flatten(1),
+        inputs['drawn_poses'][:, 0],
+    ):
         true = window[8 if causal else 4]
-        frame = sample.drawn_frames.keypoints[0].flatten()
         pose, lengths, _ = net.length_branch(frame)
         levels, top = net.levels(x)
         d = []
@@ -74,9 +69,7 @@ def test_losses_are_the_plain_sums(causal):
         y = net.product(d[0], lengths, '', 'shrink')
         for j in range(17):
             sums['loss_position'] += (y[j] - true[j]).norm() / 17
-            sums['loss_frame_pose'] += (
-                pose[j] - sample.drawn_frames.poses[0, j]
-            ).norm() / 17
+            sums['loss_frame_pose'] += (pose[j] - drawn_pose[j]).norm() / 17
         for b, (i, j) in enumerate(BONES):
             bone = true[i] - true[j]
             mean = sum((w[i] - w[j]).norm() for w in window) / 9
@@ -126,7 +119,7 @@ def test_whom_a_loss_teaches(loss, learns):
     """The stop-gradients, by the parameters that get a gradient."""
     model = lifter(2, False)
     model.augmentation = BoneLengthAugmentation(model.length_net.bones)
-    model.loss(*batch())[loss].backward()
+    model.loss(batch(), [])[loss].backward()
     parts = ('backbone', 'length_net.', 'head.')
     found = set()
     for name, parameter in model.named_parameters():
@@ -161,7 +154,7 @@ class TestTree:
 
     def test_the_position_teaches_directions_and_lengths(self):
         model = lifter(2, False, fusion='tree')
-        model.loss(*batch())['loss_position'].backward()
+        model.loss(batch(), [])['loss_position'].backward()
         assert model.head.refined_direction.weight.grad.abs().sum() > 0
         assert model.length_net.attention.weight.grad.abs().sum() > 0
 
@@ -286,3 +279,10 @@ def test_refused_options(change, message):
         config[part].update(options)
     with pytest.raises(ValueError, match=message):
         MODELS.build(config)
+
+
+def test_training_needs_drawn_frames():
+    inputs = batch()
+    del inputs['drawn_keypoints']
+    with pytest.raises(ValueError, match='as_batches=True and drawn_frames'):
+        lifter(2, False).loss(inputs, [])

@@ -1,0 +1,14 @@
+_base_ = ['./anatomy3d_243frm-supv-cpn-ft_1xb1024-60e_h36m.py']
+
+# model settings
+model = dict(
+    backbone=dict(filter_widths=(3, 3, 3, 3)), length_net=dict(num_blocks=3)
+)
+
+# data loaders
+before, after = 40, 40
+train_dataloader = dict(
+    dataset=dict(window=dict(clip_offsets=list(range(-before, after + 1))))
+)
+val_dataloader = dict(dataset=dict(window=dict(before=before, after=after)))
+test_dataloader = val_dataloader
