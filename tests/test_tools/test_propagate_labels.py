@@ -429,6 +429,27 @@ def test_a_checkpoint_of_stage_1(tmp_path, files):
     assert 'warper.' in message
 
 
+def test_a_recipe_of_another_model(tmp_path, files):
+    """An image model and its own checkpoint: no warper."""
+    config = model_config()
+    parts = {key: config.model[key] for key in ('backbone', 'head')}
+    config.model = image_model(**parts)
+    config.dump(tmp_path / 'image.py')
+    model = build(config.model, trained=False)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'image.pth')
+    message = refused(
+        folder_of_frames(tmp_path / 'walk'),
+        two_people(tmp_path),
+        [
+            '--config',
+            f'{tmp_path}/image.py',
+            '--checkpoint',
+            f'{tmp_path}/image.pth',
+        ],
+    )
+    assert 'TopdownPoseEstimator does not warp heatmaps' in message
+
+
 def test_a_real_video_with_labels_of_a_model(tmp_path, files):
     """Two people; frames 0, 7 and 14 labelled by boxes that somebody drew
     and by the tiny model's own poses in them."""

@@ -13,7 +13,8 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ...apis.video_io import FrameSource, open_source
+from ...apis.video_io import FrameSource, ImagesSource, open_source
+from ...datasets.datasets import BaseClipDataset
 from ...datasets.label_fields import object_list, read_json
 from ...datasets.posetrack_label import PoseTrackVideo, parse_posetrack
 from ...structures.people_files import load_people
@@ -130,6 +131,61 @@ def read_labels(
     if not any(video.people for video in found):
         raise ValueError(f'{path}: nobody has a labelled joint in it')
     return found
+
+
+def videos_of_dataset(dataset: BaseClipDataset) -> list[LabelledVideo]:
+    """The labels of a data set whose frames are image files.
+
+    Args:
+        dataset: Of clips; its pipeline and its windows do not matter.
+
+    Returns:
+        list[LabelledVideo]: In order of the data set; people without a
+        number are 0.
+    """
+    frames: dict[str, dict[int, str]] = defaultdict(dict)
+    people: dict[str, dict[int, dict[int, Pose]]] = defaultdict(dict)
+    sizes = {}
+    for track in range(len(dataset.tracks)):
+        rows = range(dataset.tracks.num_frames(track))
+        clip = dataset.tracks.clip(track, rows)
+        video, person = clip['video_id'], int(clip.get('track_id', _ALONE))
+        frames[video].update(zip(clip['frame_ids'], clip['img_paths']))
+        sizes[video] = clip.get('frame_sizes', np.zeros((1, 2)))[0].tolist()
+        annotated = dataset.tracks.annotated(track)
+        for row, frame in enumerate(clip['frame_ids']):
+            labeled = clip['keypoints_labeled'][row] > 0
+            if labeled.any() and (annotated is None or annotated[row]):
+                people[video].setdefault(person, {})[frame] = Pose(
+                    bbox=clip['bbox'][row].astype(np.float64),
+                    keypoints=clip['keypoints'][row].astype(np.float64),
+                    labeled=labeled,
+                    visible=clip['keypoints_visible'][row] > 0,
+                    scores=labeled.astype(float),
+                )
+    videos, unused = [], 0
+    for video, paths in frames.items():
+        numbers = {frame: row for row, frame in enumerate(sorted(paths))}
+        images = {}
+        for frame, row in numbers.items():
+            unused += 1
+            name = osp.relpath(paths[frame], dataset.data_root or '.')
+            images[row] = dict(id=unused, file_name=name)
+            if any(sizes[video]):
+                images[row].update(zip(('width', 'height'), sizes[video]))
+        videos.append(
+            LabelledVideo(
+                video,
+                ImagesSource([paths[frame] for frame in sorted(paths)], video),
+                {
+                    person: {numbers[f]: pose for f, pose in poses.items()}
+                    for person, poses in people[video].items()
+                },
+                images,
+                len(paths),
+            )
+        )
+    return videos
 
 
 def _of_people(

@@ -242,8 +242,9 @@ def load_propagator(
     model = None
     if checkpoint is not None:
         where = config.filename or 'the config'
-        model = MODELS.build({**config.model, 'image_pretrained': None})
-        model = revert_sync_batchnorm(model)
+        own = dict(config.model)
+        own.pop('image_pretrained', None)
+        model = revert_sync_batchnorm(MODELS.build(own))
         load_matching_weights(model, checkpoint, where)
         if device is None:
             device = 'cuda' if torch.cuda.is_available() else 'cpu'

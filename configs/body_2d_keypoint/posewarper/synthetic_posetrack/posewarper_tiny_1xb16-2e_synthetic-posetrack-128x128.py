@@ -68,9 +68,9 @@ model = dict(
     warper=dict(
         type='HeatmapWarper',
         num_joints=num_joints,
-        inner_channels=32,
-        num_blocks=6,
-        dilations=(1, 2, 4, 6, 8),
+        inner_channels=16,
+        num_blocks=4,
+        dilations=(1, 3, 6),
     ),
     clip_offsets=clip_offsets,
     frame_weights=(0.1, 0.25, 0.3, 0.25, 0.1),
