@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping, Sequence
+from typing import Container, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from mmengine.logging import print_log
@@ -105,6 +105,39 @@ def video_state_dict(
     }
 
 
+def what_is_new(model: nn.Module, loaded: Container[str]) -> str:
+    """The parts of a model that a checkpoint has no weights for.
+
+    Args:
+        model (nn.Module): Which was, or will be, loaded.
+        loaded (Container[str]): Names of its tensors that are loaded.
+
+    Returns:
+        str: ``'; new: '`` and the largest parts of which nothing is loaded,
+        or nothing where there are none.
+    """
+
+    def parts(module: nn.Module, prefix: str) -> Iterator[str]:
+        names = [
+            prefix + name
+            for name in module.state_dict()
+            if not name.endswith('num_batches_tracked')
+        ]
+        if not any(name in loaded for name in names):
+            yield from [prefix[:-1]] if names else []
+            return
+        inner = {prefix + name for name, _ in module.named_children()}
+        for name in names:
+            own = name[len(prefix) :].partition('.')[0]
+            if prefix + own not in inner and name not in loaded:
+                yield name
+        for name, child in module.named_children():
+            yield from parts(child, f'{prefix}{name}.')
+
+    new = list(parts(model, ''))
+    return f'; new: {", ".join(new)}' if new else ''
+
+
 def load_image_pretrained(
     model: nn.Module,
     checkpoint: str,
@@ -177,6 +210,7 @@ def load_image_pretrained(
         )
     print_log(
         f'{len(loaded)} of {len(own)} tensors of '
-        f'{model.__class__.__name__} start from {checkpoint}{note}',
+        f'{model.__class__.__name__} start from {checkpoint}{note}'
+        + what_is_new(model, loaded),
         logger='current',
     )

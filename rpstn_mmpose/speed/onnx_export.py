@@ -1,9 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""A recurrent estimator as two ONNX graphs: the first frame, and a step."""
+"""Video models as two ONNX graphs: the first frame and a step, or a frame and
+what is made of a window of frames.
+"""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple, Tuple, Union
+from typing import Any, List, NamedTuple, Tuple, Union
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +34,29 @@ class _NextFrame(nn.Module):
     def forward(self, image: Tensor, *state: Tensor) -> Tuple[Tensor, ...]:
         state = self.model.State(*state)
         return _heatmaps_first(self.model.next(image, state)[1])
+
+
+class _Frame(nn.Module):
+    """Images (N, 3, H, W) to the levels of their features."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tuple[Tensor, ...]:
+        return self.model.frame_features(image)
+
+
+class _Window(nn.Module):
+    """Levels of T frames, (N, T, ...), to the answers for the wanted one."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *levels: Tensor) -> Tensor:
+        offsets = self.model.clip_offsets
+        return self.model.outputs(self.model.combine(levels, offsets))
 
 
 def _heatmaps_first(state: NamedTuple) -> Tuple[Any, ...]:
@@ -73,14 +98,7 @@ def export_streaming(model: nn.Module,
         raise ValueError(f'export_streaming: {type(model).__name__} has no '
                          'state to hand on; it takes a '
                          'VideoTopdownPoseEstimator with a neck or a memory')
-    if model.training:
-        raise ValueError('export_streaming needs a model in evaluation mode; '
-                         'call model.eval() first')
-    if people < 1:
-        raise ValueError('export_streaming: people must be at least 1, but '
-                         f'got {people}')
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _checked('export_streaming', model, folder, people)
     width, height = model.head.decoder.input_size
     image = torch.zeros(people, 3, height, width)
     first, following = _FirstFrame(model).eval(), _NextFrame(model).eval()
@@ -88,18 +106,77 @@ def export_streaming(model: nn.Module,
         state = model.first(image)[1]
     outputs = list(_heatmaps_first(model.State(*model.State._fields)))
     paths = folder / 'first_frame.onnx', folder / 'next_frame.onnx'
-    graphs = ((first, (image, ), ['image']),
-              (following, (image, *state),
-               ['image', *(f'prev_{name}' for name in state._fields)]))
-    for path, (module, args, names) in zip(paths, graphs):
-        torch.onnx.export(
-            module,
-            args,
-            str(path),
-            input_names=names,
-            output_names=outputs,
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False)
+    _export(paths[0], first, (image, ), ['image'], outputs)
+    names = ['image', *(f'prev_{name}' for name in state._fields)]
+    _export(paths[1], following, (image, *state), names, outputs)
     return paths
+
+
+def export_window(model: nn.Module,
+                  folder: Union[str, Path],
+                  people: int = 1) -> Tuple[Path, Path]:
+    """Write ``frame.onnx`` and ``window.onnx``.
+
+    ``frame`` takes ``image``, N normalized crops (N, 3, H, W), and gives what
+    is kept of a frame, ``level0`` and so on. ``window`` takes these of T
+    frames, (N, T, ...), in the order of the model's ``clip_offsets``, and
+    gives ``output``: what the model gives in ``mode='tensor'``.
+
+    Args:
+        model (nn.Module): A window estimator in evaluation mode, float32, on
+            the CPU, not compiled, its weights in contiguous order.
+        folder (str | Path): Where to write.
+        people (int): N, which is fixed, as T is.
+
+    Returns:
+        tuple[Path, Path]: The two files.
+
+    Raises:
+        ImportError: See :func:`export_streaming`.
+        ValueError: If the model is of another kind, or in training mode.
+    """
+    if getattr(model, 'kind', '') != 'window':
+        raise ValueError(f'export_window: {type(model).__name__} combines no '
+                         'frames; it takes a WindowPoseEstimator')
+    folder = _checked('export_window', model, folder, people)
+    width, height = model.head.decoder.input_size
+    image = torch.zeros(people, 3, height, width)
+    with torch.no_grad():
+        levels = model.frame_features(image)
+    frames = len(model.clip_offsets)
+    window = tuple(
+        level[:, None].repeat(1, frames, *[1] * (level.dim() - 1))
+        for level in levels)
+    names = [f'level{number}' for number in range(len(levels))]
+    paths = folder / 'frame.onnx', folder / 'window.onnx'
+    _export(paths[0], _Frame(model).eval(), (image, ), ['image'], names)
+    _export(paths[1], _Window(model).eval(), window, names, ['output'])
+    return paths
+
+
+def _checked(name: str, model: nn.Module, folder: Union[str, Path],
+             people: int) -> Path:
+    """The folder, which is there then."""
+    if model.training:
+        raise ValueError(f'{name} needs a model in evaluation mode; '
+                         'call model.eval() first')
+    if people < 1:
+        raise ValueError(f'{name}: people must be at least 1, but '
+                         f'got {people}')
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _export(path: Path, module: nn.Module, args: Tuple[Tensor, ...],
+            inputs: List[str], outputs: List[str]) -> None:
+    torch.onnx.export(
+        module,
+        args,
+        str(path),
+        input_names=inputs,
+        output_names=outputs,
+        opset_version=OPSET,
+        dynamo=True,
+        external_data=False,
+        verbose=False)

@@ -8,6 +8,7 @@ from mmpose.registry import HOOKS
 from torch import nn
 
 from rpstn_mmpose.engine import CheckpointError, CheckpointGuardHook
+from rpstn_mmpose.engine.hooks import checkpoint_guard_hook
 from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
     check_checkpoint_matches,
 )
@@ -115,9 +116,21 @@ def guarded(folder, path, **kwargs):
     )
 
 
-def test_training_may_start_from_partial_weights(partial, tmp_path):
+def test_training_may_start_from_partial_weights(
+    partial, tmp_path, monkeypatch
+):
+    """A line names what is new."""
+    lines = []
+    monkeypatch.setattr(
+        checkpoint_guard_hook,
+        'print_log',
+        lambda text, **_: lines.append(text),
+    )
     guarded(tmp_path / 'run', partial).train()
     assert (tmp_path / 'run/epoch_2.pth').is_file()
+    assert lines == [
+        f'7 of 9 tensors of ToyModel start from {partial}; new: last'
+    ]
 
 
 def test_resume_may_not(partial, tmp_path):

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any
 
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from mmpose.registry import HOOKS
@@ -13,6 +14,7 @@ from torch import nn
 
 from ...checkpoints import CheckpointError
 from ...checkpoints.contents import check_kinds
+from ...checkpoints.image_pretrained import what_is_new
 from ..resume_state import check_resume_state
 
 
@@ -100,7 +102,8 @@ class CheckpointGuardHook(Hook):
     mmengine loads whatever names match and only logs the rest, so a test of
     a wrong file would score random weights. Starting a training from partly
     matching weights (``load_from`` without ``resume``) stays allowed, as long
-    as those that match are numbers of the model's kind. To resume, the state
+    as those that match are numbers of the model's kind; a line names what is
+    new. To resume, the state
     of optimizer and schedulers has to fit the config's, too.
 
     Args:
@@ -130,13 +133,36 @@ class CheckpointGuardHook(Hook):
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         if training and not runner._resume:
-            check_kinds(model, _weights(checkpoint), filename)
+            state = _weights(checkpoint)
+            check_kinds(model, state, filename)
+            _say_what_is_new(model, state, filename)
             return
         check_checkpoint_matches(
             model, checkpoint, filename, min_matched=self.min_matched
         )
         if training:
             check_resume_state(runner, checkpoint, filename)
+
+
+def _say_what_is_new(
+    model: nn.Module, state: dict[str, Any], filename: str
+) -> None:
+    """One line about a start from weights that fit partly; mmengine lists
+    every entry.
+    """
+    own = model.state_dict()
+    loaded = {
+        name
+        for name, value in own.items()
+        if getattr(state.get(name), 'shape', None) == value.shape
+    }
+    new = what_is_new(model, loaded)
+    if new:
+        print_log(
+            f'{len(loaded)} of {len(own)} tensors of {type(model).__name__} '
+            f'start from {filename}{new}',
+            logger='current',
+        )
 
 
 def _loaded_file(runner: Runner) -> str | None:

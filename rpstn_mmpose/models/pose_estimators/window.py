@@ -112,8 +112,12 @@ class WindowPoseEstimator(ClipPoseEstimator):
         return self.combine(feats, self.clip_offsets)
 
     def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
-        """``mode='tensor'``: what the head gives, (B, ...)."""
-        return self.output_head.forward(self.window_features(inputs))
+        """``mode='tensor'``: what :meth:`outputs` gives, (B, ...)."""
+        return self.outputs(self.window_features(inputs))
+
+    def outputs(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """What the head gives, (B, ...), of what :meth:`combine` gives."""
+        return self.output_head.forward(feats)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """The head's own losses, of the wanted frames.

@@ -56,12 +56,12 @@ class DSTA(WindowPoseEstimator):
         """Tokens (B, T, K, C) of the frames to (B, K, C) of the wanted one."""
         return (self.aggregator(feats[-1]),)
 
-    def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
-        """``mode='tensor'``: coordinates and sigmas, (B, K, 4).
+    def outputs(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Coordinates and sigmas, (B, K, 4).
 
         x and y as shares of the crop's sides, and their sigmas in 0 to 1.
         """
-        output = super()._forward(inputs)
+        output = super().outputs(feats)
         return torch.cat([output[..., :2], output[..., 2:].sigmoid()], dim=-1)
 
     def add_pred_to_datasample(
