@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmpose.registry import MODELS
 
 from ..streams import LifterStream
+from ..structures.joint_map import JointMap
 from .person_detector import load_matching_weights
 from .pose_config import metainfo_from_config, resolve_config
 
@@ -34,18 +35,24 @@ def load_lifter(
     Raises:
         FileNotFoundError: No such file.
         ValueError: No lifter, a checkpoint of another model, or joints that
-            the pose model does not have in this order.
+            cannot be made of the pose model's, see :class:`JointMap`.
     """
     config = resolve_config(lifter)
     if not isinstance(config, Config):
         config = Config.fromfile(config)
     where = config.filename or "the lifter's config"
-    joints = metainfo_from_config(config)['keypoint_id2name']
-    if joints != metainfo['keypoint_id2name']:
+    lifted = metainfo_from_config(config)
+    found, needed = (
+        [names[number] for number in sorted(names)]
+        for names in (metainfo['keypoint_id2name'], lifted['keypoint_id2name'])
+    )
+    try:
+        joint_map = JointMap(found, needed)
+    except ValueError as error:
         raise ValueError(
-            f'{where} lifts the joints {_names(joints)}, but the pose model '
-            f'finds {_names(metainfo["keypoint_id2name"])}'
-        )
+            f'{where} lifts the joints {", ".join(needed)}, but the pose '
+            f'model finds {", ".join(found)}: {error}'
+        ) from None
     model = MODELS.build(config.model)
     if getattr(model, 'kind', None) != 'lifter':
         raise ValueError(
@@ -61,10 +68,15 @@ def load_lifter(
     else:
         load_matching_weights(model, os.fspath(weights), where)
     steps = config.test_dataloader.dataset.pipeline
+    if not joint_map.is_identity:
+        print_log(
+            f'{where}: its joints are made of those that the pose model '
+            'finds, by name; expect larger errors than with its own.',
+            logger='current',
+        )
     return LifterStream(
-        model.to(device).eval(), Compose([dict(step) for step in steps])
+        model.to(device).eval(),
+        Compose([dict(step) for step in steps]),
+        lifted,
+        None if joint_map.is_identity else joint_map,
     )
-
-
-def _names(joints: dict[int, str]) -> str:
-    return ', '.join(joints[number] for number in sorted(joints))

@@ -1,6 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
@@ -8,7 +9,11 @@ import torch
 from mmengine.dataset import pseudo_collate
 
 from ..models.pose_estimators import SequenceLifter
+from ..structures.joint_map import JointMap
 from .frame_window import FrameWindow, Pending
+
+# People of whom a lifter's memory is kept, those seen last.
+REMEMBERED = 1000
 
 
 class LiftedPoses(NamedTuple):
@@ -36,25 +41,39 @@ class LifterStream:
         model (SequenceLifter): In evaluation mode.
         pipeline (Callable): Test pipeline of the lifter's data set. It takes
             a dict with ``keypoints`` T x K x 2 (pixels),
-            ``keypoints_visible`` T x K and ``img_shape`` (height, width), and
-            packs ``inputs`` T x K x C and ``data_samples``.
+            ``keypoints_visible`` T x K, ``img_shape`` (height, width),
+            ``frame_ids`` (which frame each row is of) and what is in
+            ``metainfo``, and packs ``inputs`` T x K x C and ``data_samples``.
+        metainfo (dict, optional): Of the lifter's joints. Defaults to
+            ``None``, nothing.
+        joint_map (JointMap, optional): Makes the lifter's joints of those
+            that are pushed. Defaults to ``None``: they are the lifter's.
 
     Attributes:
         delay: Frames that have to come in before a frame's poses are done.
     """
 
-    def __init__(self, model: SequenceLifter, pipeline: Callable) -> None:
+    def __init__(
+        self,
+        model: SequenceLifter,
+        pipeline: Callable,
+        metainfo: dict | None = None,
+        joint_map: JointMap | None = None,
+    ) -> None:
         self.model: Any = model
         self.pipeline = pipeline
+        self.metainfo = metainfo or {}
+        self.joint_map = joint_map
         self.delay: int = model.after
         self.reset()
 
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""
         self._frame = -1
-        self._window: FrameWindow[tuple[np.ndarray, np.ndarray]] = FrameWindow(
-            self.model.before
+        self._window: FrameWindow[tuple[np.ndarray, np.ndarray, int]] = (
+            FrameWindow(self.model.before)
         )
+        self._memories: OrderedDict[int, dict] = OrderedDict()
 
     def push(
         self,
@@ -76,7 +95,12 @@ class LifterStream:
         """
         ids = [int(person_id) for person_id in person_ids]
         self._frame += 1
-        people = dict(zip(ids, zip(keypoints, scores)))
+        if self.joint_map is not None and ids:
+            keypoints, scores = self.joint_map(keypoints, scores)
+        people = {
+            key: (*person, self._frame)
+            for key, person in zip(ids, zip(keypoints, scores))
+        }
         self._window.put(Pending(self._frame, ids, img_shape), people)
         return self._done(self._frame - self.delay)
 
@@ -96,25 +120,35 @@ class LifterStream:
     def _lifted(self, pending: Pending) -> np.ndarray:
         if not pending.person_ids:
             return np.zeros((0, 0, 3), np.float32)
-        offsets = range(-self.model.before, self.model.after + 1)
-        batch = []
-        for key in pending.person_ids:
-            points, scores = zip(
-                *(
-                    self._window.seen(pending.frame, offset, key)
-                    for offset in offsets
-                )
+        samples = self.model.test_step(
+            pseudo_collate(
+                [self._packed(pending, key) for key in pending.person_ids]
             )
-            batch.append(
-                self.pipeline(
-                    dict(
-                        keypoints=np.stack(points),
-                        keypoints_visible=np.stack(scores),
-                        img_shape=pending.samples,
-                    )
-                )
-            )
-        samples = self.model.test_step(pseudo_collate(batch))
+        )
         return np.concatenate(
             [sample.pred_instances.keypoints for sample in samples]
         )
+
+    def _packed(self, pending: Pending, key: int) -> dict:
+        """A person's window."""
+        offsets = range(-self.model.before, self.model.after + 1)
+        points, scores, frames = zip(
+            *(
+                self._window.seen(pending.frame, offset, key)
+                for offset in offsets
+            )
+        )
+        packed = self.pipeline(
+            dict(
+                self.metainfo,
+                keypoints=np.stack(points),
+                keypoints_visible=np.stack(scores),
+                img_shape=pending.samples,
+                frame_ids=list(frames),
+            )
+        )
+        packed['data_samples'].memory = self._memories.setdefault(key, {})
+        self._memories.move_to_end(key)
+        if len(self._memories) > REMEMBERED:
+            self._memories.popitem(last=False)
+        return packed

@@ -154,10 +154,10 @@ class SequenceLifter(PoseLifter):
             ``pred_instances``: ``keypoints`` (T, K, 3) and
             ``keypoint_scores`` (T, K).
         """
-        poses = self._forward(inputs)
+        poses = self.poses(inputs, data_samples)
         if self.test_cfg.get('flip_test', False):
             pairs = data_samples[0].metainfo['flip_indices']
-            flipped = self._forward(mirrored(inputs, pairs))
+            flipped = self.poses(mirrored(inputs, pairs), data_samples, True)
             poses = (poses + mirrored(flipped, pairs)) / 2
         samples = self.answered(data_samples)
         instances = [
@@ -167,6 +167,22 @@ class SequenceLifter(PoseLifter):
         return self.add_pred_to_datasample(
             instances, None, None, None, samples
         )
+
+    def poses(
+        self, inputs: Tensor, data_samples: SampleList, flipped: bool = False
+    ) -> Tensor:
+        """Poses (B, T, K, 3), as the head gives them.
+
+        A sample of a stream has a ``memory``, a dict that is the person's
+        own: what a model keeps there it finds in the next frame's sample.
+
+        Args:
+            inputs (Tensor): (B, L, K, C).
+            data_samples (list[PoseDataSample]): B samples of L rows.
+            flipped (bool): Whether the inputs are the mirrored ones of a flip
+                test. Defaults to ``False``.
+        """
+        return self._forward(inputs)
 
     def _decoded(self, poses: np.ndarray, sample: Any) -> InstanceData:
         scores = np.ones(poses.shape[:2], np.float32)

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 import torch
 from mmpose.registry import MODELS
@@ -11,6 +11,7 @@ from torch import Tensor
 from ...models.pose_estimators import SequenceLifter
 from .anatomy_head import AnatomyFeatures
 from .augmentation import BoneLengthAugmentation
+from .bone_length_net import LengthSum
 
 
 @MODELS.register_module()
@@ -71,6 +72,45 @@ class AnatomyLifter(SequenceLifter):
     def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
         """``mode='tensor'``: 3D poses (B, T, K, 3), metres from the root."""
         return self.head.forward(self.extract_feat(inputs))
+
+    def poses(
+        self, inputs: Tensor, data_samples: SampleList, flipped: bool = False
+    ) -> Tensor:
+        """See :class:`SequenceLifter`. In a stream the bone lengths come from
+        all frames that went in so far, of a causal model from those up to the
+        answered one, each once.
+        """
+        memories = [sample.get('memory', None) for sample in data_samples]
+        if None in memories:
+            return self._forward(inputs)
+        refined, top = self.backbone(self.checked(inputs))
+        frames = [sample.metainfo['frame_ids'] for sample in data_samples]
+        lengths = [
+            self._remembered(memory.setdefault(flipped, {}), points, numbers)
+            for memory, points, numbers in zip(memories, inputs, frames)
+        ]
+        feats = AnatomyFeatures(refined, top, torch.stack(lengths)[:, None])
+        return self.head.forward(feats)
+
+    def _remembered(
+        self, memory: dict, points: Tensor, frames: Sequence[int]
+    ) -> Tensor:
+        """Bone lengths (K - 1,) from new rows of a window and what is
+        remembered of those before.
+        """
+        rows = {
+            frame: row
+            for row, frame in enumerate(frames)
+            if frame > memory.get('last', -1)
+        }
+        if rows:
+            poses = self.length_net(points[list(rows.values()), :, :2])
+            new = self.length_net.sums(poses)
+            total = LengthSum(*(part.logsumexp(dim=0) for part in new))
+            if 'sum' in memory:
+                total = total.plus(memory['sum'])
+            memory.update(last=max(rows), sum=total)
+        return memory['sum'].mean().to(points)
 
     def loss(  # type: ignore[override]
         self, inputs: dict[str, Tensor], data_samples: SampleList
