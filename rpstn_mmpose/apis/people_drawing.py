@@ -37,6 +37,18 @@ def _draw_label(image: np.ndarray, text: str, x: int, y: int,
                 1, cv2.LINE_AA)
 
 
+def _draw_sigmas(image: np.ndarray, points: np.ndarray, sigmas: np.ndarray,
+                 color: Color) -> None:
+    """Ellipses of one sigma, (n, 2) points and half axes."""
+    good = (np.isfinite(points) & np.isfinite(sigmas)).all(axis=1)
+    good &= (np.abs(points) < 10000).all(axis=1)
+    axes = np.clip(sigmas, 1, 10000)
+    for center, axis in zip(points[good], axes[good]):
+        cv2.ellipse(
+            image, (center.tolist(), (2 * axis).tolist(), 0),
+            color, 1, cv2.LINE_AA)
+
+
 def draw_people(image: np.ndarray,
                 instances: List[dict],
                 meta: Mapping,
@@ -46,13 +58,16 @@ def draw_people(image: np.ndarray,
                 note: str = '') -> np.ndarray:
     """Draw people with links and box in the colour of their id.
 
-    Joints keep their metainfo's colours, which tell left from right.
+    Joints keep their metainfo's colours, which tell left from right. Around
+    joints whose ``keypoint_sigmas`` are known an ellipse of one sigma is
+    drawn.
 
     Args:
         image: (H, W, 3) uint8, BGR; stays as it is.
         instances: With ``keypoints``, ``keypoint_scores``, ``track_id`` (-1
             or absent: not tracked) and, for the box, ``bbox``, as from
-            :func:`mmpose.structures.split_instances`.
+            :func:`mmpose.structures.split_instances`; and, for the ellipses,
+            ``keypoint_sigmas`` (K, 2), pixels.
         meta: A data set's metainfo.
         kpt_thr: Joints with lower scores are left out.
         draw_bbox: Draw the box and the id.
@@ -74,16 +89,21 @@ def draw_people(image: np.ndarray,
             cv2.rectangle(image, corners[:2], corners[2:], color, line)
             if person >= 0:
                 _draw_label(image, f'id {person}', *corners[:2], color)
+        points = np.asarray(item['keypoints'], dtype=np.float64)[:, :2]
+        shown = np.asarray(item['keypoint_scores']) >= kpt_thr
+        if 'keypoint_sigmas' in item:
+            _draw_sigmas(image, points[shown],
+                         np.asarray(item['keypoint_sigmas'])[shown], color)
         rgb = color[::-1]
         links = len(meta.get('skeleton_links', ()))
         image = draw_pose(
             image,
-            np.asarray(item['keypoints'], dtype=np.float64)[:, :2],
+            points,
             dict(
                 keypoint_colors=meta['keypoint_colors'],
                 skeleton_links=meta.get('skeleton_links', ()),
                 skeleton_link_colors=[rgb] * links),
-            shown=np.asarray(item['keypoint_scores']) >= kpt_thr,
+            shown=shown,
             thickness=thickness)
     if note:
         _draw_label(image, note, 4, 4, (60, 200, 255))

@@ -180,6 +180,7 @@ def to_instances(sample: PoseDataSample) -> list[dict]:
     for row, item in enumerate(instances):
         item['track_id'] = int(people.track_ids[row])
         item['bbox_score'] = float(item['bbox_score'])
-        if 'keypoints_3d' in people:
-            item['keypoints_3d'] = people.keypoints_3d[row].tolist()
+        for name in ('keypoints_3d', 'keypoint_sigmas'):
+            if name in people:
+                item[name] = people[name][row].tolist()
     return instances

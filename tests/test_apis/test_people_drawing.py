@@ -56,3 +56,22 @@ def test_what_lies_outside_and_what_is_not_finite():
     draw_people(black, [far, person(bbox=[np.nan] * 4)], META, note='note')
     noted = draw_people(black, [], META, note='note')
     assert noted[:20, :40].any() and not noted[40:].any()
+
+
+def test_ellipses_of_one_sigma():
+    """20 pixels wide and 10 high, about the joint; not of hidden joints."""
+    black = np.zeros((80, 120, 3), np.uint8)
+    sigmas = [[20., 10.], [5., 5.]]
+    plain = draw_people(black, [person()], META, thickness=2, draw_bbox=False)
+    image = draw_people(
+        black, [person(keypoint_sigmas=sigmas, keypoint_scores=[0.9, 0.1])],
+        META, thickness=2, draw_bbox=False)
+    color = np.array(id_color(2))
+    for x, y in ((40, 40), (20, 30), (20, 50)):
+        assert abs(image[y, x].astype(int) - color).max() < 60
+    assert not plain[30, 20].any() and not image[45, 80].any()
+    assert not image[27:29].any() and not image[52:54].any()
+    odd = [[np.nan, 4.], [0., 9e9]]
+    draw_people(black, [person(keypoint_sigmas=odd)], META)
+    far = person(keypoints=[[np.nan, 4], [-500, 9e9]], keypoint_sigmas=sigmas)
+    draw_people(black, [far], META)

@@ -11,10 +11,12 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
 
+from rpstn_mmpose.apis import VideoPoseInferencer
 from rpstn_mmpose.checkpoints import image_pretrained
 from rpstn_mmpose.speed import optimize_for_inference
 from rpstn_mmpose.speed.onnx_export import export_window
 from rpstn_mmpose.streams import make_stream
+from tests.test_apis.tiny import write_video
 from tests.test_datasets.penn_files import write_penn
 
 from .tiny import OFFSETS, K, answer, batch_of, build, clips, dataset, dsta
@@ -269,3 +271,24 @@ def test_onnx(tmp_path):
     ]
     found = window.run(['output'], dict(level0=np.stack(tokens, axis=1)))[0]
     np.testing.assert_allclose(found, answer(model, inputs), atol=1e-4)
+
+
+def test_the_demo_s_records_have_sigmas(root, tmp_path, monkeypatch):
+    """In the JSON and in the picture."""
+    monkeypatch.chdir(tmp_path)
+    video = write_video(tmp_path / 'walk.mp4', num_frames=3)
+    config = Config(
+        dict(
+            default_scope='mmpose',
+            model=dsta(clip_offsets=CAUSAL),
+            test_dataloader=dict(dataset=dataset('nowhere', CAUSAL)),
+        )
+    )
+    inferencer = VideoPoseInferencer(config, device='cpu')
+    results = list(inferencer(str(video), bboxes=[[[8, 8, 48, 56]]] * 3))
+    for result in results:
+        (person,) = result['predictions'][0]
+        sigmas = np.array(person['keypoint_sigmas'])
+        assert sigmas.shape == (K, 2) and (sigmas > 1).all()
+        # Of the crop at most: 1.25 times a box of 48, at 3 to 4.
+        assert (sigmas < (45, 60)).all()
