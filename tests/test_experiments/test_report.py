@@ -3,16 +3,20 @@ import cv2
 import numpy as np
 import pytest
 
-from rpstn_mmpose.evaluation.ablation_results import Stat, summarize
-from rpstn_mmpose.visualization.ablation_report import (
-    ablation_table,
-    format_stat,
+from rpstn_mmpose.experiments.figures import (
     plot_cost,
     plot_occluded_visible,
     plot_pck_curves,
+)
+from rpstn_mmpose.experiments.pck import summarize
+from rpstn_mmpose.experiments.stats import Stat
+from rpstn_mmpose.experiments.tables import (
+    ablation_table,
+    format_stat,
     summary_table,
 )
-from tests.test_evaluation.ablation_records import make_pck, make_record
+
+from .made_up_records import make_pck, make_record
 
 PLOTS = (plot_pck_curves, plot_occluded_visible, plot_cost)
 

@@ -5,21 +5,17 @@ import math
 
 import pytest
 
-from rpstn_mmpose.evaluation.ablation_results import (
-    Stat,
+from rpstn_mmpose.experiments.pck import limb_curves, score, summarize
+from rpstn_mmpose.experiments.results import (
     comparison_warnings,
     csv_row,
-    describe,
-    limb_curves,
     load_record,
     load_records,
-    paired_difference,
-    score,
-    summarize,
     write_csv,
 )
+from rpstn_mmpose.experiments.stats import Stat, describe, paired_difference
 
-from .ablation_records import NAMES, THRESHOLDS, make_pck, make_record
+from .made_up_records import NAMES, THRESHOLDS, make_pck, make_record
 
 # a and b share seeds 0 and 2; the means of a are 80, 82, 87, of b 81, 90.
 RECORDS = [

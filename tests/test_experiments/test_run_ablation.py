@@ -12,10 +12,12 @@ import pytest
 from mmengine.config import Config
 
 import rpstn_mmpose
+from rpstn_mmpose.experiments import execution, plan, worker
+from rpstn_mmpose.experiments.configs import set_max_epochs
 from rpstn_mmpose.synthetic import generate_penn
-from tests.test_evaluation.ablation_records import make_record
+from tests.test_tools.load_tool import load_tool
 
-from .load_tool import load_tool
+from .made_up_records import make_record
 
 tool = load_tool('analysis_tools/run_ablation.py')
 
@@ -30,7 +32,7 @@ def quick_start_recipe(start):
 IMAGE = quick_start_recipe('td-hm_tiny_')
 VIDEO = quick_start_recipe('rpstn_tiny_')
 
-# Stands for ablation_run.py: notes the call, and fails, waits or writes a
+# Stands for the process of a run: notes the call, and fails, waits or writes a
 # made-up result, as the file of the config's name beside it says.
 FAKE = """
 import json, os, pathlib, sys, time
@@ -54,7 +56,7 @@ record.update(job, checkpoint='epoch_1.pth')
 """
 
 
-write_report = tool.write_report
+write_report = execution.write_report
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +64,8 @@ def reports(monkeypatch):
     """Names of the missing runs at each report, which is not drawn."""
     found = []
     monkeypatch.setattr(
-        tool, 'write_report',
-        lambda records, out, baseline, missing=(): found.append(missing))
+        execution, 'write_report',
+        lambda records, out, baseline, missing, metric: found.append(missing))
     return found
 
 
@@ -75,7 +77,7 @@ def fake(tmp_path, monkeypatch):
     (folder / 'run.py').write_text(FAKE)
     (folder / 'record.json').write_text(json.dumps(make_record('', 0, 75, 40)))
     monkeypatch.setattr(
-        tool, 'child_command',
+        execution, 'child_command',
         lambda work_dir: [sys.executable, str(folder / 'run.py'),
                           str(work_dir)])
     return folder
@@ -85,7 +87,7 @@ def fake(tmp_path, monkeypatch):
 def data(tmp_path):
     folder = tmp_path / 'data'
     folder.mkdir()
-    (folder / tool.MANIFEST).write_text('{"settings": {"seed": 0}}')
+    (folder / plan.MANIFEST).write_text('{"settings": {"seed": 0}}')
     return folder
 
 
@@ -127,7 +129,7 @@ def error_of(*arguments):
 
 def test_all_runs_and_reports(tmp_path, fake, data, configs, monkeypatch,
                               capsys):
-    monkeypatch.setattr(tool, 'write_report', write_report)
+    monkeypatch.setattr(execution, 'write_report', write_report)
     run(tmp_path, data, configs[1], '--seeds', '0', '3', '--start-from', IMAGE,
         '--baseline', IMAGE)
     out = tmp_path / 'out'
@@ -215,6 +217,131 @@ def test_change_that_cannot_be_read(tmp_path, data, configs, capsys, change,
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_named_changes(tmp_path, fake, data, configs):
+    """All of a file's changes, or some of them in the order given."""
+    path = tmp_path / 'changes.yml'
+    path.write_text(
+        'fast: &fast\n  optim_wrapper.optimizer.lr: 0.25\n'
+        'cold: {model.memory: null}\n'
+        'both: {<<: *fast, train_dataloader.dataset.pipeline.0.x: 1}\n')
+    run(tmp_path, data, configs[1], '--seeds', '0', '--named', str(path))
+    assert calls(fake) == ['second 0', 'second+fast 0', 'second+cold 0',
+                           'second+both 0']
+    both = Config.fromfile(tmp_path / 'out/second+both/seed0/config.py')
+    assert both.optim_wrapper.optimizer.lr == 0.25
+    assert both.train_dataloader.dataset.pipeline[0] == dict(
+        type='LoadClip', x=1)
+    assert 'x' not in both.test_dataloader.dataset.pipeline[0]
+    run(tmp_path, data, configs[1], '--seeds', '1', '--named', str(path),
+        'both', 'fast', '--change', 'x', 'model.memory=None')
+    assert calls(fake) == ['second 1', 'second+both 1', 'second+fast 1',
+                           'second+x 1']
+
+
+@pytest.mark.parametrize('content, message', [
+    (None, 'No such file'),
+    ('a: [', 'cannot read'),
+    ('- a', 'does not list changes'),
+    ('a: 3', 'a is no change; give a name'),
+    ('a/b: {x: 1}', 'a/b is no change'),
+    ('b: {x: 1}', "has no change 'a'; it has b"),
+])
+def test_named_changes_that_cannot_be_read(tmp_path, capsys, content,
+                                           message):
+    path = tmp_path / 'changes.yml'
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SystemExit) as error:
+        tool.main(['--named', str(path), 'a'])
+    assert error.value.code == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert message in line and 'changes.yml' in line
+
+
+def without_pck(path, evaluator):
+    with open(path, 'a') as file:
+        file.write(f'test_evaluator = dict(_delete_=True, {evaluator})\n')
+
+
+def test_rank_by_another_metric(tmp_path, fake, data, configs, monkeypatch,
+                                capsys):
+    monkeypatch.setattr(execution, 'write_report', write_report)
+    without_pck(configs[1], 'type="SequenceMPJPE"')
+    record = make_record('', 0, metrics=dict(MPJPE=48.21, count=3.))
+    del record['pck']
+    (fake / 'record.json').write_text(json.dumps(record))
+    ranked = [configs[1], '--seeds', '0', '1', '--metric', 'MPJPE',
+              '--lower-is-better']
+    run(tmp_path, data, *ranked)
+    printed = capsys.readouterr().out
+    assert '[1/2] second seed 0: MPJPE 48.21, 100 s of training' in printed
+    assert '| 48.21 ± 0.00 |' in printed and 'MPJPE ↓' in printed
+    assert printed.splitlines()[-1].endswith(
+        '(results.md, results.csv, cost.png)')
+    out = tmp_path / 'out'
+    assert {path.name for path in out.iterdir() if path.is_file()} == {
+        'results.md', 'results.csv', 'cost.png'}
+    assert calls(fake) == ['second 0', 'second 1']
+    with pytest.raises(SystemExit, match="gives no 'AP'; it gives MPJPE, co"):
+        run(tmp_path, data, configs[1], '--seeds', '0', '--metric', 'AP')
+    assert 'not tested by a ClipPCK; rank by another' in error_of(
+        '--report-only', '--out', out)
+    tool.main(['--report-only', '--out', str(out), '--metric', 'count'])
+    assert '| 3.000 ± 0.000 |' in capsys.readouterr().out
+    assert calls(fake) == []
+
+
+def test_lower_is_better_alone(capsys):
+    with pytest.raises(SystemExit):
+        tool.main(['a', '--lower-is-better'])
+    assert 'goes with --metric' in capsys.readouterr().err
+
+
+def test_files_of_evaluator_and_data_are_those_of_the_data_root(
+        tmp_path, fake, data, configs):
+    with open(configs[1], 'a') as file:
+        file.write(
+            'test_evaluator = [dict(type="ClipPCK"), dict('
+            'type="PoseTrackClipMetric", '
+            'gt_dir="data/synthetic_penn/annotations/val")]\n'
+            'test_dataloader = dict(dataset=dict('
+            'bbox_file="data/synthetic_penn/boxes.json", '
+            'note="data/synthetic_penn2"))\n')
+    run(tmp_path, data, configs[1], '--seeds', '0')
+    folder = tmp_path / 'out/second/seed0'
+    cfg = Config.fromfile(folder / 'config.py')
+    assert cfg.test_evaluator[0].out_file == str(folder / 'pck.json')
+    assert cfg.test_evaluator[1].gt_dir == f'{data}/annotations/val'
+    assert cfg.test_dataloader.dataset.bbox_file == f'{data}/boxes.json'
+    assert cfg.test_dataloader.dataset.note == 'data/synthetic_penn2'
+
+
+def test_config_of_another_package(tmp_path, fake, data, monkeypatch):
+    """What a config imports here is found in the run's process, too; it may
+    have no checkpoint hook, and evaluators of its own."""
+    folder = tmp_path / 'elsewhere'
+    folder.mkdir()
+    (folder / 'my_system.py').write_text('')
+    monkeypatch.syspath_prepend(str(folder))
+    path = tmp_path / 'mine.py'
+    loader = 'dict(dataset=dict(type="Mine", data_root=""))'
+    path.write_text(
+        'custom_imports = dict(imports=["my_system"])\n'
+        'model = dict(type="Mine", before=26)\n'
+        f'train_dataloader = {loader}\ntest_dataloader = {loader}\n'
+        'train_cfg = dict(by_epoch=True, max_epochs=1)\n'
+        'test_evaluator = dict(type="SequenceMPJPE")\n')
+    with (fake / 'run.py').open('a') as file:
+        file.write('import my_system\n')
+    record = make_record('', 0, metrics=dict(MPJPE=1.))
+    (fake / 'record.json').write_text(json.dumps(record))
+    run(tmp_path, data, str(path), '--seeds', '0', '--metric', 'MPJPE')
+    cfg = Config.fromfile(tmp_path / 'out/mine/seed0/config.py')
+    assert cfg.train_dataloader.dataset.data_root == str(data)
+    assert cfg.default_hooks.checkpoint == dict(
+        type='CheckpointHook', max_keep_ckpts=1)
+
+
 def test_change_that_the_config_does_not_take(tmp_path, data, configs):
     assert 'does not take' in error_of(
         configs[0], '--data-root', str(data), '--change', 'x',
@@ -249,7 +376,7 @@ def test_other_settings_start_afresh(tmp_path, fake, data, configs, change):
         with open(configs[1], 'a') as file:
             file.write('optim_wrapper = dict(optimizer=dict(lr=1.))\n')
     else:
-        (data / tool.MANIFEST).write_text('{"settings": {"seed": 1}}')
+        (data / plan.MANIFEST).write_text('{"settings": {"seed": 1}}')
     run(tmp_path, data, configs[1], '--seeds', '0', *extra)
     assert calls(fake) == ['second 0'] * 2
     assert (folder / 'log.txt').read_text().count('a line of the log') == 1
@@ -328,8 +455,8 @@ def test_interrupt_ends_the_runs_process(tmp_path, fake, data, configs,
         tool.interrupt()
 
     with monkeypatch.context() as patch:
-        patch.setattr(tool, 'poll_seconds', lambda: 0.01)
-        patch.setattr(tool, 'show_progress', interrupted)
+        patch.setattr(execution, 'poll_seconds', lambda: 0.01)
+        patch.setattr(execution, 'show_progress', interrupted)
         with pytest.raises(SystemExit) as info:
             run(tmp_path, data, configs[1], '--seeds', '0')
     assert info.value.code == 130
@@ -342,7 +469,7 @@ def test_interrupt_ends_the_runs_process(tmp_path, fake, data, configs,
 
 
 def test_report_only(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tool, 'write_report', write_report)
+    monkeypatch.setattr(execution, 'write_report', write_report)
     out = tmp_path / 'out'
     for record in (make_record('a', 0), make_record('a', 1, 84.),
                    make_record('b', 0, 90.)):
@@ -390,7 +517,7 @@ def test_bad_input_is_one_line(tmp_path, fake, data, configs, monkeypatch):
     (tmp_path / 'file').write_text('')
     assert 'file' in error_of(IMAGE, '--data-root', data, '--out',
                               tmp_path / 'file')
-    (data / tool.MANIFEST).write_text('{')
+    (data / plan.MANIFEST).write_text('{')
     assert 'is damaged' in error_of(IMAGE, *here)
     assert calls(fake) == []
 
@@ -443,7 +570,7 @@ def test_schedules_are_scaled():
                      milestones=[8, 15, 25, 40, 80]),
                 dict(type='CosineAnnealingLR', begin=50, end=100, T_max=50),
             ]))
-    tool.set_max_epochs(cfg, 20)
+    set_max_epochs(cfg, 20)
     linear, steps, cosine = cfg.param_scheduler
     assert cfg.train_cfg.max_epochs == 20
     assert (linear.begin, linear.end) == (0, 50)
@@ -453,9 +580,8 @@ def test_schedules_are_scaled():
 
 
 def test_run_that_was_not_prepared(tmp_path):
-    single = load_tool('analysis_tools/ablation_run.py')
     with pytest.raises(SystemExit, match='ablation_run: .* has no job.json'):
-        single.main([str(tmp_path)])
+        worker.main([str(tmp_path)])
 
 
 @pytest.mark.slow
