@@ -1,10 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Where the plugin's configs lie, in a checkout and in an installed copy."""
+
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import List
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -22,15 +22,18 @@ def configs_dir() -> Path:
             return folder
     raise FileNotFoundError(
         f'rpstn_mmpose: no configs beside {_PACKAGE} nor in its .mim folder; '
-        'install it again from its checkout (pip install .).')
+        'install it again from its checkout (pip install .).'
+    )
 
 
-def list_configs() -> List[str]:
+def list_configs() -> list[str]:
     """Recipes as paths relative to ``configs_dir()``, sorted."""
     root = configs_dir()
     return sorted(
-        path.relative_to(root).as_posix() for path in root.rglob('*.py')
-        if '_base_' not in path.relative_to(root).parts)
+        path.relative_to(root).as_posix()
+        for path in root.rglob('*.py')
+        if '_base_' not in path.relative_to(root).parts
+    )
 
 
 def config_path(name: str) -> str:
@@ -47,17 +50,22 @@ def config_path(name: str) -> str:
     wanted = name if name.endswith('.py') else f'{name}.py'
     recipes = list_configs()
     found = [item for item in recipes if item == wanted] or [
-        item for item in recipes if Path(item).name == wanted]
+        item for item in recipes if Path(item).name == wanted
+    ]
     if len(found) == 1:
         return str(configs_dir() / found[0])
     if found:
         raise FileNotFoundError(
             f'config_path: {name!r} is the name of several recipes, give '
-            f'the folder too: {", ".join(found)}')
+            f'the folder too: {", ".join(found)}'
+        )
     by_name = {Path(item).stem: item for item in recipes}
     close = difflib.get_close_matches(
-        Path(wanted).stem, by_name, n=3, cutoff=0.3)
+        Path(wanted).stem, by_name, n=3, cutoff=0.3
+    )
     hint = ', '.join(by_name[item] for item in close) or (
-        f'see {configs_dir()}')
+        f'see {configs_dir()}'
+    )
     raise FileNotFoundError(
-        f'config_path: no recipe is called {name!r}; close: {hint}')
+        f'config_path: no recipe is called {name!r}; close: {hint}'
+    )

@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib
 import re
 from importlib import metadata
-from typing import Dict, Optional, Tuple
 
 __version__ = '0.1.0'
 
@@ -14,16 +13,16 @@ __version__ = '0.1.0'
 # mmcv stops where mmdet 3.3 stops it. setup.py cannot import this module
 # before torch is there, so it reads the file instead: keep it free of
 # imports from outside the standard library.
-REQUIRED: Dict[str, Tuple[str, Optional[str]]] = {
+REQUIRED: dict[str, tuple[str, str | None]] = {
     'torch': ('2.0.0', None),
     'mmengine': ('0.9.0', '1.0.0'),
     'mmcv': ('2.0.0', '2.2.0'),
     'mmpose': ('1.2.0', '2.0.0'),
 }
-OPTIONAL: Dict[str, Tuple[str, Optional[str]]] = {'mmdet': ('3.0.0', '3.4.0')}
+OPTIONAL: dict[str, tuple[str, str | None]] = {'mmdet': ('3.0.0', '3.4.0')}
 
 
-def parse_version(text: str) -> Tuple[int, int, int]:
+def parse_version(text: str) -> tuple[int, int, int]:
     """Major, minor and patch of a version such as ``2.13.0+cu126``.
 
     Raises:
@@ -41,7 +40,7 @@ def parse_version(text: str) -> Tuple[int, int, int]:
     return tuple(int(part or 0) for part in match.groups())  # type: ignore
 
 
-def installed_version(package: str) -> Optional[str]:
+def installed_version(package: str) -> str | None:
     """Version of an installed package, None where it is not installed."""
     try:
         return metadata.version(package)
@@ -54,7 +53,7 @@ def installed_version(package: str) -> Optional[str]:
         return None
 
 
-def accepted_range(low: str, high: Optional[str]) -> str:
+def accepted_range(low: str, high: str | None) -> str:
     """The range as pip writes it.
 
     Examples:
@@ -64,7 +63,7 @@ def accepted_range(low: str, high: Optional[str]) -> str:
     return f'>={low}' + (f',<{high}' if high else '')
 
 
-def check_package(package: str) -> Optional[str]:
+def check_package(package: str) -> str | None:
     """What is wrong with an installed package, None if nothing is.
 
     Args:

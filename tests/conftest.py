@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """What all tests share: single-threaded torch, and the plugin registered."""
+
 import os
 
 # Before torch is imported: the tests' tensors are small.

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Real annotations for tests; they are not part of the project."""
+
 from __future__ import annotations
 
 import os
@@ -28,8 +29,10 @@ def require_real_data(name: str) -> Path:
     """
     path = real_data_dir() / name
     if not path.exists():
-        pytest.skip(f'needs {name} of the real data, which is not here; set '
-                    'RPSTN_REAL_DATA to the folder that has it')
+        pytest.skip(
+            f'needs {name} of the real data, which is not here; set '
+            'RPSTN_REAL_DATA to the folder that has it'
+        )
     return path
 
 
@@ -41,8 +44,10 @@ def require_case(name: str) -> Path:
     """
     path = real_data_dir().parent / 'cases' / name
     if not path.exists():
-        pytest.skip(f'needs the case {name}, which is not in '
-                    f'{real_data_dir().parent.name}/cases')
+        pytest.skip(
+            f'needs the case {name}, which is not in '
+            f'{real_data_dir().parent.name}/cases'
+        )
     return path
 
 

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .collate import PackedSamples, stack_in_worker
 from .datasets import (
     BaseClipDataset,

@@ -14,7 +14,7 @@ import math
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 import numpy as np
 
@@ -127,7 +127,7 @@ def _from_bytes(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
     return np.frombuffer(data, dtype).reshape(shape, order=order).copy(order)
 
 
-_GLOBALS: Dict[str, Callable] = {
+_GLOBALS: dict[str, Callable] = {
     'numpy.ndarray': np.ndarray,
     'numpy.dtype': _dtype,
     '_codecs.encode': _latin1,
@@ -217,7 +217,7 @@ def read_pickle(path: str) -> Any:
     return _unpickled(io.BytesIO(_content(path)), path)
 
 
-def read_npz(path: str) -> Dict[str, Any]:
+def read_npz(path: str) -> dict[str, Any]:
     """Arrays of an ``.npz`` file by name; objects in place of arrays of one.
 
     Args:

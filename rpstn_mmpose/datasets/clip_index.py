@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class ClipIndex(Sequence):
         self,
         tracks: np.ndarray,
         places: np.ndarray,
-        ids: Optional[np.ndarray] = None,
+        ids: np.ndarray | None = None,
     ) -> None:
         if ids is None:
             ids = np.arange(len(tracks))

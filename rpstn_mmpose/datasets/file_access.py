@@ -5,10 +5,10 @@ The back-ends differ in what they can do and in how they fail: HTTP's has
 nothing but reading, key-value stores return None or raise KeyError. Here all
 of them say the same in one line.
 """
+
 from __future__ import annotations
 
 import os.path as osp
-from typing import List, Optional, Tuple, Union
 from urllib.error import HTTPError
 from urllib.parse import quote
 
@@ -33,7 +33,8 @@ def is_hidden(path: str) -> bool:
         path: Relative to the folder that is listed.
     """
     return any(
-        part.startswith('.') for part in path.replace('\\', '/').split('/'))
+        part.startswith('.') for part in path.replace('\\', '/').split('/')
+    )
 
 
 def join_address(folder: str, name: str) -> str:
@@ -50,20 +51,23 @@ def join_address(folder: str, name: str) -> str:
     return osp.join(folder, name)
 
 
-def _backend_of(path: str,
-                backend_args: Optional[dict]) -> BaseStorageBackend:
+def _backend_of(path: str, backend_args: dict | None) -> BaseStorageBackend:
     """The back-end that ``backend_args`` name, or else the address."""
     given = (backend_args or {}).get('backend')
     prefix = path.split('://')[0].split(':')[-1] if '://' in path else ''
     if given is not None and given not in backends:
-        raise ValueError(f'backend_args: there is no back-end {given!r}; '
-                         f'registered are {sorted(backends)}')
+        raise ValueError(
+            f'backend_args: there is no back-end {given!r}; '
+            f'registered are {sorted(backends)}'
+        )
     if given is None and prefix not in prefix_to_backends:
         raise ValueError(
             f'{path}: no back-end reads addresses that begin with '
-            f'{prefix}://; register one, or name one in backend_args')
+            f'{prefix}://; register one, or name one in backend_args'
+        )
     return get_file_backend(
-        path, backend_args=backend_args, enable_singleton=True)
+        path, backend_args=backend_args, enable_singleton=True
+    )
 
 
 def _tells_of_no_file(error: Exception) -> bool:
@@ -72,10 +76,11 @@ def _tells_of_no_file(error: Exception) -> bool:
         return error.code in (404, 410)
     return isinstance(
         error,
-        (FileNotFoundError, IsADirectoryError, NotADirectoryError, KeyError))
+        (FileNotFoundError, IsADirectoryError, NotADirectoryError, KeyError),
+    )
 
 
-def read_bytes(path: str, backend_args: Optional[dict] = None) -> bytes:
+def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
     """Read a file.
 
     Args:
@@ -101,24 +106,27 @@ def read_bytes(path: str, backend_args: Optional[dict] = None) -> bytes:
         if _tells_of_no_file(error):
             raise FileNotFoundError(f'no file {path}') from None
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-        raise OSError(f'{path} cannot be read ({reason}); check the file and '
-                      'the connection, and try again') from error
+        raise OSError(
+            f'{path} cannot be read ({reason}); check the file and '
+            'the connection, and try again'
+        ) from error
     if data is None:  # what LMDB and some clients of S3 say
         raise FileNotFoundError(f'no file {path}')
     return bytes(data)
 
 
-def is_missing_folder(folder: str,
-                      backend_args: Optional[dict] = None) -> bool:
+def is_missing_folder(folder: str, backend_args: dict | None = None) -> bool:
     """Whether there is no such folder; False where a back-end cannot tell."""
     backend = _backend_of(folder, backend_args)
     return hasattr(backend, 'isdir') and not backend.isdir(folder)
 
 
-def list_files(folder: str,
-               suffix: Union[str, Tuple[str, ...]],
-               backend_args: Optional[dict] = None,
-               recursive: bool = False) -> Optional[List[str]]:
+def list_files(
+    folder: str,
+    suffix: str | tuple[str, ...],
+    backend_args: dict | None = None,
+    recursive: bool = False,
+) -> list[str] | None:
     """The files of a folder.
 
     Args:
@@ -136,14 +144,22 @@ def list_files(folder: str,
     """
     backend = _backend_of(folder, backend_args)
     if not hasattr(backend, 'list_dir_or_file'):
-        fix = ('leave backend_args out, addresses tell their back-ends'
-               if '://' not in folder else
-               'keep this folder on a disk and give its absolute path in '
-               'data_prefix')
-        raise ValueError(f'{folder}: its files have to be listed, which '
-                         f'{backend.name} cannot do; {fix}')
+        fix = (
+            'leave backend_args out, addresses tell their back-ends'
+            if '://' not in folder
+            else 'keep this folder on a disk and give its absolute path in '
+            'data_prefix'
+        )
+        raise ValueError(
+            f'{folder}: its files have to be listed, which '
+            f'{backend.name} cannot do; {fix}'
+        )
     if is_missing_folder(folder, backend_args):
         return None
-    return sorted(path for path in backend.list_dir_or_file(
-        folder, list_dir=False, suffix=suffix, recursive=recursive)
-                  if not is_hidden(path))
+    return sorted(
+        path
+        for path in backend.list_dir_or_file(
+            folder, list_dir=False, suffix=suffix, recursive=recursive
+        )
+        if not is_hidden(path)
+    )

@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Read the label files of one video of JHMDB and mend what is irregular."""
+
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,11 +34,12 @@ class JHMDBLabel(NamedTuple):
         size: Width and height of the picture, pixels.
         repairs: Number of repairs by kind.
     """
+
     bbox: np.ndarray
     keypoints: np.ndarray
     visible: np.ndarray
     labeled: np.ndarray
-    size: Tuple[int, int]
+    size: tuple[int, int]
     repairs: Counter
 
 
@@ -54,16 +56,21 @@ def parse_joint_positions(data: bytes, path: str) -> np.ndarray:
     Raises:
         ValueError: The file is unreadable, or is not of that form.
     """
-    positions = read_arrays(data, path, 'a joint_positions file of JHMDB',
-                            ['pos_img'])['pos_img']
+    positions = read_arrays(
+        data, path, 'a joint_positions file of JHMDB', ['pos_img']
+    )['pos_img']
     if positions.ndim == 2:  # MATLAB drops the axis of a single frame
         positions = positions[..., None]
-    if (positions.ndim != 3 or positions.shape[:2] != (2, NUM_JOINTS)
-            or positions.size == 0):
+    if (
+        positions.ndim != 3
+        or positions.shape[:2] != (2, NUM_JOINTS)
+        or positions.size == 0
+    ):
         raise ValueError(
             f'{path}: pos_img must be 2 x {NUM_JOINTS} x n (x and y of '
             f'{NUM_JOINTS} joints in n frames), but got '
-            f'{positions.shape}; download or write it again')
+            f'{positions.shape}; download or write it again'
+        )
     return positions.astype(np.float64).transpose(2, 1, 0) - 1
 
 
@@ -81,13 +88,16 @@ def parse_puppet_mask(data: bytes, path: str) -> np.ndarray:
     Raises:
         ValueError: The file is unreadable, or is not of that form.
     """
-    mask = read_arrays(data, path, 'a puppet_mask file of JHMDB',
-                       ['part_mask'])['part_mask']
+    mask = read_arrays(
+        data, path, 'a puppet_mask file of JHMDB', ['part_mask']
+    )['part_mask']
     if mask.ndim == 2:  # MATLAB drops the axis of a single frame
         mask = mask[..., None]
     if mask.ndim != 3 or min(mask.shape[:2]) < 2:
-        raise ValueError(f'{path}: part_mask must be height x width x n, but '
-                         f'got {mask.shape}; download or write it again')
+        raise ValueError(
+            f'{path}: part_mask must be height x width x n, but '
+            f'got {mask.shape}; download or write it again'
+        )
     return (mask > 0).transpose(2, 0, 1)
 
 
@@ -134,8 +144,9 @@ def _usable(boxes: np.ndarray) -> np.ndarray:
     return ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(axis=1)
 
 
-def _boxes_of_masks(masks: np.ndarray, num: int,
-                    repairs: Counter) -> np.ndarray:
+def _boxes_of_masks(
+    masks: np.ndarray, num: int, repairs: Counter
+) -> np.ndarray:
     """Bring the masks' boxes to n rows; count what is irregular."""
     repairs['masks missing'] += max(0, num - len(masks))
     repairs['masks beyond the last frame'] += max(0, len(masks) - num)
@@ -143,14 +154,17 @@ def _boxes_of_masks(masks: np.ndarray, num: int,
     given = mask_boxes(masks[:num])
     repairs['empty masks'] += int(np.isnan(given[:, 0]).sum())
     repairs['masks under one pixel'] += int(
-        (~_usable(given) & ~np.isnan(given[:, 0])).sum())
-    boxes[:len(given)] = given
+        (~_usable(given) & ~np.isnan(given[:, 0])).sum()
+    )
+    boxes[: len(given)] = given
     return boxes
 
 
-def make_jhmdb_label(positions: np.ndarray,
-                     size: Tuple[int, int],
-                     masks: Optional[np.ndarray] = None) -> JHMDBLabel:
+def make_jhmdb_label(
+    positions: np.ndarray,
+    size: tuple[int, int],
+    masks: np.ndarray | None = None,
+) -> JHMDBLabel:
     """Put a video's label together.
 
     JHMDB has no visibility flags: its annotators placed a whole puppet, so
@@ -175,13 +189,15 @@ def make_jhmdb_label(positions: np.ndarray,
     repairs: Counter = Counter()
     labeled = is_place(positions).all(axis=-1)
     positions = np.where(labeled[..., None], positions, 0)
-    inside = ((positions >= 0) &
-              (positions <= [width - 1, height - 1])).all(axis=-1)
+    inside = ((positions >= 0) & (positions <= [width - 1, height - 1])).all(
+        axis=-1
+    )
     visible = labeled & inside
     repairs['NaN joints'] += int((~labeled).sum())
     repairs['joints outside the picture'] += int((labeled & ~inside).sum())
     repairs['frames without visible joint'] += int(
-        (~visible.any(axis=1)).sum())
+        (~visible.any(axis=1)).sum()
+    )
 
     boxes = joint_boxes(positions, labeled)
     if masks is not None:
@@ -190,10 +206,10 @@ def make_jhmdb_label(positions: np.ndarray,
         boxes[usable] = of_masks[usable]
     limit = np.array([width - 1, height - 1] * 2)
     repairs['frames without box of their own'] += int(
-        (~_usable(np.clip(boxes, 0, limit))).sum())
+        (~_usable(np.clip(boxes, 0, limit))).sum()
+    )
     # No joints: what is still without a box takes its neighbour's.
-    boxes = mend_boxes(boxes, positions, np.zeros_like(labeled), width,
-                       height)
+    boxes = mend_boxes(boxes, positions, np.zeros_like(labeled), width, height)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     keypoints = np.where(labeled[..., None], positions, centre[:, None])
     return JHMDBLabel(
@@ -202,4 +218,5 @@ def make_jhmdb_label(positions: np.ndarray,
         visible=visible,
         labeled=labeled,
         size=(width, height),
-        repairs=+repairs)
+        repairs=+repairs,
+    )

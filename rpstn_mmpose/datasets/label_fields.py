@@ -3,11 +3,12 @@
 
 Each function gives the value or raises one ValueError that names the file.
 """
+
 from __future__ import annotations
 
 import json
 import reprlib
-from typing import Any, List, Optional, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -50,11 +51,15 @@ def read_json(data: bytes, path: str) -> Any:
     try:
         return json.loads(data)
     except RecursionError:
-        raise ValueError(f'{path}: lists or objects inside of each other by '
-                         f'the thousand; {_FIX}') from None
+        raise ValueError(
+            f'{path}: lists or objects inside of each other by '
+            f'the thousand; {_FIX}'
+        ) from None
     except ValueError as error:  # what JSON and text decoding errors are
-        raise ValueError(f'{path}: not a whole JSON file ({error}); '
-                         'download or write it again') from None
+        raise ValueError(
+            f'{path}: not a whole JSON file ({error}); '
+            'download or write it again'
+        ) from None
 
 
 def field(item: Any, key: str, what: str, path: str) -> Any:
@@ -71,24 +76,28 @@ def field(item: Any, key: str, what: str, path: str) -> Any:
     return item[key]
 
 
-def list_field(item: dict, key: str, what: str, path: str) -> List[Any]:
+def list_field(item: dict, key: str, what: str, path: str) -> list[Any]:
     """A list that may be missing or null, which is an empty one."""
     value = item.get(key)
     if value is None:
         return []
     if not isinstance(value, list):
-        raise ValueError(f'{path}: {key!r} of {what} must be a list, but is '
-                         f'{shown(value)}; {_FIX}')
+        raise ValueError(
+            f'{path}: {key!r} of {what} must be a list, but is '
+            f'{shown(value)}; {_FIX}'
+        )
     return value
 
 
-def object_list(content: Any, key: str, path: str) -> List[dict]:
+def object_list(content: Any, key: str, path: str) -> list[dict]:
     """A list of objects at the top of a file; missing or null: empty."""
     items = list_field(content, key, 'the file', path)
     for number, item in enumerate(items):
         if not isinstance(item, dict):
-            raise ValueError(f'{path}: entry {number} of {key!r} must be an '
-                             f'object, but is {shown(item)}; {_FIX}')
+            raise ValueError(
+                f'{path}: entry {number} of {key!r} must be an '
+                f'object, but is {shown(item)}; {_FIX}'
+            )
     return items
 
 
@@ -96,13 +105,13 @@ def whole_number(value: Any, what: str, path: str) -> int:
     """An integer of at most 53 bits, also written as 7.0 or as text."""
     try:
         number = int(value)
-        if abs(number) < 2**53 and (isinstance(value, str)
-                                    or number == value):
+        if abs(number) < 2**53 and (isinstance(value, str) or number == value):
             return number
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ValueError(f'{path}: {what} must be a whole number, but is '
-                     f'{shown(value)}; {_FIX}')
+    raise ValueError(
+        f'{path}: {what} must be a whole number, but is {shown(value)}; {_FIX}'
+    )
 
 
 def numbers(value: Any, what: str, path: str) -> np.ndarray:
@@ -112,8 +121,10 @@ def numbers(value: Any, what: str, path: str) -> np.ndarray:
     except (TypeError, ValueError, OverflowError):
         array = None
     if array is None or array.ndim != 1:
-        raise ValueError(f'{path}: {what} must be a list of numbers, but is '
-                         f'{shown(value)}; {_FIX}')
+        raise ValueError(
+            f'{path}: {what} must be a list of numbers, but is '
+            f'{shown(value)}; {_FIX}'
+        )
     return array
 
 
@@ -130,19 +141,22 @@ def file_name_of(image: Any, path: str) -> str:
             return name.replace('\\', '/')
         except UnicodeEncodeError:  # half a surrogate pair
             pass
-    raise ValueError(f"{path}: 'file_name' of an image must be a path, but "
-                     f'is {shown(name)}; {_FIX}')
+    raise ValueError(
+        f"{path}: 'file_name' of an image must be a path, but "
+        f'is {shown(name)}; {_FIX}'
+    )
 
 
-def picture_size(image: dict, what: str,
-                 path: str) -> Optional[Tuple[int, int]]:
+def picture_size(image: dict, what: str, path: str) -> tuple[int, int] | None:
     """An image's ``width`` and ``height``; None where one is not given."""
     if image.get('width') is None or image.get('height') is None:
         return None
     size = tuple(
         whole_number(image[side], f'{side!r} of {what}', path)
-        for side in ('width', 'height'))
+        for side in ('width', 'height')
+    )
     if not 2 <= min(size) <= max(size) <= PLACE_LIMIT:
-        raise ValueError(f'{path}: {what} cannot be {size[0]}x{size[1]} '
-                         f'pixels; {_FIX}')
+        raise ValueError(
+            f'{path}: {what} cannot be {size[0]}x{size[1]} pixels; {_FIX}'
+        )
     return size

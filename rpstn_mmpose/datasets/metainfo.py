@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Find the plugin's metainfo files in a checkout and in an installed copy."""
+
 from __future__ import annotations
 
 from pathlib import Path

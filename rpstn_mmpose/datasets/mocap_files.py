@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, List, Mapping, NamedTuple, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def load_mocap(
     actions: Sequence[str] = (),
     num_joints: int = 17,
     score_file: str | None = None,
-) -> List[MocapSequence]:
+) -> list[MocapSequence]:
     """All takes of some subjects, once for each camera.
 
     Args:

@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Read one label file of Penn Action and mend what is irregular in it."""
+
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,17 +39,19 @@ class PennLabel(NamedTuple):
         train: The label's own split flag.
         repairs: Number of repairs by kind.
     """
+
     bbox: np.ndarray
     keypoints: np.ndarray
     visible: np.ndarray
     labeled: np.ndarray
-    size: Tuple[int, int]
+    size: tuple[int, int]
     train: bool
     repairs: Counter
 
 
-def is_placeholder(x: np.ndarray, y: np.ndarray,
-                   visible: np.ndarray) -> np.ndarray:
+def is_placeholder(
+    x: np.ndarray, y: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
     """Tell which entries of a label stand for joints nobody annotated.
 
     Args:
@@ -64,34 +67,43 @@ def is_placeholder(x: np.ndarray, y: np.ndarray,
     return ~visible & (np.abs(x - y) < 1e-6) & corner
 
 
-def _check_shapes(mat: dict, path: str) -> Tuple[int, int, int]:
+def _check_shapes(mat: dict, path: str) -> tuple[int, int, int]:
     """Return (n, height, width)."""
     shapes = {key: mat[key].shape for key in ('x', 'y', 'visibility')}
     num = len(mat['x'])
     if num == 0 or set(shapes.values()) != {(num, NUM_JOINTS)}:
         raise ValueError(
             f'{path}: x, y and visibility must all be n x {NUM_JOINTS} '
-            f'(n frames, {NUM_JOINTS} joints), but got {shapes}')
-    if mat['bbox'].size and mat['bbox'].shape[1:] != (4, ):
-        raise ValueError(f'{path}: bbox must be n x 4 (x1 y1 x2 y2), but got '
-                         f'{mat["bbox"].shape}')
+            f'(n frames, {NUM_JOINTS} joints), but got {shapes}'
+        )
+    if mat['bbox'].size and mat['bbox'].shape[1:] != (4,):
+        raise ValueError(
+            f'{path}: bbox must be n x 4 (x1 y1 x2 y2), but got '
+            f'{mat["bbox"].shape}'
+        )
     size = mat['dimensions'].ravel()[:3].tolist()
     if len(size) < 2 or not all(
-            2 <= side <= PLACE_LIMIT and side == int(side)
-            for side in size[:2]):
-        raise ValueError(f'{path}: dimensions must be height, width, frames, '
-                         f'but got {size}')
+        2 <= side <= PLACE_LIMIT and side == int(side) for side in size[:2]
+    ):
+        raise ValueError(
+            f'{path}: dimensions must be height, width, frames, but got {size}'
+        )
     # Two more statements of one fact, where they are made.
     nframes = mat.get('nframes', np.array(num)).ravel().tolist()
-    for key, value in (('nframes', nframes), ('dimensions', size[2:]
-                                              or [num])):
+    for key, value in (
+        ('nframes', nframes),
+        ('dimensions', size[2:] or [num]),
+    ):
         if value != [num]:
             raise ValueError(
                 f'{path}: {key} says {shown(value)} frames, but x, y and '
-                f'visibility have {num} rows; download or write it again')
+                f'visibility have {num} rows; download or write it again'
+            )
     if mat['train'].size != 1 or mat['train'].item() not in (1, -1):
-        raise ValueError(f'{path}: train must be 1 or -1, but got '
-                         f'{mat["train"].ravel()[:3].tolist()}')
+        raise ValueError(
+            f'{path}: train must be 1 or -1, but got '
+            f'{mat["train"].ravel()[:3].tolist()}'
+        )
     return num, int(size[0]), int(size[1])
 
 
@@ -105,8 +117,13 @@ def _usable(boxes: np.ndarray) -> np.ndarray:
     return ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(axis=1)
 
 
-def mend_boxes(boxes: np.ndarray, keypoints: np.ndarray, labeled: np.ndarray,
-               width: int, height: int) -> np.ndarray:
+def mend_boxes(
+    boxes: np.ndarray,
+    keypoints: np.ndarray,
+    labeled: np.ndarray,
+    width: int,
+    height: int,
+) -> np.ndarray:
     """Give every frame a box of at least one pixel inside the picture.
 
     A frame without a usable box takes the extent of its labelled joints,
@@ -143,8 +160,9 @@ def mend_boxes(boxes: np.ndarray, keypoints: np.ndarray, labeled: np.ndarray,
     return boxes
 
 
-def _fit_boxes(raw: np.ndarray, num: int, width: int, height: int,
-               repairs: Counter) -> np.ndarray:
+def _fit_boxes(
+    raw: np.ndarray, num: int, width: int, height: int, repairs: Counter
+) -> np.ndarray:
     """Bring raw boxes to n rows; count what is irregular about them."""
     given = len(raw) if raw.size else 0
     boxes = np.full((num, 4), np.nan)
@@ -163,9 +181,11 @@ def _fit_boxes(raw: np.ndarray, num: int, width: int, height: int,
     repairs['zero-area boxes'] += int(empty.sum())
     inside = _clip_boxes(boxes_given, width, height)
     repairs['boxes clipped to the picture'] += int(
-        (inside != boxes_given).any(axis=1).sum())
+        (inside != boxes_given).any(axis=1).sum()
+    )
     repairs['boxes under one pixel in the picture'] += int(
-        (~_usable(inside) & ~empty).sum())
+        (~_usable(inside) & ~empty).sum()
+    )
     return boxes
 
 
@@ -191,14 +211,16 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
         path,
         'a Penn Action label',
         needed=('x', 'y', 'visibility', 'bbox', 'train', 'dimensions'),
-        optional=('nframes', ))
+        optional=('nframes',),
+    )
     num, height, width = _check_shapes(mat, path)
     repairs: Counter = Counter()
 
     # To float before the 1 is taken off: some files hold uint8, whose zeros
     # would turn into 255.
     points = np.stack(
-        [mat[key].astype(np.float64) for key in ('x', 'y')], axis=-1)
+        [mat[key].astype(np.float64) for key in ('x', 'y')], axis=-1
+    )
     visible = mat['visibility'] > 0
     finite = is_place(points).all(axis=-1)
     points[~finite] = np.nan
@@ -211,10 +233,12 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
     repairs['placeholder joints'] += int(placeholder.sum())
     repairs['NaN joints'] += int((~finite).sum())
     repairs['frames without visible joint'] += int(
-        (~visible.any(axis=1)).sum())
+        (~visible.any(axis=1)).sum()
+    )
     outside = (keypoints < 0) | (keypoints > [width - 1, height - 1])
     repairs['visible joints outside the picture'] += int(
-        (outside.any(axis=-1) & visible).sum())
+        (outside.any(axis=-1) & visible).sum()
+    )
 
     boxes = _fit_boxes(mat['bbox'], num, width, height, repairs)
     boxes = mend_boxes(boxes, keypoints, labeled, width, height)
@@ -227,4 +251,5 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
         labeled=labeled,
         size=(width, height),
         train=int(mat['train'].item()) == 1,
-        repairs=+repairs)
+        repairs=+repairs,
+    )

@@ -3,11 +3,12 @@
 
 Each function gives the value or raises one ValueError that names the file.
 """
+
 from __future__ import annotations
 
 import os.path as osp
 import re
-from typing import Any, List, Optional
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +31,13 @@ def frame_number(file_name: str, path: str) -> int:
         file_name: E.g. ``'images/val/000001_mpii_test/000012.jpg'``.
         path: Annotation file, for the message.
     """
-    digits = re.search(r'([0-9]+)$',
-                       osp.splitext(osp.basename(file_name))[0])
+    digits = re.search(r'([0-9]+)$', osp.splitext(osp.basename(file_name))[0])
     if digits is None or len(digits.group(1).lstrip('0')) > 15:
-        raise ValueError(f'{path}: the frame {shown(file_name)} has no '
-                         'number in its name; frames are files such as '
-                         '000012.jpg')
+        raise ValueError(
+            f'{path}: the frame {shown(file_name)} has no '
+            'number in its name; frames are files such as '
+            '000012.jpg'
+        )
     return int(digits.group(1))
 
 
@@ -43,14 +45,17 @@ def image_number(image: Any, path: str) -> int:
     """The ``id`` of one of a file's images, 0 or above."""
     what = f'the image {file_name_of(image, path)}'
     number = whole_number(
-        field(image, 'id', what, path), f"'id' of {what}", path)
+        field(image, 'id', what, path), f"'id' of {what}", path
+    )
     if number < 0:
-        raise ValueError(f"{path}: 'id' of {what} is {number}; write the "
-                         'file again with ids of 0 and above')
+        raise ValueError(
+            f"{path}: 'id' of {what} is {number}; write the "
+            'file again with ids of 0 and above'
+        )
     return number
 
 
-def ignore_polygons(image: dict, path: str) -> List[np.ndarray]:
+def ignore_polygons(image: dict, path: str) -> list[np.ndarray]:
     """Polygons of an image in which people are not annotated.
 
     PoseTrack18 has lists of polygons, ``[[x, ...], ...]``; in PoseTrack21
@@ -73,21 +78,27 @@ def ignore_polygons(image: dict, path: str) -> List[np.ndarray]:
         values = list_field(image, key, what, path)
         if values and not any(isinstance(value, list) for value in values):
             values = [values]
-        columns.append([numbers(v, f'{key!r} of {what}', path)
-                        for v in values])
+        columns.append(
+            [numbers(v, f'{key!r} of {what}', path) for v in values]
+        )
     if [len(x) for x in columns[0]] != [len(y) for y in columns[1]]:
-        raise ValueError(f'{path}: the ignore regions of {what} have not as '
-                         'many x as y; download or write the file again')
+        raise ValueError(
+            f'{path}: the ignore regions of {what} have not as '
+            'many x as y; download or write the file again'
+        )
     polygons = [np.stack(xy, axis=1) for xy in zip(*columns) if len(xy[0])]
     if not all(is_place(polygon).all() for polygon in polygons):
-        raise ValueError(f'{path}: the ignore regions of {what} have numbers '
-                         'that are no places; download or write the file '
-                         'again')
+        raise ValueError(
+            f'{path}: the ignore regions of {what} have numbers '
+            'that are no places; download or write the file '
+            'again'
+        )
     return polygons
 
 
-def keypoint_rows(annotation: dict, count: int, what: str,
-                  path: str) -> Optional[np.ndarray]:
+def keypoint_rows(
+    annotation: dict, count: int, what: str, path: str
+) -> np.ndarray | None:
     """The ``keypoints`` of an annotation.
 
     Args:
@@ -110,11 +121,12 @@ def keypoint_rows(annotation: dict, count: int, what: str,
     if given.size != 3 * count:
         raise ValueError(
             f'{path}: {what} has {given.size} numbers for {count} keypoints, '
-            f'which need {3 * count}; write the file again')
+            f'which need {3 * count}; write the file again'
+        )
     return given.reshape(count, 3)
 
 
-def joint_scores(annotation: dict, count: int) -> Optional[np.ndarray]:
+def joint_scores(annotation: dict, count: int) -> np.ndarray | None:
     """The ``scores`` of an annotation's joints.
 
     Labels that a program made have them; PoseTrack's own have an empty list
@@ -136,12 +148,13 @@ def joint_scores(annotation: dict, count: int) -> Optional[np.ndarray]:
     except (TypeError, ValueError, OverflowError):
         scores = np.zeros(0)
     with np.errstate(invalid='ignore'):
-        good = scores.shape == (count, ) and bool(
-            ((scores >= 0) & (scores <= 1)).all())
+        good = scores.shape == (count,) and bool(
+            ((scores >= 0) & (scores <= 1)).all()
+        )
     return scores if good else np.full(count, np.nan)
 
 
-def joint_names(content: dict, path: str) -> Optional[List[str]]:
+def joint_names(content: dict, path: str) -> list[str] | None:
     """Names of a file's joints, from its ``categories``.
 
     Returns:
@@ -158,6 +171,7 @@ def joint_names(content: dict, path: str) -> Optional[List[str]]:
                 raise ValueError(
                     f"{path}: 'keypoints' of a category must be names of "
                     f'different joints, but are {shown(names)}; write the '
-                    'file again')
+                    'file again'
+                )
             return names
     return None

@@ -1,11 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Read PoseTrack's COCO-style JSON: whose box is where in which frame."""
+
 from __future__ import annotations
 
 import os.path as osp
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
@@ -47,12 +48,13 @@ class PersonLabel(NamedTuple):
         labeled: (K,) bool.
         scores: (K,), how far the joints can be trusted; None: not told.
     """
+
     row: int
-    bbox: Optional[np.ndarray]
+    bbox: np.ndarray | None
     keypoints: np.ndarray
     visible: np.ndarray
     labeled: np.ndarray
-    scores: Optional[np.ndarray] = None
+    scores: np.ndarray | None = None
 
 
 @dataclass
@@ -74,14 +76,15 @@ class PoseTrackVideo:
             but for a track that occurs more than once in a frame.
         repairs: Number of irregularities by kind.
     """
+
     video_id: str
-    frame_ids: List[int]
-    image_ids: List[int]
-    file_names: List[str]
+    frame_ids: list[int]
+    image_ids: list[int]
+    file_names: list[str]
     sizes: np.ndarray
     labelled: np.ndarray
-    ignore_regions: Dict[int, List[np.ndarray]]
-    people: Dict[Tuple[int, int], List[PersonLabel]]
+    ignore_regions: dict[int, list[np.ndarray]]
+    people: dict[tuple[int, int], list[PersonLabel]]
     repairs: Counter
 
     def __len__(self) -> int:
@@ -100,23 +103,26 @@ class ListedImage(NamedTuple):
         nframes: Frames of the sequence; None: not told.
         regions: Polygons (m, 2).
     """
+
     id: int
     file_name: str
     frame: int
-    size: Optional[Tuple[int, int]]
+    size: tuple[int, int] | None
     labelled: bool
     nframes: Any
-    regions: List[np.ndarray]
+    regions: list[np.ndarray]
 
 
-def parse_posetrack(data: bytes,
-                    path: str,
-                    joints: Sequence[str],
-                    video_id: Optional[str] = None,
-                    box_margin: float = BOX_MARGIN,
-                    frame_pattern: Optional[str] = None,
-                    first_frame: int = 0,
-                    reach: int = 12) -> List[PoseTrackVideo]:
+def parse_posetrack(
+    data: bytes,
+    path: str,
+    joints: Sequence[str],
+    video_id: str | None = None,
+    box_margin: float = BOX_MARGIN,
+    frame_pattern: str | None = None,
+    first_frame: int = 0,
+    reach: int = 12,
+) -> list[PoseTrackVideo]:
     """Read a sequence's file, or one file of many sequences.
 
     Joints are matched by the names that the file's ``categories`` give; a
@@ -147,19 +153,27 @@ def parse_posetrack(data: bytes,
     """
     content = read_json(data, path)
     if not isinstance(content, dict) or not isinstance(
-            content.get('images'), list):
+        content.get('images'), list
+    ):
         raise ValueError(
             f"{path}: no list 'images'; it must be PoseTrack's JSON of 2018 "
-            '(convert that of 2017 first)')
+            '(convert that of 2017 first)'
+        )
     if not content['images']:
-        raise ValueError(f"{path}: its list 'images' is empty; download or "
-                         'write it again')
+        raise ValueError(
+            f"{path}: its list 'images' is empty; download or write it again"
+        )
     columns, count = _joint_columns(content, path, joints)
     sequences = _sequences(content['images'], path, video_id)
-    annotations = _by_image(content, path, {
-        image.id
-        for images in sequences.values() for image in images.values()
-    })
+    annotations = _by_image(
+        content,
+        path,
+        {
+            image.id
+            for images in sequences.values()
+            for image in images.values()
+        },
+    )
     videos = []
     for name in sorted(sequences):
         images = sequences[name]
@@ -169,14 +183,23 @@ def parse_posetrack(data: bytes,
         video = _frames(name, images, added, frame_pattern)
         for row, number in enumerate(video.frame_ids):
             for annotation in annotations.get(video.image_ids[row], ()):
-                _add_person(video, row, images[number], annotation, path,
-                            columns, count, box_margin)
+                _add_person(
+                    video,
+                    row,
+                    images[number],
+                    annotation,
+                    path,
+                    columns,
+                    count,
+                    box_margin,
+                )
         videos.append(video)
     return videos
 
 
-def _joint_columns(content: dict, path: str,
-                   joints: Sequence[str]) -> Tuple[List[int], int]:
+def _joint_columns(
+    content: dict, path: str, joints: Sequence[str]
+) -> tuple[list[int], int]:
     """Where the wanted joints are in the file, and how many it has."""
     names = joint_names(content, path)
     if names is None:
@@ -185,37 +208,46 @@ def _joint_columns(content: dict, path: str,
     if missing:
         raise ValueError(
             f'{path}: its joints {names!r:.400} do not include '
-            f'{missing}; give a metainfo with the joints of the file')
+            f'{missing}; give a metainfo with the joints of the file'
+        )
     return [names.index(joint) for joint in joints], len(names)
 
 
-def _sequences(images: list, path: str,
-               video_id: Optional[str]) -> Dict[str, Dict[int, ListedImage]]:
+def _sequences(
+    images: list, path: str, video_id: str | None
+) -> dict[str, dict[int, ListedImage]]:
     """The images by sequence and number."""
-    sequences: Dict[str, Dict[int, ListedImage]] = {}
-    folders: Dict[str, str] = {}
+    sequences: dict[str, dict[int, ListedImage]] = {}
+    folders: dict[str, str] = {}
     ids = set()
     for entry in images:
         image = _listed(entry, path)
         folder = osp.dirname(image.file_name)
         name = video_id or osp.basename(folder)
         if not name:
-            raise ValueError(f'{path}: the image {shown(image.file_name)} is '
-                             'in no folder, which would be called after its '
-                             'sequence; write the file again')
+            raise ValueError(
+                f'{path}: the image {shown(image.file_name)} is '
+                'in no folder, which would be called after its '
+                'sequence; write the file again'
+            )
         if folders.setdefault(name, folder) != folder:
             raise ValueError(
                 f'{path}: the images of {name} are in the folders '
                 f'{folders[name]} and {folder}, but a sequence has one; '
                 'write the file again (one of several sequences is given '
-                'with ann_file)')
+                'with ann_file)'
+            )
         frames = sequences.setdefault(name, {})
         if image.frame in frames:
-            raise ValueError(f'{path}: two images are frame {image.frame} of '
-                             f'{name}; keep one of them')
+            raise ValueError(
+                f'{path}: two images are frame {image.frame} of '
+                f'{name}; keep one of them'
+            )
         if image.id in ids:
-            raise ValueError(f'{path}: two images have the id {image.id}; '
-                             'give each of them one of its own')
+            raise ValueError(
+                f'{path}: two images have the id {image.id}; '
+                'give each of them one of its own'
+            )
         ids.add(image.id)
         frames[image.frame] = image
     return sequences
@@ -226,9 +258,11 @@ def _listed(image: Any, path: str) -> ListedImage:
     name = file_name_of(image, path)
     labelled = image.get('is_labeled', True)
     if labelled not in (True, False, None):
-        raise ValueError(f"{path}: 'is_labeled' of image {number} must be "
-                         f'true or false, but is {shown(labelled)}; write '
-                         'the file again')
+        raise ValueError(
+            f"{path}: 'is_labeled' of image {number} must be "
+            f'true or false, but is {shown(labelled)}; write '
+            'the file again'
+        )
     return ListedImage(
         id=number,
         file_name=name,
@@ -236,47 +270,60 @@ def _listed(image: Any, path: str) -> ListedImage:
         size=picture_size(image, f'image {number}', path),
         labelled=bool(labelled),
         nframes=image.get('nframes'),
-        regions=ignore_polygons(image, path))
+        regions=ignore_polygons(image, path),
+    )
 
 
-def _by_image(content: dict, path: str, known: set) -> Dict[int, List[dict]]:
+def _by_image(content: dict, path: str, known: set) -> dict[int, list[dict]]:
     """Annotations by ``image_id``."""
-    found: Dict[int, List[dict]] = {}
+    found: dict[int, list[dict]] = {}
     for annotation in list_field(content, 'annotations', 'the file', path):
         number = whole_number(
             field(annotation, 'image_id', 'an annotation', path),
-            "'image_id' of an annotation", path)
+            "'image_id' of an annotation",
+            path,
+        )
         if number not in known:
             raise ValueError(
                 f'{path}: an annotation is of image {number}, which is not '
-                "among its 'images'; download or write the file again")
+                "among its 'images'; download or write the file again"
+            )
         found.setdefault(number, []).append(annotation)
     return found
 
 
-def _unlisted(images: Dict[int, ListedImage], path: str, first_frame: int,
-              reach: int) -> List[int]:
+def _unlisted(
+    images: dict[int, ListedImage], path: str, first_frame: int, reach: int
+) -> list[int]:
     """Numbers of frames that ``nframes`` promises, near to listed ones."""
     lengths = {
         whole_number(image.nframes, f"'nframes' of image {image.id}", path)
-        for image in images.values() if image.nframes is not None
+        for image in images.values()
+        if image.nframes is not None
     }
     if len(lengths) > 1:
         name = next(iter(images.values())).file_name
         raise ValueError(
             f"{path}: 'nframes' is {' and '.join(map(str, sorted(lengths)))} "
-            f'in one sequence, that of {name}; write the file again')
+            f'in one sequence, that of {name}; write the file again'
+        )
     end = first_frame + max(lengths, default=0)
     near = {
         number
-        for listed in images for number in range(
-            max(first_frame, listed - reach), min(end, listed + reach + 1))
+        for listed in images
+        for number in range(
+            max(first_frame, listed - reach), min(end, listed + reach + 1)
+        )
     }
     return sorted(near.difference(images))
 
 
-def _frames(name: str, images: Dict[int, ListedImage], added: List[int],
-            frame_pattern: Optional[str]) -> PoseTrackVideo:
+def _frames(
+    name: str,
+    images: dict[int, ListedImage],
+    added: list[int],
+    frame_pattern: str | None,
+) -> PoseTrackVideo:
     """A video without people."""
     numbers = sorted([*images, *added])
     folder = osp.dirname(images[min(images)].file_name)
@@ -286,33 +333,47 @@ def _frames(name: str, images: Dict[int, ListedImage], added: List[int],
         frame_ids=numbers,
         image_ids=[image.id if image else -1 for image in listed],
         file_names=[
-            image.file_name if image else osp.join(
-                folder, frame_pattern.format(number))
+            image.file_name
+            if image
+            else osp.join(folder, frame_pattern.format(number))
             for number, image in zip(numbers, listed)
         ],
         sizes=np.array([(image and image.size) or (0, 0) for image in listed]),
         labelled=np.array(
-            [image is not None and image.labelled for image in listed]),
+            [image is not None and image.labelled for image in listed]
+        ),
         ignore_regions={
             image.id: image.regions
-            for image in images.values() if image.regions
+            for image in images.values()
+            if image.regions
         },
         people={},
-        repairs=Counter())
+        repairs=Counter(),
+    )
 
 
-def _add_person(video: PoseTrackVideo, row: int, image: ListedImage,
-                annotation: dict, path: str, columns: List[int], count: int,
-                box_margin: float) -> None:
+def _add_person(
+    video: PoseTrackVideo,
+    row: int,
+    image: ListedImage,
+    annotation: dict,
+    path: str,
+    columns: list[int],
+    count: int,
+    box_margin: float,
+) -> None:
     what = f'an annotation of image {image.id}'
     track_id = whole_number(
-        field(annotation, 'track_id', what, path), f"'track_id' of {what}",
-        path)
+        field(annotation, 'track_id', what, path),
+        f"'track_id' of {what}",
+        path,
+    )
     what = f'track {track_id} of image {image.id}'
     points = keypoint_rows(annotation, count, what, path)
     points = np.zeros((count, 3)) if points is None else points
     bbox = numbers(
-        list_field(annotation, 'bbox', what, path), f"'bbox' of {what}", path)
+        list_field(annotation, 'bbox', what, path), f"'bbox' of {what}", path
+    )
     points = points[columns]
     finite = is_place(points).all(axis=1)
     visible = finite & (points[:, 2] > 0)
@@ -321,7 +382,7 @@ def _add_person(video: PoseTrackVideo, row: int, image: ListedImage,
     if (~finite).any():
         video.repairs['joints not finite'] += int((~finite).sum())
 
-    if bbox.shape == (4, ):
+    if bbox.shape == (4,):
         corners = np.concatenate([bbox[:2], bbox[:2] + bbox[2:]])
         bbox = _usable(corners, image.size)
     else:
@@ -347,16 +408,18 @@ def _add_person(video: PoseTrackVideo, row: int, image: ListedImage,
     labels.append(PersonLabel(row, bbox, keypoints, visible, labeled, scores))
 
 
-def _joint_box(points: np.ndarray, margin: float) -> Optional[np.ndarray]:
+def _joint_box(points: np.ndarray, margin: float) -> np.ndarray | None:
     low, high = points.min(axis=0), points.max(axis=0)
     if (high - low).min() < MIN_SIDE:
         return None
     return np.concatenate(
-        [low - margin * (high - low), high + margin * (high - low)])
+        [low - margin * (high - low), high + margin * (high - low)]
+    )
 
 
-def _usable(bbox: Optional[np.ndarray],
-            size: Optional[Tuple[int, int]]) -> Optional[np.ndarray]:
+def _usable(
+    bbox: np.ndarray | None, size: tuple[int, int] | None
+) -> np.ndarray | None:
     """The part inside the picture, as in MMPose; None if too thin."""
     if bbox is None or not is_place(bbox).all():
         return None

@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Cut a person's labels into tracks whose boxes are all known."""
+
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
@@ -20,17 +21,20 @@ class Piece(NamedTuple):
         bbox: (m, 4), those without label interpolated or held.
         labels: The labels inside, by index into ``rows``.
     """
+
     rows: np.ndarray
     bbox: np.ndarray
-    labels: Dict[int, PersonLabel]
+    labels: dict[int, PersonLabel]
 
 
-def person_pieces(labels: Sequence[PersonLabel],
-                  frame_ids: Sequence[int],
-                  max_gap: int,
-                  before: int = 0,
-                  after: int = 0,
-                  min_rows: int = 1) -> List[Piece]:
+def person_pieces(
+    labels: Sequence[PersonLabel],
+    frame_ids: Sequence[int],
+    max_gap: int,
+    before: int = 0,
+    after: int = 0,
+    min_rows: int = 1,
+) -> list[Piece]:
     """Cut a person's labels into tracks without long gaps.
 
     Between two labelled frames at most ``max_gap`` frames apart the box is
@@ -55,8 +59,10 @@ def person_pieces(labels: Sequence[PersonLabel],
     pieces = []
     for part in np.split(np.arange(len(rows)), cuts):
         first, last = int(rows[part[0]]), int(rows[part[-1]])
-        near = np.flatnonzero((numbers >= numbers[first] - max_gap)
-                              & (numbers <= numbers[last] + max_gap))
+        near = np.flatnonzero(
+            (numbers >= numbers[first] - max_gap)
+            & (numbers <= numbers[last] + max_gap)
+        )
         begin = max(first - before, near[0])
         end = min(last + after, near[-1])
         end = min(max(end, begin + min_rows - 1), near[-1])
@@ -67,12 +73,15 @@ def person_pieces(labels: Sequence[PersonLabel],
             Piece(
                 rows=inside,
                 bbox=_fill_boxes(found, numbers, inside),
-                labels={label.row - begin: label for label in found}))
+                labels={label.row - begin: label for label in found},
+            )
+        )
     return pieces
 
 
-def _fill_boxes(labels: Sequence[PersonLabel], numbers: np.ndarray,
-                rows: np.ndarray) -> np.ndarray:
+def _fill_boxes(
+    labels: Sequence[PersonLabel], numbers: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
     known = [label for label in labels if label.bbox is not None]
     if not known:
         # Joints without extent in every frame: their place, and some size.
@@ -83,7 +92,8 @@ def _fill_boxes(labels: Sequence[PersonLabel], numbers: np.ndarray,
     times = numbers[[label.row for label in known]]
     boxes = np.stack([label.bbox for label in known])
     return np.stack(
-        [np.interp(numbers[rows], times, side) for side in boxes.T], axis=1)
+        [np.interp(numbers[rows], times, side) for side in boxes.T], axis=1
+    )
 
 
 def _lone_box(points: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from typing import Dict, List, Sequence
+from typing import Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def annotated_frames(track: Track) -> np.ndarray:
 
 def keep_every(
     tracks: Sequence[Track], every: int, seed: int = 0
-) -> Dict[str, np.ndarray]:
+) -> dict[str, np.ndarray]:
     """Let every k-th labelled frame of each video alone count as labelled.
 
     The others stay, as frames that may surround others. Frames are counted
@@ -45,7 +45,7 @@ def keep_every(
         raise ValueError(
             f'label_every must be an integer of at least 1, but got {every!r}'
         )
-    videos: Dict[str, List[Track]] = defaultdict(list)
+    videos: dict[str, list[Track]] = defaultdict(list)
     for track in tracks:
         videos[track.video_id].append(track)
     kept = {}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Track:
     def __init__(
         self,
         video_id: str,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
         **columns: Any,
     ) -> None:
         self.video_id = video_id
@@ -102,8 +102,8 @@ class TrackStore:
                 )
         self.video_ids = np.array([t.video_id for t in tracks])
         self._begin = np.cumsum([0] + [len(t) for t in tracks])
-        self._data: Dict[str, np.ndarray] = {}
-        self._annotated: Optional[np.ndarray] = None
+        self._data: dict[str, np.ndarray] = {}
+        self._annotated: np.ndarray | None = None
         if any(track.annotated is not None for track in tracks):
             self._annotated = np.concatenate(
                 [
@@ -118,7 +118,7 @@ class TrackStore:
         for array in self._data.values():
             array.flags.writeable = False
 
-    def _store(self, column: Column, values: List[Any]) -> None:
+    def _store(self, column: Column, values: list[Any]) -> None:
         name, dtype = column.name, column.dtype or KINDS[column.kind]
         if column.kind != 'path':
             arrays = [np.asarray(value, dtype=dtype) for value in values]
@@ -126,7 +126,7 @@ class TrackStore:
             self._data[name] = join(arrays)
             return
         # UTF-8 bytes take a quarter of the room that numpy's str takes.
-        numbers: Dict[bytes, int] = {}
+        numbers: dict[bytes, int] = {}
         self._data[f'{name} number'] = np.array(
             [
                 numbers.setdefault(str(path).encode(), len(numbers))
@@ -140,7 +140,7 @@ class TrackStore:
     @staticmethod
     def _given(
         tracks: Sequence[Track], columns: Sequence[Column]
-    ) -> Tuple[Column, ...]:
+    ) -> tuple[Column, ...]:
         """The columns that the tracks have."""
         known = {column.name for column in columns}
         for track in tracks:
@@ -180,7 +180,7 @@ class TrackStore:
         """Frames of a track."""
         return int(self._begin[track + 1] - self._begin[track])
 
-    def annotated(self, track: int) -> Optional[np.ndarray]:
+    def annotated(self, track: int) -> np.ndarray | None:
         """Which frames of a track may be wanted, (n,) bool; None: all."""
         if self._annotated is None:
             return None
@@ -199,7 +199,7 @@ class TrackStore:
             the track by itself.
         """
         index = self._begin[track] + np.asarray(rows, dtype=np.int64)
-        clip: Dict[str, Any] = dict(video_id=str(self.video_ids[track]))
+        clip: dict[str, Any] = dict(video_id=str(self.video_ids[track]))
         for column in self.columns:
             name = column.name
             where = track if column.of_track else index

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Sequence
 
 import numpy as np
 from mmpose.registry import TASK_UTILS
@@ -36,7 +36,7 @@ class WholeTrack(FrameWindow):
     def places(
         self,
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
         test_mode: bool = False,
     ) -> np.ndarray:
         """One place."""
@@ -48,7 +48,7 @@ class WholeTrack(FrameWindow):
         self,
         place: Sequence[int],
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
     ) -> ClipWindow:
         """See the base class."""
         rows = np.arange(-self.before, num_frames + self.after)

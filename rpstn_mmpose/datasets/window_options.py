@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional, Sequence, Union
+from typing import Sequence
 
 from mmpose.registry import TASK_UTILS
 
@@ -9,11 +9,11 @@ from .windows import ConsecutiveFrames, FramesAround, FrameWindow
 
 
 def make_window(
-    window: Union[FrameWindow, dict, None] = None,
-    clip_length: Optional[int] = None,
-    clip_stride: Optional[int] = None,
+    window: FrameWindow | dict | None = None,
+    clip_length: int | None = None,
+    clip_stride: int | None = None,
     frame_interval: int = 1,
-    clip_offsets: Optional[Sequence[int]] = None,
+    clip_offsets: Sequence[int] | None = None,
 ) -> FrameWindow:
     """The window that a data set's options ask for.
 
@@ -58,7 +58,7 @@ def make_window(
     return FramesAround(clip_offsets, clip_stride)
 
 
-def _build(window: Union[FrameWindow, dict]) -> FrameWindow:
+def _build(window: FrameWindow | dict) -> FrameWindow:
     if isinstance(window, FrameWindow):
         return window
     kind = window.get('type') if isinstance(window, dict) else None

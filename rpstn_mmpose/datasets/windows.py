@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 from mmpose.registry import TASK_UTILS
@@ -38,9 +38,9 @@ def _check_positive(name: str, value: int) -> None:
 
 def _window_starts(
     num_frames: int, clip_length: int, stride: int, interval: int, phases: int
-) -> List[int]:
+) -> list[int]:
     """Distinct first rows of the windows, in time order within a block."""
-    starts: Dict[int, None] = {}
+    starts: dict[int, None] = {}
     for block in range(0, num_frames, stride):
         for start in range(block, min(block + phases, num_frames)):
             over = start + (clip_length - 1) * interval - (num_frames - 1)
@@ -84,7 +84,7 @@ class FrameWindow(ABC):
     def places(
         self,
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
         test_mode: bool = False,
     ) -> np.ndarray:
         """The clips of a track that want a frame of it.
@@ -103,7 +103,7 @@ class FrameWindow(ABC):
         self,
         place: Sequence[int],
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
     ) -> ClipWindow:
         """One clip.
 
@@ -139,7 +139,7 @@ class ConsecutiveFrames(FrameWindow):
     def __init__(
         self,
         clip_length: int = 5,
-        clip_stride: Optional[int] = None,
+        clip_stride: int | None = None,
         frame_interval: int = 1,
     ) -> None:
         _check_positive('clip_length', clip_length)
@@ -165,7 +165,7 @@ class ConsecutiveFrames(FrameWindow):
     def places(
         self,
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
         test_mode: bool = False,
     ) -> np.ndarray:
         """First rows of the clips, and the first rows that they want."""
@@ -174,8 +174,8 @@ class ConsecutiveFrames(FrameWindow):
         if test_mode or self.stride is None:
             phases = self.interval
         stride = self.stride or self.length * self.interval
-        found: List[Tuple[int, int]] = []
-        last: Dict[int, int] = {}
+        found: list[tuple[int, int]] = []
+        last: dict[int, int] = {}
         for start in _window_starts(
             num_frames, self.length, stride, self.interval, phases
         ):
@@ -194,7 +194,7 @@ class ConsecutiveFrames(FrameWindow):
         self,
         place: Sequence[int],
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
     ) -> ClipWindow:
         """See the base class."""
         start, first = place
@@ -230,7 +230,7 @@ class _AroundFrame(FrameWindow):
     def places(
         self,
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
         test_mode: bool = False,
     ) -> np.ndarray:
         """Rows of the clips' own frames."""
@@ -259,7 +259,7 @@ class FramesAround(_AroundFrame):
     """
 
     def __init__(
-        self, clip_offsets: Sequence[int], clip_stride: Optional[int] = None
+        self, clip_offsets: Sequence[int], clip_stride: int | None = None
     ) -> None:
         stride = 1 if clip_stride is None else clip_stride
         _check_positive('clip_stride', stride)
@@ -281,7 +281,7 @@ class FramesAround(_AroundFrame):
         self,
         place: Sequence[int],
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
     ) -> ClipWindow:
         """See the base class."""
         rows = np.clip(place[0] + self._offsets, 0, num_frames - 1)
@@ -310,7 +310,7 @@ class NearPair(_AroundFrame):
 
     def __init__(self, clip_offsets: Sequence[int]) -> None:
         super().__init__(clip_offsets)
-        self._worker: Optional[int] = None
+        self._worker: int | None = None
         self._random: Any = np.random
 
     def check(self, test_mode: bool) -> None:
@@ -338,7 +338,7 @@ class NearPair(_AroundFrame):
         self,
         place: Sequence[int],
         num_frames: int,
-        annotated: Optional[np.ndarray] = None,
+        annotated: np.ndarray | None = None,
     ) -> ClipWindow:
         """A draw: the wanted frame, then the other one."""
         other = min(max(place[0] + self._draw(), 0), num_frames - 1)
@@ -347,7 +347,7 @@ class NearPair(_AroundFrame):
 
 def _all_clips(
     window: FrameWindow, num_frames: int, test_mode: bool
-) -> List[ClipWindow]:
+) -> list[ClipWindow]:
     _check_positive('num_frames', num_frames)
     places = window.places(num_frames, test_mode=test_mode)
     return [window.clip(place, num_frames) for place in places.tolist()]
@@ -356,10 +356,10 @@ def _all_clips(
 def clip_windows(
     num_frames: int,
     clip_length: int,
-    stride: Optional[int] = None,
+    stride: int | None = None,
     frame_interval: int = 1,
     test_mode: bool = False,
-) -> List[ClipWindow]:
+) -> list[ClipWindow]:
     """The clips of a video by :class:`ConsecutiveFrames`, in order of time."""
     window = ConsecutiveFrames(clip_length, stride, frame_interval)
     return _all_clips(window, num_frames, test_mode)
@@ -368,8 +368,8 @@ def clip_windows(
 def offset_windows(
     num_frames: int,
     offsets: Sequence[int],
-    stride: Optional[int] = None,
+    stride: int | None = None,
     test_mode: bool = False,
-) -> List[ClipWindow]:
+) -> list[ClipWindow]:
     """The clips of a video by :class:`FramesAround`, in order of time."""
     return _all_clips(FramesAround(offsets, stride), num_frames, test_mode)

@@ -1,9 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """What a model costs, and on which machine."""
+
 from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.analysis import get_model_complexity_info
@@ -17,7 +19,7 @@ class _TensorMode(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, inputs: torch.Tensor):
+    def forward(self, inputs: torch.Tensor) -> Any:
         return self.model(inputs, None, mode='tensor')
 
 
@@ -34,8 +36,11 @@ def gmacs_per_frame(model: nn.Module, inputs: torch.Tensor) -> float:
     with torch.no_grad():
         # What mmengine calls flops are multiply-accumulates.
         counts = get_model_complexity_info(
-            _TensorMode(model).eval(), inputs=(batch, ), show_table=False,
-            show_arch=False)
+            _TensorMode(model).eval(),
+            inputs=(batch,),
+            show_table=False,
+            show_arch=False,
+        )
     return counts['flops'] / frames / 1e9
 
 

@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Score the tracked poses of a video of several people."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -15,8 +16,12 @@ from .tables import markdown_table
 MIN_VISIBLE = 3
 
 
-def match_people(truth: VideoPeople, found: VideoPeople,
-                 before: Mapping[int, int], iou_thr: float) -> Dict[int, int]:
+def match_people(
+    truth: VideoPeople,
+    found: VideoPeople,
+    before: Mapping[int, int],
+    iou_thr: float,
+) -> dict[int, int]:
     """Tell which found person is whom, in one frame.
 
     As in CLEAR MOT: who was matched in the frame before stays matched while
@@ -55,11 +60,11 @@ class _Person:
 
     def __init__(self) -> None:
         self.frames = self.found = self.switches = self.stays = 0
-        self.ids: List[int] = []
-        self.last: Optional[int] = None  # id within this stay
+        self.ids: list[int] = []
+        self.last: int | None = None  # id within this stay
         self.seen_in = -2  # last frame in the picture
-        self.poses: List[np.ndarray] = []  # found ones
-        self.rows: List[int] = []  # their truth
+        self.poses: list[np.ndarray] = []  # found ones
+        self.rows: list[int] = []  # their truth
 
     def enter(self, frame: int) -> None:
         """Note a frame in which the person is in the picture."""
@@ -77,11 +82,13 @@ class _Person:
         self.last = track_id
 
 
-def score_people(truth: VideoPeople,
-                 prediction: VideoPeople,
-                 thr: float = 0.2,
-                 norm_item: str = 'torso',
-                 iou_thr: float = 0.5) -> Dict[str, Any]:
+def score_people(
+    truth: VideoPeople,
+    prediction: VideoPeople,
+    thr: float = 0.2,
+    norm_item: str = 'torso',
+    iou_thr: float = 0.5,
+) -> dict[str, Any]:
     """Compare the tracked poses of a video with the truth.
 
     A person with fewer than three visible joints in a frame does not count in
@@ -111,8 +118,8 @@ def score_people(truth: VideoPeople,
     names = list(truth.joints)
     _check_same_video(truth, prediction)
     visible = truth.keypoints_visible
-    people: Dict[int, _Person] = {}
-    before: Dict[int, int] = {}
+    people: dict[int, _Person] = {}
+    before: dict[int, int] = {}
     false_people = 0
     for frame in sorted(truth.frames):
         rows = np.flatnonzero(truth.frame_ids == frame)
@@ -145,7 +152,8 @@ def score_people(truth: VideoPeople,
         num_frames=truth.num_frames,
         thr=thr,
         norm_item=norm_item,
-        iou_thr=iou_thr)
+        iou_thr=iou_thr,
+    )
 
 
 def _check_same_video(truth: VideoPeople, prediction: VideoPeople) -> None:
@@ -158,46 +166,56 @@ def _check_same_video(truth: VideoPeople, prediction: VideoPeople) -> None:
         raise ValueError(
             f'the prediction has the joints {prediction.joints}, but the '
             f'truth has {truth.joints}; use a model trained on the same '
-            'joints')
+            'joints'
+        )
     missing = sorted(set(truth.frames) - set(prediction.frames))
     if missing:
-        raise ValueError(f'the prediction lacks {len(missing)} of '
-                         f'{truth.num_frames} frames, e.g. {missing[0]}')
+        raise ValueError(
+            f'the prediction lacks {len(missing)} of '
+            f'{truth.num_frames} frames, e.g. {missing[0]}'
+        )
     for people, what in ((truth, 'truth'), (prediction, 'prediction')):
         if len(people) and people.keypoints is None:
-            raise ValueError(f'the {what} {people.source} has boxes without '
-                             'keypoints; give a file of poses')
-    if len(truth) and (truth.keypoints_visible is None
-                       or truth.keypoints_labeled is None
-                       or truth.track_ids.min() < 0):
+            raise ValueError(
+                f'the {what} {people.source} has boxes without '
+                'keypoints; give a file of poses'
+            )
+    if len(truth) and (
+        truth.keypoints_visible is None
+        or truth.keypoints_labeled is None
+        or truth.track_ids.min() < 0
+    ):
         raise ValueError(
             f'the truth {truth.source} does not say who is who and which '
             'joints are visible; give it the file of '
-            'make_synthetic_crowd.py, after that of the prediction')
+            'make_synthetic_crowd.py, after that of the prediction'
+        )
 
 
-def _summary(people: Sequence[_Person], truth: VideoPeople, thr: float,
-             norm_item: str) -> Dict[str, Any]:
+def _summary(
+    people: Sequence[_Person], truth: VideoPeople, thr: float, norm_item: str
+) -> dict[str, Any]:
     rows = [row for person in people for row in person.rows]
     frames = sum(person.frames for person in people)
-    out: Dict[str, Any] = dict(
+    out: dict[str, Any] = dict(
         frames=frames,
         found=100 * sum(p.found for p in people) / frames if frames else None,
         visible=None,
         occluded=None,
         stays=sum(person.stays for person in people),
         ids=sum(len(person.ids) for person in people),
-        switches=sum(person.switches for person in people))
+        switches=sum(person.switches for person in people),
+    )
     if not rows:
         return out
     poses = np.stack([pose for person in people for pose in person.poses])
     part = truth.take(rows)
     visible, labeled = part.keypoints_visible, part.keypoints_labeled
-    length = reference_length(norm_item, truth.joints, part.keypoints,
-                              labeled, part.bboxes)
+    length = reference_length(
+        norm_item, truth.joints, part.keypoints, labeled, part.bboxes
+    )
     groups = joint_groups(truth.joints)
-    for kind, mask in (('visible', visible), ('occluded',
-                                              labeled & ~visible)):
+    for kind, mask in (('visible', visible), ('occluded', labeled & ~visible)):
         correct, total = pck_counts(poses, part.keypoints, mask, length, thr)
         if total.any():
             out[kind] = 100 * group_pck(correct[0], total, groups)['Mean']
@@ -207,8 +225,14 @@ def _summary(people: Sequence[_Person], truth: VideoPeople, thr: float,
 def people_table(score: Mapping[str, Any]) -> str:
     """Markdown table of :func:`score_people`, a row for each person."""
     head = [
-        'person', 'frames', 'found %', f'PCK@{score["thr"]:g} visible',
-        'occluded', 'stays', 'ids', 'id switches'
+        'person',
+        'frames',
+        'found %',
+        f'PCK@{score["thr"]:g} visible',
+        'occluded',
+        'stays',
+        'ids',
+        'id switches',
     ]
     rows = [head]
     parts = [*score['people'].items(), ('all', score['all'])]

@@ -5,7 +5,7 @@ from typing import Sequence
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that is aligned as plain text too.
+    r"""A Markdown table that is aligned as plain text too.
 
     Args:
         rows: The first one is the head. The first column goes to the left,
@@ -15,7 +15,7 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
         >>> print(markdown_table([['model', 'PCK'], ['a|b', '9.5']]))
         | model | PCK |
         | ----- | --: |
-        | a\\|b  | 9.5 |
+        | a\|b  | 9.5 |
         <BLANKLINE>
     """
     rows = [[cell.replace('|', '\\|') for cell in row] for row in rows]

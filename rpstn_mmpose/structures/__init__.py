@@ -1,11 +1,21 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .boxes import box_iou, check_boxes
 from .clip import narrow, split_clip, wanted_frames
 from .people_files import joint_names, load_boxes, load_people, read_people
 from .video_people import PeopleError, VideoPeople
 
 __all__ = [
-    'PeopleError', 'VideoPeople', 'box_iou', 'check_boxes', 'joint_names',
-    'load_boxes', 'load_people', 'narrow', 'read_people', 'split_clip',
-    'wanted_frames'
+    'PeopleError',
+    'VideoPeople',
+    'box_iou',
+    'check_boxes',
+    'joint_names',
+    'load_boxes',
+    'load_people',
+    'narrow',
+    'read_people',
+    'split_clip',
+    'wanted_frames',
 ]

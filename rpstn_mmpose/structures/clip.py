@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Take a clip's sample apart into MMPose's single-frame samples."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Union
+from typing import Any, Iterable
 
 import numpy as np
 from mmengine.structures import InstanceData, PixelData
@@ -14,7 +15,7 @@ _INSTANCE_FIELDS = ('gt_instances', 'pred_instances', 'gt_instance_labels')
 _FIELDS = ('gt_fields', 'pred_fields')
 
 
-def wanted_frames(data_sample: Union[PoseDataSample, dict]) -> np.ndarray:
+def wanted_frames(data_sample: PoseDataSample | dict) -> np.ndarray:
     """Which rows of a sample count.
 
     Args:
@@ -30,15 +31,17 @@ def wanted_frames(data_sample: Union[PoseDataSample, dict]) -> np.ndarray:
     return np.asarray(mask, dtype=bool)
 
 
-def _num_rows(data_sample: Union[PoseDataSample, dict]) -> int:
+def _num_rows(data_sample: PoseDataSample | dict) -> int:
     for name in ('gt_instances', 'pred_instances'):
         if name in data_sample:
             instances = _get(data_sample, name)
             for key in ('keypoints', 'bboxes'):
                 if key in instances:
                     return len(_get(instances, key))
-    raise ValueError('split_clip needs a sample with gt_instances or '
-                     'pred_instances that hold keypoints or bboxes')
+    raise ValueError(
+        'split_clip needs a sample with gt_instances or '
+        'pred_instances that hold keypoints or bboxes'
+    )
 
 
 def _get(container: Any, key: str) -> Any:
@@ -48,8 +51,11 @@ def _get(container: Any, key: str) -> Any:
 
 
 def _to_numpy(value: Any) -> np.ndarray:
-    return value.detach().cpu().numpy() if hasattr(
-        value, 'detach') else np.asarray(value)
+    return (
+        value.detach().cpu().numpy()
+        if hasattr(value, 'detach')
+        else np.asarray(value)
+    )
 
 
 def _coco_annotation(gt: Any, row: int, meta: dict) -> dict:
@@ -69,11 +75,14 @@ def _coco_annotation(gt: Any, row: int, meta: dict) -> dict:
         image_id=meta['img_id'],
         category_id=meta.get('category_id', 1),
         bbox=[x1, y1, x2 - x1, y2 - y1],
-        keypoints=np.concatenate([points, flags[:, None]],
-                                 axis=1).astype(float).ravel().tolist(),
+        keypoints=np.concatenate([points, flags[:, None]], axis=1)
+        .astype(float)
+        .ravel()
+        .tolist(),
         num_keypoints=int(labeled.sum()),
         area=(x2 - x1) * (y2 - y1),
-        iscrowd=0)
+        iscrowd=0,
+    )
 
 
 def _frame_meta(meta: dict, row: int, num_rows: int) -> dict:
@@ -102,22 +111,29 @@ def _frame_meta(meta: dict, row: int, num_rows: int) -> dict:
     return out
 
 
-def _listed(meta: dict) -> List[str]:
+def _listed(meta: dict) -> list[str]:
     """Declared columns that the metainfo has an entry a row of."""
     return [
-        column.name for column in declared_columns(meta)
+        column.name
+        for column in declared_columns(meta)
         if column.in_metainfo and not column.of_track and column.name in meta
     ]
 
 
 # Metainfo with an entry for each row.
-_ROW_META = ('frame_ids', 'image_ids', 'img_paths', 'frame_mask',
-             'input_center', 'input_scale')
+_ROW_META = (
+    'frame_ids',
+    'image_ids',
+    'img_paths',
+    'frame_mask',
+    'input_center',
+    'input_scale',
+)
 
 
 def narrow(
-    data_sample: Union[PoseDataSample, dict], rows: Iterable[int]
-) -> Union[PoseDataSample, dict]:
+    data_sample: PoseDataSample | dict, rows: Iterable[int]
+) -> PoseDataSample | dict:
     """A clip's sample with some of its rows alone.
 
     Targets, boxes, predictions, ids, paths, the geometry of the crops and
@@ -167,7 +183,7 @@ def narrow(
     return PoseDataSample(metainfo=meta, **parts)
 
 
-def _take_rows(value: Any, rows: List[int]) -> Any:
+def _take_rows(value: Any, rows: list[int]) -> Any:
     """Entries of a list or an array; slices, where the rows are together."""
     if isinstance(value, (list, tuple)):
         return [value[row] for row in rows]
@@ -175,15 +191,14 @@ def _take_rows(value: Any, rows: List[int]) -> Any:
     if rows == list(range(first, last + 1)):
         if last >= len(value):
             raise IndexError(f'row {last} of {len(value)}')
-        return value[first:last + 1]
+        return value[first : last + 1]
     return value[rows]
 
 
-def _instance_rows(instances: Any, rows: List[int]) -> Any:
+def _instance_rows(instances: Any, rows: list[int]) -> Any:
     if isinstance(instances, dict):
         return {
-            key: _take_rows(value, rows)
-            for key, value in instances.items()
+            key: _take_rows(value, rows) for key, value in instances.items()
         }
     # An empty InstanceData (labels in evaluation) has no rows to take.
     if not len(instances):
@@ -194,23 +209,26 @@ def _instance_rows(instances: Any, rows: List[int]) -> Any:
     return out
 
 
-def _field_rows(field: Any, rows: List[int], num_rows: int) -> Any:
+def _field_rows(field: Any, rows: list[int], num_rows: int) -> Any:
     """Channels of some frames, from (T * C) x h x w."""
     items = field.items() if isinstance(field, dict) else field.all_items()
-    out: Dict[str, Any] = {}
+    out: dict[str, Any] = {}
     for key, value in items:
         channels = len(value) // num_rows
-        out[key] = _take_rows(value, [
-            row * channels + channel for row in rows
-            for channel in range(channels)
-        ])
+        out[key] = _take_rows(
+            value,
+            [
+                row * channels + channel
+                for row in rows
+                for channel in range(channels)
+            ],
+        )
     return out if isinstance(field, dict) else PixelData(**out)
 
 
 def split_clip(
-    data_sample: Union[PoseDataSample, dict],
-    only_wanted: bool = False,
-) -> List[Union[PoseDataSample, dict]]:
+    data_sample: PoseDataSample | dict, only_wanted: bool = False
+) -> list[PoseDataSample | dict]:
     """Make a single-frame sample of each row of a clip.
 
     MMPose's metrics and visualizers can then be fed frame by frame. Rows of
@@ -236,12 +254,15 @@ def split_clip(
     num_rows = _num_rows(data_sample)
     wanted = wanted_frames(data_sample)
     if len(wanted) != num_rows:
-        raise ValueError(f'split_clip: frame_mask has {len(wanted)} entries '
-                         f'for {num_rows} rows')
+        raise ValueError(
+            f'split_clip: frame_mask has {len(wanted)} entries '
+            f'for {num_rows} rows'
+        )
     is_dict = isinstance(data_sample, dict)
     meta = data_sample if is_dict else data_sample.metainfo
     meta = {
-        key: value for key, value in meta.items()
+        key: value
+        for key, value in meta.items()
         if key not in _INSTANCE_FIELDS + _FIELDS
     }
     samples = []
@@ -252,11 +273,14 @@ def split_clip(
             frame_meta.setdefault(
                 'raw_ann_info',
                 _coco_annotation(
-                    _get(data_sample, 'gt_instances'), row, frame_meta))
+                    _get(data_sample, 'gt_instances'), row, frame_meta
+                ),
+            )
         narrowed = narrow(data_sample, [row])
         frame = {
             name: _get(narrowed, name)
-            for name in _INSTANCE_FIELDS + _FIELDS if name in narrowed
+            for name in _INSTANCE_FIELDS + _FIELDS
+            if name in narrowed
         }
         if is_dict:
             samples.append({**frame_meta, **frame})
@@ -265,7 +289,7 @@ def split_clip(
     return samples
 
 
-def _has_truth(data_sample: Union[PoseDataSample, dict]) -> bool:
+def _has_truth(data_sample: PoseDataSample | dict) -> bool:
     if 'gt_instances' not in data_sample:
         return False
     gt = _get(data_sample, 'gt_instances')

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Column:
     of_track: bool = False
     packed: bool = True
     dtype: Any = None
-    flip_indices: Optional[Tuple[int, ...]] = None
+    flip_indices: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -1,6 +1,8 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Procedural videos of articulated people in real data set formats."""
 
+from __future__ import annotations
+
 from .config import GenerateConfig
 from .difficulty import PRESETS, Difficulty, get_difficulty
 from .generate import GENERATOR_VERSION, generate_jhmdb, generate_penn

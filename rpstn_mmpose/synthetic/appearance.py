@@ -8,7 +8,9 @@ half of the panorama is visible. Faces, shirt fronts, back prints and side
 seams therefore tell which side of a person is in view, as in real pictures.
 """
 
-from typing import Dict, Optional, Tuple
+from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,9 +38,9 @@ class Appearance:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._light = float(rng.uniform(-0.18, 0.18))
-        self._cache: Dict[Tuple[str, int], np.ndarray] = {}
+        self._cache: dict[tuple[str, int], np.ndarray] = {}
         self._rng = rng
-        self._panoramas: Optional[Dict[str, np.ndarray]] = None
+        self._panoramas: dict[str, np.ndarray] | None = None
 
     def view(self, part: str, direction: int) -> np.ndarray:
         """Visible half of a part, shaded like a cylinder.
@@ -95,14 +97,10 @@ def _strong_color(rng: np.random.Generator) -> np.ndarray:
     return hsv(rng.uniform(), rng.uniform(0.65, 1), rng.uniform(0.55, 1))
 
 
-def _dress(rng: np.random.Generator) -> Dict[str, np.ndarray]:
+def _dress(rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw clothes and paint all panoramas."""
     tone = rng.uniform()
-    skin = hsv(
-        rng.uniform(0.04, 0.08),
-        0.32 + 0.3 * tone,
-        0.97 - 0.55 * tone,
-    )
+    skin = hsv(rng.uniform(0.04, 0.08), 0.32 + 0.3 * tone, 0.97 - 0.55 * tone)
     shirt, print_, pants = (_strong_color(rng) for _ in range(3))
     while np.abs(shirt - pants).sum() < 120:
         pants = _strong_color(rng)
@@ -146,7 +144,14 @@ def _partly(cover: np.ndarray, skin: np.ndarray, share: float) -> np.ndarray:
     return image
 
 
-def _torso(rng, skin, shirt, print_, pants, pattern) -> np.ndarray:
+def _torso(
+    rng: np.random.Generator,
+    skin: np.ndarray,
+    shirt: np.ndarray,
+    print_: Any,
+    pants: np.ndarray,
+    pattern: Any,
+) -> np.ndarray:
     """Shirt with a different front and back, and a waistband."""
     image = cloth(rng, PANORAMA, pattern, shirt, print_)
     width = PANORAMA[1]
@@ -171,7 +176,7 @@ def _torso(rng, skin, shirt, print_, pants, pattern) -> np.ndarray:
     return image
 
 
-def _head(rng, skin) -> np.ndarray:
+def _head(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
     """Face in front, hair on top, at the back and on the sides."""
     image = _flat(skin)
     height, width = PANORAMA

@@ -5,7 +5,7 @@ Picture coordinates are those of the labels: 0-based, integers at the centres
 of pixels.
 """
 
-from typing import Optional, Tuple
+from __future__ import annotations
 
 import cv2
 import numpy as np
@@ -43,7 +43,7 @@ def texture_maps(
     start: np.ndarray,
     end: np.ndarray,
     half_width: np.ndarray,
-    shape: Tuple[int, int],
+    shape: tuple[int, int],
 ) -> np.ndarray:
     """Affine maps that lay a texture along limbs.
 
@@ -91,7 +91,7 @@ class Canvas:
     """
 
     def __init__(
-        self, size: Tuple[int, int], image: Optional[np.ndarray] = None
+        self, size: tuple[int, int], image: np.ndarray | None = None
     ) -> None:
         self.size = size
         self.image = image
@@ -100,9 +100,9 @@ class Canvas:
     def paint(
         self,
         outlines: np.ndarray,
-        box: Tuple[int, int, int, int],
-        texture: Optional[np.ndarray],
-        matrix: Optional[np.ndarray],
+        box: tuple[int, int, int, int],
+        texture: np.ndarray | None,
+        matrix: np.ndarray | None,
         identifier: int,
         convex: bool = True,
     ) -> None:

@@ -1,9 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """What the tools that write synthetic data sets have in common."""
 
+from __future__ import annotations
+
 import argparse
 import sys
-from typing import Callable, Dict, List, NoReturn, Optional, Tuple
+from typing import Callable, NoReturn
 
 from .difficulty import PRESETS
 
@@ -16,7 +18,7 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f'{self.prog}: error: {message}\n')
 
 
-def picture_size(text: str) -> Tuple[int, int]:
+def picture_size(text: str) -> tuple[int, int]:
     """Parse WxH."""
     try:
         width, height = (int(part) for part in text.lower().split('x'))
@@ -92,10 +94,10 @@ def make_parser(format_name: str) -> OneLineParser:
 
 
 def run_tool(
-    generate: Callable[..., Dict],
+    generate: Callable[..., dict],
     format_name: str,
     tool: str,
-    argv: Optional[List[str]] = None,
+    argv: list[str] | None = None,
 ) -> None:
     """Parse the command line, write the data set, say what was written.
 

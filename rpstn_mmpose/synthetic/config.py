@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Settings of a synthetic data set."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from typing import Optional, Tuple, Union
 
 from .difficulty import Difficulty, get_difficulty
 
@@ -28,18 +29,18 @@ class GenerateConfig:
         pictures (bool): False writes the labels only.
     """
 
-    num_train: Optional[int] = None
-    num_test: Optional[int] = None
-    num_frames: Optional[int] = None
-    num_test_frames: Optional[int] = None
-    max_frames: Optional[int] = None
-    image_size: Tuple[int, int] = (192, 144)
+    num_train: int | None = None
+    num_test: int | None = None
+    num_frames: int | None = None
+    num_test_frames: int | None = None
+    max_frames: int | None = None
+    image_size: tuple[int, int] = (192, 144)
     seed: int = 0
-    difficulty: Union[str, Difficulty] = 'default'
-    trajectories: Optional[str] = None
+    difficulty: str | Difficulty = 'default'
+    trajectories: str | None = None
     pictures: bool = True
 
-    def checked(self) -> 'GenerateConfig':
+    def checked(self) -> GenerateConfig:
         """Copy with the defaults filled in.
 
         Raises:

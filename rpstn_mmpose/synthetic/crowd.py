@@ -1,8 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Scenes of several people: passers-by who never touch, and random groups."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Sequence
 
 import numpy as np
 
@@ -27,14 +29,14 @@ _TURN = 70.0
 
 
 def _actor(
-    key: Tuple[int, str, int],
+    key: tuple[int, str, int],
     part: int,
     num_frames: int,
     difficulty: Difficulty,
     tall: float,
     origin: np.ndarray,
-    actions: Optional[Sequence[str]] = None,
-    yaw: Optional[np.ndarray] = None,
+    actions: Sequence[str] | None = None,
+    yaw: np.ndarray | None = None,
 ) -> Actor:
     """Draw a person whose way and size are given.
 
@@ -85,10 +87,10 @@ def _actor(
 
 
 def _scene(
-    key: Tuple[int, str, int],
-    actors: List[Actor],
+    key: tuple[int, str, int],
+    actors: list[Actor],
     num_frames: int,
-    size: Tuple[int, int],
+    size: tuple[int, int],
     difficulty: Difficulty,
 ) -> Scene:
     """Compose; occluders aim at everybody."""
@@ -108,12 +110,12 @@ def _scene(
 
 def crossing_scene(
     num_frames: int,
-    image_size: Tuple[int, int] = (384, 288),
+    image_size: tuple[int, int] = (384, 288),
     seed: int = 0,
     split: str = 'demo',
     video: int = 0,
     num_people: int = 4,
-    difficulty: Union[str, Difficulty] = 'default',
+    difficulty: str | Difficulty = 'default',
 ) -> Scene:
     """People who pass each other, leave the picture and come back.
 
@@ -165,8 +167,11 @@ def crossing_scene(
         phase = 2 * np.pi * times / num_frames + start
         sign = 1.0 if lane == 0 else -1.0
         # A wobble of one's own, small beside the gap.
-        own = 0.08 * tall / width * np.sin(
-            2 * phase + float(rng.uniform(0, 2 * np.pi))
+        own = (
+            0.08
+            * tall
+            / width
+            * np.sin(2 * phase + float(rng.uniform(0, 2 * np.pi)))
         )
         x = (slot + 0.5) / on_lane + sign * reach * np.sin(phase) + own
         ground = (0.46 if lane == 0 else 0.95) * height
@@ -187,12 +192,12 @@ def crossing_scene(
 
 
 def group_scene(
-    image_size: Tuple[int, int] = (192, 144),
+    image_size: tuple[int, int] = (192, 144),
     seed: int = 0,
     split: str = 'train',
     video: int = 0,
-    num_people: Optional[int] = None,
-    difficulty: Union[str, Difficulty] = 'default',
+    num_people: int | None = None,
+    difficulty: str | Difficulty = 'default',
 ) -> Scene:
     """A picture of people of all sizes anywhere, who may hide each other.
 

@@ -1,11 +1,13 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Folders of generated data sets: finished, left unfinished, or foreign."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import Sequence
 
 MANIFEST = 'synthetic_manifest.json'
 
@@ -17,10 +19,10 @@ def partial_name(manifest: str) -> str:
 
 def prepare_folder(
     out_dir: Path,
-    settings: Dict,
+    settings: dict,
     folders: Sequence[str],
     manifest: str = MANIFEST,
-) -> Optional[Dict]:
+) -> dict | None:
     """Make a folder ready for a data set.
 
     Args:
@@ -68,7 +70,7 @@ def prepare_folder(
 
 
 def finish_folder(
-    out_dir: Path, content: Dict, manifest: str = MANIFEST
+    out_dir: Path, content: dict, manifest: str = MANIFEST
 ) -> None:
     """Mark a data set as finished.
 

@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """How hard the videos are."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Dict, Tuple, Union
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Difficulty:
 
     name: str
     occluder_rate: float
-    occluder_size: Tuple[float, float]
-    occluder_speed: Tuple[float, float]
+    occluder_size: tuple[float, float]
+    occluder_speed: tuple[float, float]
     distractor: float
     cropped: float
     motion_speed: float
@@ -40,7 +41,7 @@ class Difficulty:
     grain: float
 
 
-PRESETS: Dict[str, Difficulty] = {
+PRESETS: dict[str, Difficulty] = {
     preset.name: preset
     for preset in (
         Difficulty(
@@ -89,7 +90,7 @@ PRESETS: Dict[str, Difficulty] = {
 }
 
 
-def get_difficulty(difficulty: Union[str, Difficulty]) -> Difficulty:
+def get_difficulty(difficulty: str | Difficulty) -> Difficulty:
     """Look a preset up by name; a ``Difficulty`` passes through.
 
     Raises:

@@ -1,12 +1,14 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A whole synthetic data set, in parallel."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable
 
 import numpy as np
 
@@ -39,24 +41,24 @@ class VideoJob:
     number: int
     split: str
     index: int
-    source: Optional[str] = None
+    source: str | None = None
 
 
 def generate_penn(
-    out_dir: Union[str, Path],
-    num_train: Optional[int] = None,
-    num_test: Optional[int] = None,
-    num_frames: Optional[int] = None,
-    num_test_frames: Optional[int] = None,
-    image_size: Tuple[int, int] = (192, 144),
+    out_dir: str | Path,
+    num_train: int | None = None,
+    num_test: int | None = None,
+    num_frames: int | None = None,
+    num_test_frames: int | None = None,
+    image_size: tuple[int, int] = (192, 144),
     seed: int = 0,
-    difficulty: Union[str, Difficulty] = 'default',
-    trajectories: Optional[Union[str, Path]] = None,
-    max_frames: Optional[int] = None,
+    difficulty: str | Difficulty = 'default',
+    trajectories: str | Path | None = None,
+    max_frames: int | None = None,
     num_workers: int = 1,
     progress: bool = True,
     pictures: bool = True,
-) -> Dict:
+) -> dict:
     """Write a data set in the format of Penn Action.
 
     The bytes depend on the settings only, not on ``num_workers``. A folder
@@ -98,11 +100,11 @@ def generate_penn(
 
 
 def generate_jhmdb(
-    out_dir: Union[str, Path],
+    out_dir: str | Path,
     num_workers: int = 1,
     progress: bool = True,
     **settings,
-) -> Dict:
+) -> dict:
     """Write a data set in the format of JHMDB.
 
     The videos are those that :func:`generate_penn` makes of the same
@@ -123,13 +125,13 @@ def generate_jhmdb(
 
 
 def _generate(
-    data_format: 'DataFormat',
-    out_dir: Union[str, Path],
+    data_format: DataFormat,
+    out_dir: str | Path,
     num_workers: int,
     progress: bool,
-    trajectories: Optional[Union[str, Path]] = None,
+    trajectories: str | Path | None = None,
     **settings,
-) -> Dict:
+) -> dict:
     """What the public functions have in common."""
     config = GenerateConfig(
         trajectories=None if trajectories is None else str(trajectories),
@@ -142,9 +144,7 @@ def _generate(
         list_labels(Path(config.trajectories)) if config.trajectories else []
     )
     settings = _settings(data_format, config, sources)
-    existing = prepare_folder(
-        out_dir, settings, PENN.folders + JHMDB.folders
-    )
+    existing = prepare_folder(out_dir, settings, PENN.folders + JHMDB.folders)
     if existing is not None:
         return dict(existing, existed=True)
     if sources:
@@ -167,8 +167,8 @@ def _generate(
 
 
 def _settings(
-    data_format: 'DataFormat', config: GenerateConfig, sources: List[Path]
-) -> Dict:
+    data_format: DataFormat, config: GenerateConfig, sources: list[Path]
+) -> dict:
     """What decides on the bytes, ready for JSON."""
     settings = asdict(config)
     # The first format has no name there: its data sets are older than names.
@@ -179,7 +179,7 @@ def _settings(
     return json.loads(json.dumps(settings))
 
 
-def _procedural_jobs(config: GenerateConfig) -> List[VideoJob]:
+def _procedural_jobs(config: GenerateConfig) -> list[VideoJob]:
     train = [VideoJob(i + 1, 'train', i) for i in range(config.num_train)]
     first = config.num_train + 1
     test = [VideoJob(first + i, 'test', i) for i in range(config.num_test)]
@@ -187,12 +187,13 @@ def _procedural_jobs(config: GenerateConfig) -> List[VideoJob]:
 
 
 def _trajectory_jobs(
-    config: GenerateConfig, sources: List[Path]
-) -> Tuple[List[VideoJob], Dict[str, int]]:
+    config: GenerateConfig, sources: list[Path]
+) -> tuple[list[VideoJob], dict[str, int]]:
     """Usable label files, spread over all actions, and the reasons for the
-    rest."""
+    rest.
+    """
     wanted = {'train': config.num_train, 'test': config.num_test}
-    jobs: List[VideoJob] = []
+    jobs: list[VideoJob] = []
     taken, skipped = Counter(), Counter()
     order = np.random.default_rng(config.seed).permutation(len(sources))
     for index in order:
@@ -219,11 +220,11 @@ def _trajectory_jobs(
 
 
 def make_video(
-    data_format: 'DataFormat',
+    data_format: DataFormat,
     config: GenerateConfig,
     out_dir: Path,
     job: VideoJob,
-) -> Dict:
+) -> dict:
     """Render and write one video.
 
     Args:
@@ -271,7 +272,7 @@ def make_video(
 
 def _write_penn(
     out_dir: Path, job: VideoJob, scene: Scene, target: int, pictures: bool
-) -> Tuple[str, np.ndarray]:
+) -> tuple[str, np.ndarray]:
     """Write a video for Penn Action; its name, and joints by REASONS."""
     actor = scene.actors[target]
     writer = PennVideoWriter(
@@ -293,7 +294,7 @@ def _write_penn(
 
 def _write_jhmdb(
     out_dir: Path, job: VideoJob, scene: Scene, target: int, pictures: bool
-) -> Tuple[str, np.ndarray]:
+) -> tuple[str, np.ndarray]:
     """Write a video for JHMDB; its name, and joints by REASONS."""
     actor = scene.actors[target]
     writer = JHMDBVideoWriter(out_dir, job.number, actor.action)
@@ -324,9 +325,9 @@ class DataFormat:
     """
 
     name: str
-    folders: Tuple[str, ...]
-    write_video: Callable[..., Tuple[str, np.ndarray]]
-    finish: Optional[Callable[[Path, List[Dict]], None]] = None
+    folders: tuple[str, ...]
+    write_video: Callable[..., tuple[str, np.ndarray]]
+    finish: Callable[[Path, list[dict]], None] | None = None
 
 
 PENN = DataFormat('Penn Action', ('frames', 'labels'), _write_penn)
@@ -338,7 +339,7 @@ JHMDB = DataFormat(
 )
 
 
-def _summarize(settings, records, skipped) -> Dict:
+def _summarize(settings: dict, records: list, skipped: list) -> dict:
     joints = Counter()
     for record in records:
         joints.update(record['joints'])

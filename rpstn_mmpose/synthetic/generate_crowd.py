@@ -1,13 +1,16 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Several people on disk: a video with its truth, and a COCO data set of
-person boxes."""
+person boxes.
+"""
+
+from __future__ import annotations
 
 import json
 import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple, Union
+from typing import Any, Iterator
 
 import cv2
 import numpy as np
@@ -30,7 +33,7 @@ CATEGORY = dict(id=1, name='person', supercategory='person')
 MIN_VISIBLE = 3
 
 
-def people_of_frame(truths: List[Dict], size: Tuple[int, int]) -> List[Dict]:
+def people_of_frame(truths: list[dict], size: tuple[int, int]) -> list[dict]:
     """The people of whom a frame shows at least one joint.
 
     Args:
@@ -62,22 +65,20 @@ def people_of_frame(truths: List[Dict], size: Tuple[int, int]) -> List[Dict]:
     return people
 
 
-def _plain(person: Dict) -> Dict:
+def _plain(person: dict) -> dict:
     return {
-        key: value
-        if isinstance(value, int)
-        else np.round(value, 2).tolist()
+        key: value if isinstance(value, int) else np.round(value, 2).tolist()
         for key, value in person.items()
     }
 
 
 def write_crossing_video(
-    out: Union[str, Path],
+    out: str | Path,
     num_frames: int = 120,
-    image_size: Tuple[int, int] = (384, 288),
+    image_size: tuple[int, int] = (384, 288),
     seed: int = 0,
     num_people: int = 4,
-    difficulty: Union[str, Difficulty] = 'default',
+    difficulty: str | Difficulty = 'default',
     fps: float = FPS,
     progress: bool = True,
 ) -> Path:
@@ -150,21 +151,21 @@ def write_crossing_video(
     return truth_path
 
 
-def _frames(scene: Scene) -> Iterator[Tuple[np.ndarray, List[Dict]]]:
+def _frames(scene: Scene) -> Iterator[tuple[np.ndarray, list[dict]]]:
     for picture, truths in scene.frames():
         yield picture, people_of_frame(truths, scene.size)
 
 
 def generate_detection(
-    out_dir: Union[str, Path],
+    out_dir: str | Path,
     num_train: int = 1600,
     num_test: int = 200,
-    image_size: Tuple[int, int] = (192, 144),
+    image_size: tuple[int, int] = (192, 144),
     seed: int = 0,
-    difficulty: Union[str, Difficulty] = 'default',
+    difficulty: str | Difficulty = 'default',
     num_workers: int = 1,
     progress: bool = True,
-) -> Dict:
+) -> dict:
     """Write a data set of person boxes in COCO's format.
 
     Pictures of :func:`crowd.group_scene` in ``train/`` and ``test/``, boxes
@@ -239,11 +240,11 @@ def generate_detection(
 def write_picture(
     out_dir: Path,
     split: str,
-    size: Tuple[int, int],
+    size: tuple[int, int],
     seed: int,
-    difficulty: Union[str, Difficulty],
+    difficulty: str | Difficulty,
     index: int,
-) -> List[Dict]:
+) -> list[dict]:
     """Render and write one picture.
 
     Args:
@@ -271,7 +272,9 @@ def write_picture(
     return people
 
 
-def _write_coco(out_dir, split, image_size, found) -> None:
+def _write_coco(
+    out_dir: Path, split: str, image_size: tuple[int, int], found: Any
+) -> None:
     width, height = image_size
     images, annotations = [], []
     for image_id, people in enumerate(found, 1):

@@ -1,10 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Motion capture of synthetic people, in the files of Human3.6M."""
 
+from __future__ import annotations
+
 import json
 import pickle
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Tuple, Union
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -75,13 +77,13 @@ class Detections(NamedTuple):
 
 
 def generate_h36m(
-    out_dir: Union[str, Path],
+    out_dir: str | Path,
     num_takes: int = 12,
     num_frames: int = 400,
     noise: float = 4.0,
     hidden: float = 0.12,
     seed: int = 0,
-) -> Dict:
+) -> dict:
     """Write a data set that is read as Human3.6M is, from the same files.
 
     Five people for training and two others for the test, each with four
@@ -141,15 +143,15 @@ def generate_h36m(
 class _Parts(NamedTuple):
     """What the files hold, by subject and take."""
 
-    world: Dict[str, dict]
-    true: Dict[str, dict]
-    found: Dict[str, dict]
-    scores: Dict[str, np.ndarray]
-    cameras: Dict[str, List[Camera]]
+    world: dict[str, dict]
+    true: dict[str, dict]
+    found: dict[str, dict]
+    scores: dict[str, np.ndarray]
+    cameras: dict[str, list[Camera]]
 
 
 def _add_subject(
-    parts: _Parts, subject: str, key: Tuple[int, str, int], settings: Dict
+    parts: _Parts, subject: str, key: tuple[int, str, int], settings: dict
 ) -> None:
     """All takes of a person.
 
@@ -193,7 +195,7 @@ def _write(out_dir: Path, parts: _Parts) -> None:
     )
 
 
-def take_names(num_takes: int) -> List[str]:
+def take_names(num_takes: int) -> list[str]:
     """Actions in turn, numbered from the second time on."""
     actions = [name.replace('_', ' ').title().replace(' ', '')
                for name in ACTIONS]  # fmt: skip
@@ -204,7 +206,7 @@ def take_names(num_takes: int) -> List[str]:
     return names
 
 
-def ring_of_cameras(seed: int, split: str, subject: int) -> List[Camera]:
+def ring_of_cameras(seed: int, split: str, subject: int) -> list[Camera]:
     """Four cameras around the middle of the floor, with Human3.6M's lenses.
 
     Args:

@@ -1,12 +1,14 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A whole synthetic PoseTrack18 data set, in parallel."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import NamedTuple
 
 import numpy as np
 
@@ -58,17 +60,17 @@ class PoseTrackConfig:
     num_train: int = 60
     num_val: int = 20
     num_frames: int = 21
-    num_val_frames: Optional[int] = None
-    people: Tuple[int, int] = (1, 3)
+    num_val_frames: int | None = None
+    people: tuple[int, int] = (1, 3)
     label_every: int = 4
     walkers: float = 0.4
     ignored: float = 0.25
-    image_size: Tuple[int, int] = (256, 144)
+    image_size: tuple[int, int] = (256, 144)
     seed: int = 0
-    difficulty: Union[str, Difficulty] = 'default'
+    difficulty: str | Difficulty = 'default'
     pictures: bool = True
 
-    def checked(self) -> 'PoseTrackConfig':
+    def checked(self) -> PoseTrackConfig:
         """Copy with the preset looked up.
 
         Raises:
@@ -125,11 +127,11 @@ class Job(NamedTuple):
 
 
 def generate_posetrack(
-    out_dir: Union[str, Path],
+    out_dir: str | Path,
     num_workers: int = 1,
     progress: bool = True,
     **settings,
-) -> Dict:
+) -> dict:
     """Write a data set in the format of PoseTrack18.
 
     Beside one annotation file a sequence there are MMPose's
@@ -185,8 +187,8 @@ def generate_posetrack(
 
 
 def sample_crowd(
-    key: Tuple[int, str, int], num_frames: int, config: PoseTrackConfig
-) -> Tuple[Scene, List[Optional[int]]]:
+    key: tuple[int, str, int], num_frames: int, config: PoseTrackConfig
+) -> tuple[Scene, list[int | None]]:
     """Draw a scene of several people.
 
     Args:
@@ -200,7 +202,7 @@ def sample_crowd(
     """
     rng, _ = open_stream(*key, 'camera', _CROWD)
     count = int(rng.integers(config.people[0], config.people[1] + 1))
-    ids: List[Optional[int]] = list(range(count))
+    ids: list[int | None] = list(range(count))
     if rng.uniform() < config.ignored:
         ids.append(None)
     places = rng.permutation((np.arange(len(ids)) + 0.5) / len(ids))
@@ -242,7 +244,7 @@ def sample_crowd(
     return scene, ids
 
 
-def make_sequence(config: PoseTrackConfig, out_dir: Path, job: Job) -> Dict:
+def make_sequence(config: PoseTrackConfig, out_dir: Path, job: Job) -> dict:
     """Render and write one sequence.
 
     Args:
@@ -259,7 +261,7 @@ def make_sequence(config: PoseTrackConfig, out_dir: Path, job: Job) -> Dict:
         out_dir, job.number, job.split, scene.size, scene.num_frames
     )
     rng, _ = open_stream(*key, 'camera', _DETECTOR)
-    detections: List[Dict] = []
+    detections: list[dict] = []
     for frame, (picture, truths) in enumerate(scene.frames(config.pictures)):
         people, ignored = [], []
         for actor, number, truth in zip(scene.actors, ids, truths):
@@ -294,7 +296,12 @@ def make_sequence(config: PoseTrackConfig, out_dir: Path, job: Job) -> Dict:
     )
 
 
-def _detect(rng, number: int, truths: List[Dict], size) -> List[Dict]:
+def _detect(
+    rng: np.random.Generator,
+    number: int,
+    truths: list[dict],
+    size: tuple[int, int],
+) -> list[dict]:
     """Boxes as a detector might find them in one frame."""
     found = []
     for truth in truths:
@@ -328,7 +335,7 @@ def _detect(rng, number: int, truths: List[Dict], size) -> List[Dict]:
     return detections
 
 
-def _merge(out_dir: Path, records: List[Dict]) -> None:
+def _merge(out_dir: Path, records: list[dict]) -> None:
     """Write the files of all sequences together."""
     folder = out_dir / 'annotations'
     for split in _SPLITS:
@@ -349,7 +356,7 @@ def _merge(out_dir: Path, records: List[Dict]) -> None:
             path.write_text(json.dumps(detections) + '\n')
 
 
-def _summarize(settings: Dict, records: List[Dict]) -> Dict:
+def _summarize(settings: dict, records: list[dict]) -> dict:
     splits = Counter(record['split'] for record in records)
     return dict(
         settings=settings,

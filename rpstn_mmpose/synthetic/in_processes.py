@@ -1,9 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Rendering in several processes, with a progress bar."""
 
+from __future__ import annotations
+
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any, Callable, List, Sequence
+from typing import Any, Callable, Sequence
 
 import cv2
 from tqdm import tqdm
@@ -17,7 +19,7 @@ def map_in_processes(
     unit: str,
     progress: bool = True,
     chunk: int = 4,
-) -> List:
+) -> list:
     """Call a function for every job, each process with one thread.
 
     Args:

@@ -1,10 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """JHMDB on disk: frames, joint positions, puppet masks and split files."""
 
+from __future__ import annotations
+
 import io
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Sequence
 
 import cv2
 import numpy as np
@@ -83,14 +85,11 @@ class JHMDBVideoWriter:
         self.name = f'{action}_synthetic_{number:04d}'
         self._out_dir = out_dir
         self._place = Path(action) / self.name
-        self._joints: List[np.ndarray] = []
-        self._masks: List[np.ndarray] = []
+        self._joints: list[np.ndarray] = []
+        self._masks: list[np.ndarray] = []
 
     def add(
-        self,
-        picture: Optional[np.ndarray],
-        points: np.ndarray,
-        mask: np.ndarray,
+        self, picture: np.ndarray | None, points: np.ndarray, mask: np.ndarray
     ) -> None:
         """Write one picture (None: the labels only), remember its labels.
 
@@ -114,7 +113,7 @@ class JHMDBVideoWriter:
             raise OSError(f'JHMDBVideoWriter: cannot encode {path}')
         path.write_bytes(content.tobytes())
 
-    def close(self, size: Tuple[int, int]) -> None:
+    def close(self, size: tuple[int, int]) -> None:
         """Write the label files; ``size`` is width and height in pixels."""
         width, height = size
         # n x 15 x 2 to 2 x 15 x n, 1-based.
@@ -156,7 +155,7 @@ def held_out(count: int, num_test: int, split: int) -> range:
     return range(end - num_test, end)
 
 
-def write_splits(out_dir: Path, records: Sequence[Dict]) -> None:
+def write_splits(out_dir: Path, records: Sequence[dict]) -> None:
     """Write ``sub_splits/ACTION_test_split{1,2,3}.txt``.
 
     Args:
@@ -173,7 +172,7 @@ def write_splits(out_dir: Path, records: Sequence[Dict]) -> None:
             index % len(records)
             for index in held_out(len(records), num_test, split)
         }
-        lines: Dict[str, List[str]] = defaultdict(list)
+        lines: dict[str, list[str]] = defaultdict(list)
         for index, record in enumerate(records):
             flag = 2 if index in tests else 1
             lines[record['action']].append(f'{record["video"]}.avi {flag}\n')

@@ -6,7 +6,9 @@ and hip are on which side of the picture and from the way knees and elbows
 bend; limbs that the real video hides go behind the torso.
 """
 
-from typing import Tuple
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -74,7 +76,7 @@ def estimate_yaw(joints: np.ndarray, body: Body, stature: float) -> np.ndarray:
     return np.arccos(cosine) * (1.0 if bend >= 0 else -1.0)
 
 
-def lift(trajectory: Trajectory, body: Body) -> Tuple[np.ndarray, np.ndarray]:
+def lift(trajectory: Trajectory, body: Body) -> tuple[np.ndarray, np.ndarray]:
     """Points and forward axes for every frame.
 
     Args:
@@ -129,7 +131,13 @@ def lift(trajectory: Trajectory, body: Body) -> Tuple[np.ndarray, np.ndarray]:
     return points, axes
 
 
-def _extremities(points, forward, body, stature, side) -> None:
+def _extremities(
+    points: np.ndarray,
+    forward: np.ndarray,
+    body: Any,
+    stature: float,
+    side: str,
+) -> None:
     """Hands prolong the forearm, toes point forward."""
     index = POINT_INDEX
     wrist, elbow = (
@@ -147,7 +155,7 @@ def _extremities(points, forward, body, stature, side) -> None:
 
 def trajectory_scene(
     trajectory: Trajectory,
-    key: Tuple[int, str, int],
+    key: tuple[int, str, int],
     difficulty: Difficulty,
     max_frames: int = 0,
 ) -> Scene:

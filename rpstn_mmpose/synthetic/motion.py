@@ -1,8 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Smooth plausible motion: action prototypes plus slow random sway."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Callable, Dict, Tuple
+from typing import Any, Callable, Dict
 
 import numpy as np
 
@@ -20,7 +22,15 @@ def _ease(phase: np.ndarray) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(phase)
 
 
-def _gait(out: Angles, phase, hip, knee, arm, elbow, lean) -> None:
+def _gait(
+    out: Angles,
+    phase: np.ndarray,
+    hip: Any,
+    knee: Any,
+    arm: Any,
+    elbow: Any,
+    lean: Any,
+) -> None:
     """Legs swing in opposite phase, each arm against its own leg."""
     out['spine_bend'] += lean
     out['spine_twist'] += 0.2 * hip * np.sin(phase)
@@ -43,7 +53,9 @@ def _run(out: Angles, phase: np.ndarray, size: float, lead: str) -> None:
     out['jump'] += 0.025 * _ease(2 * phase)
 
 
-def _jumping_jacks(out: Angles, phase, size: float, lead: str) -> None:
+def _jumping_jacks(
+    out: Angles, phase: np.ndarray, size: float, lead: str
+) -> None:
     open_ = _ease(phase)
     for side, _ in SIDES:
         out[f'{side}_shoulder_abd'] += 8 + 140 * size * open_
@@ -170,7 +182,7 @@ def _kick(out: Angles, phase: np.ndarray, size: float, lead: str) -> None:
 
 
 # Name -> (prototype, cycles a second, part of the draws)
-ACTIONS: Dict[str, Tuple[Callable, float, float]] = {
+ACTIONS: dict[str, tuple[Callable, float, float]] = {
     'walk': (_walk, 0.9, 1.0),
     'run': (_run, 1.15, 1.0),
     'jumping_jacks': (_jumping_jacks, 0.75, 1.0),
@@ -202,7 +214,7 @@ class Motion:
     size: float
     lead: str
     yaw: float
-    offset: Dict[str, float]
+    offset: dict[str, float]
     sway: np.ndarray
 
     def angles(self, times: np.ndarray) -> Angles:
@@ -228,7 +240,7 @@ class Motion:
 
 def _draw_yaw(
     rng: np.random.Generator, action: str, back_views: float
-) -> Tuple[float, str]:
+) -> tuple[float, str]:
     """Facing direction in degrees and the side that the camera sees."""
     shares = np.array([0.58, 0.21, 0.21]) * (1 - back_views)
     side = rng.choice(

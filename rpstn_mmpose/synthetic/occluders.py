@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Things that drift between the camera and the person."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -38,19 +39,15 @@ class Occluder:
     angle: float
     spin: float
     outline: np.ndarray
-    half: Tuple[float, float]
+    half: tuple[float, float]
     paint_seed: int = 0
-    texture: Optional[np.ndarray] = None
+    texture: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self._reach = float(np.abs(self.outline).max()) * 1.5
 
     def draw(
-        self,
-        canvas: Canvas,
-        frame: int,
-        moments: np.ndarray,
-        identifier: int,
+        self, canvas: Canvas, frame: int, moments: np.ndarray, identifier: int
     ) -> None:
         """Draw itself, blurred by its own movement.
 
@@ -103,7 +100,7 @@ class Occluder:
 
 def _shape(
     rng: np.random.Generator, kind: str, size: float
-) -> Tuple[np.ndarray, Tuple[float, float]]:
+) -> tuple[np.ndarray, tuple[float, float]]:
     """Outline round the origin; ``size`` is the smaller side in pixels."""
     if kind == 'ball':
         half = (size * 0.62, size * float(rng.uniform(0.5, 0.62)))
@@ -150,9 +147,9 @@ def sample_occluders(
     targets: np.ndarray,
     stature: float,
     rate: float,
-    size: Tuple[float, float] = (0.14, 0.30),
-    speed: Tuple[float, float] = (0.16, 0.4),
-) -> List[Occluder]:
+    size: tuple[float, float] = (0.14, 0.30),
+    speed: tuple[float, float] = (0.16, 0.4),
+) -> list[Occluder]:
     """Draw all occluders of a video.
 
     Each passes a random joint at a random moment. Arrivals are a Poisson

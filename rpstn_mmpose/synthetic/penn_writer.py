@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Penn Action on disk: frames/NNNN/NNNNNN.jpg and labels/NNNN.mat."""
 
+from __future__ import annotations
+
 import io
 from pathlib import Path
-from typing import List, Optional
 
 import cv2
 import numpy as np
@@ -125,11 +126,11 @@ class PennVideoWriter:
         self._frames = out_dir / 'frames' / self.name
         self._label = out_dir / 'labels' / f'{self.name}.mat'
         self._facts = dict(train=train, action=action, pose=pose)
-        self._rows: List[tuple] = []
+        self._rows: list[tuple] = []
 
     def add(
         self,
-        picture: Optional[np.ndarray],
+        picture: np.ndarray | None,
         keypoints: np.ndarray,
         visible: np.ndarray,
         inside: np.ndarray,

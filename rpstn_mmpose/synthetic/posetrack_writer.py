@@ -1,9 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """PoseTrack18 on disk: annotations/SPLIT/SEQUENCE.json and images/SPLIT."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Sequence
 
 import cv2
 import numpy as np
@@ -85,8 +87,8 @@ def image_id(number: int, frame: int) -> int:
 
 
 def posetrack_joints(
-    actor: Actor, frame: int, truth: Dict
-) -> Tuple[np.ndarray, np.ndarray]:
+    actor: Actor, frame: int, truth: dict
+) -> tuple[np.ndarray, np.ndarray]:
     """PoseTrack's 17 joints of one person.
 
     The head's joints are the ends of the drawn head and the middle of its
@@ -122,7 +124,9 @@ def posetrack_joints(
     return joints, seen
 
 
-def _on_person(point: np.ndarray, center: np.ndarray, mask: np.ndarray):
+def _on_person(
+    point: np.ndarray, center: np.ndarray, mask: np.ndarray
+) -> bool:
     """Whether a joint at the rim of the head is in the picture and seen."""
     height, width = mask.shape
     if not ((point >= 0) & (point <= (width - 1, height - 1))).all():
@@ -132,7 +136,7 @@ def _on_person(point: np.ndarray, center: np.ndarray, mask: np.ndarray):
     return bool(mask[y, x])
 
 
-def head_box(truth: Dict) -> List[int]:
+def head_box(truth: dict) -> list[int]:
     """Square round the head, x y width height, whole pixels."""
     head = truth['points'][POINT_INDEX['head'], :2]
     top = truth['points'][POINT_INDEX['head_top'], :2]
@@ -142,7 +146,7 @@ def head_box(truth: Dict) -> List[int]:
     return [x, y, side, side]
 
 
-def outline(mask: np.ndarray) -> Optional[np.ndarray]:
+def outline(mask: np.ndarray) -> np.ndarray | None:
     """Convex polygon round a silhouette, n x 2 whole pixels, or None."""
     rows, columns = np.nonzero(mask)
     if not len(rows):
@@ -167,7 +171,7 @@ class PoseTrackVideoWriter:
         out_dir: Path,
         number: int,
         split: str,
-        size: Tuple[int, int],
+        size: tuple[int, int],
         num_frames: int,
     ) -> None:
         self.name = sequence_name(number, split)
@@ -176,14 +180,14 @@ class PoseTrackVideoWriter:
         self._folder = f'images/{split}/{self.name}'
         self._number, self._size = number, size
         self._num_frames = num_frames
-        self.images: List[Dict] = []
-        self.annotations: List[Dict] = []
+        self.images: list[dict] = []
+        self.annotations: list[dict] = []
 
     def add(
         self,
-        picture: Optional[np.ndarray],
+        picture: np.ndarray | None,
         labeled: bool,
-        people: Sequence[Dict] = (),
+        people: Sequence[dict] = (),
         ignored: Sequence[np.ndarray] = (),
     ) -> int:
         """Write one picture (None: the annotations only).
@@ -244,12 +248,12 @@ class PoseTrackVideoWriter:
         path.write_bytes(content.tobytes())
 
     @staticmethod
-    def _annotation(number: int, person: Dict) -> Dict:
+    def _annotation(number: int, person: dict) -> dict:
         seen = person['seen']
         joints = np.round(np.where(seen[:, None], person['joints'], 0), 3)
         low, high = joints[seen].min(axis=0), joints[seen].max(axis=0)
         margin = BOX_MARGIN * (high - low)
-        keypoints: List[float] = []
+        keypoints: list[float] = []
         for (x, y), flag in zip(joints.tolist(), seen.tolist()):
             keypoints += [x, y, int(flag)]
         box = np.concatenate([low - margin, high - low + 2 * margin])
@@ -273,7 +277,7 @@ class PoseTrackVideoWriter:
 
 
 def write_annotations(
-    path: Path, images: List[Dict], annotations: List[Dict]
+    path: Path, images: list[dict], annotations: list[dict]
 ) -> None:
     """Write one annotation file, of a sequence or of many.
 

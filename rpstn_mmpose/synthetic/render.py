@@ -1,7 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Draws people: body parts from far to near."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -138,7 +141,7 @@ class Figure:
         self._order = np.argsort(-self._depths(now, stature), axis=1)
         self._bins = direction_bins(self._angles(now, forward))
 
-    def _outlines(self, points, stature) -> np.ndarray:
+    def _outlines(self, points: np.ndarray, stature: float) -> np.ndarray:
         """Frames x moments x parts x CORNERS x 2, pixels."""
         scale = stature[..., None, None] * self.body.bulk
         flat = points[..., :2]
@@ -156,7 +159,9 @@ class Figure:
             [limbs, torso[..., None, :, :], head[..., None, :, :]], axis=-3
         )
 
-    def _head_axes(self, points, stature):
+    def _head_axes(
+        self, points: np.ndarray, stature: float
+    ) -> tuple[np.ndarray, ...]:
         """Unit vectors along and across the head, and its half axes."""
         up = (
             points[..., POINT_INDEX['head_top'], :2]
@@ -170,7 +175,7 @@ class Figure:
         half = self.body.head_half_width * np.asarray(stature)[..., None]
         return unit, across, np.maximum(length, half), half
 
-    def _maps(self, now, stature, outlines) -> np.ndarray:
+    def _maps(self, now: Any, stature: float, outlines: Any) -> np.ndarray:
         """Texture maps, frames x parts x 2 x 3."""
         shape = (PANORAMA[0], VIEW_WIDTH)
         flat = now[..., :2]
@@ -194,7 +199,7 @@ class Figure:
         )
         return np.concatenate([limbs, torso[:, None], head[:, None]], axis=1)
 
-    def _depths(self, now, stature) -> np.ndarray:
+    def _depths(self, now: Any, stature: float) -> np.ndarray:
         """Sorting depth, frames x parts, pixels."""
         z = now[..., 2]
         limbs = (z[:, _INNER] + z[:, _OUTER]) / 2 - _NEARER * stature[:, None]
@@ -202,7 +207,7 @@ class Figure:
         head = z[:, POINT_INDEX['head']] - _HEAD_NEARER * stature
         return np.column_stack([limbs, torso, head])
 
-    def _angles(self, now, forward) -> np.ndarray:
+    def _angles(self, now: Any, forward: np.ndarray) -> np.ndarray:
         """Direction of the camera round each part, frames x parts."""
         limbs = camera_angle(
             now[:, _OUTER] - now[:, _INNER], forward[:, _LIMB_FRAMES]

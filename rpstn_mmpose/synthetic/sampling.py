@@ -1,8 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Draws scenes: who acts where, before which background, behind what."""
 
+from __future__ import annotations
+
 from functools import partial
-from typing import Dict, Iterator, List, Tuple, Union
+from typing import Iterator
 
 import numpy as np
 
@@ -51,10 +53,10 @@ def shutter_times(num_frames: int) -> np.ndarray:
 
 
 def sample_actor(
-    key: Tuple[int, str, int],
+    key: tuple[int, str, int],
     part: int,
     num_frames: int,
-    size: Tuple[int, int],
+    size: tuple[int, int],
     difficulty: Difficulty,
     center: float = 0.5,
     crossing: float = 0.0,
@@ -119,9 +121,9 @@ def sample_actor(
 
 
 def compose(
-    key: Tuple[int, str, int],
-    actors: List[Actor],
-    size: Tuple[int, int],
+    key: tuple[int, str, int],
+    actors: list[Actor],
+    size: tuple[int, int],
     difficulty: Difficulty,
     targets: np.ndarray,
     stature: float,
@@ -190,13 +192,13 @@ def compose(
 
 def sample_scene(
     num_frames: int,
-    image_size: Tuple[int, int] = (192, 144),
+    image_size: tuple[int, int] = (192, 144),
     seed: int = 0,
     split: str = 'demo',
     video: int = 0,
     num_people: int = 1,
-    difficulty: Union[str, Difficulty] = 'default',
-) -> Tuple[Scene, List[int]]:
+    difficulty: str | Difficulty = 'default',
+) -> tuple[Scene, list[int]]:
     """Draw a whole procedural video.
 
     Args:
@@ -257,7 +259,7 @@ def sample_scene(
     return scene, chosen
 
 
-def render_video(**options) -> Iterator[Tuple[np.ndarray, List[Dict]]]:
+def render_video(**options) -> Iterator[tuple[np.ndarray, list[dict]]]:
     """Frames and truth of one procedural video.
 
     Args:

@@ -1,8 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A scene and its rendering, frame by frame."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -57,9 +59,9 @@ class Scene:
         grain_corners (np.ndarray): frames x 2, where the tile is cut.
     """
 
-    size: Tuple[int, int]
-    actors: List[Actor]
-    occluders: List[Occluder]
+    size: tuple[int, int]
+    actors: list[Actor]
+    occluders: list[Occluder]
     difficulty: Difficulty
     paint_backdrop: Callable[[], np.ndarray]
     backdrop_id: str
@@ -75,7 +77,7 @@ class Scene:
 
     def frames(
         self, draw: bool = True
-    ) -> Iterator[Tuple[Optional[np.ndarray], List[Dict]]]:
+    ) -> Iterator[tuple[np.ndarray | None, list[dict]]]:
         """Render the video.
 
         Args:
@@ -122,7 +124,7 @@ class Scene:
         picture += self.grain[y : y + height, x : x + width, None]
         return np.clip(picture, 0, 255).astype(np.uint8)
 
-    def _truth(self, owner: np.ndarray, frame: int) -> List[Dict]:
+    def _truth(self, owner: np.ndarray, frame: int) -> list[dict]:
         truths = []
         width, height = self.size
         middle = len(MOMENTS) // 2

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Random streams: one per (seed, split, video, purpose), never shared."""
 
-from typing import Tuple
+from __future__ import annotations
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def stream_id(sequence: np.random.SeedSequence) -> str:
 
 def open_stream(
     seed: int, split: str, video: int, purpose: str, part: int = 0
-) -> Tuple[np.random.Generator, str]:
+) -> tuple[np.random.Generator, str]:
     """Generator and manifest name of one stream (see :func:`stream`)."""
     sequence = stream(seed, split, video, purpose, part)
     return np.random.default_rng(sequence), stream_id(sequence)

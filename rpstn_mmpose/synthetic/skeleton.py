@@ -6,8 +6,10 @@ the axes f (forward), l (the person's left) and u (up); f x l = u. At yaw 0 the
 person faces the camera, at yaw +90 degrees it faces the right picture edge.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Dict, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +50,7 @@ SIDES = (('left', 1.0), ('right', -1.0))
 
 # Degrees. Elbows and knees are hinges that bend one way only: the forearm
 # towards the front of the upper arm, the shank towards the back of the thigh.
-LIMITS: Dict[str, Tuple[float, float]] = {
+LIMITS: dict[str, tuple[float, float]] = {
     'root_yaw': (-np.inf, np.inf),
     'root_pitch': (-30.0, 85.0),
     'root_roll': (-20.0, 20.0),
@@ -134,7 +136,7 @@ def rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def clamp(angles: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+def clamp(angles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Keep every angle inside ``LIMITS`` (degrees)."""
     return {
         name: np.clip(values, *LIMITS[name]) if name in LIMITS else values
@@ -143,8 +145,8 @@ def clamp(angles: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
 
 
 def forward_kinematics(
-    angles: Dict[str, np.ndarray], body: Body, elevation: float = 0.0
-) -> Tuple[np.ndarray, np.ndarray]:
+    angles: dict[str, np.ndarray], body: Body, elevation: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Points and part directions of a person for every moment.
 
     Args:
@@ -203,7 +205,14 @@ def forward_kinematics(
     return stacked @ camera.T, forward @ camera.T
 
 
-def _arm(points, axes, angles, body, side, sign) -> None:
+def _arm(
+    points: np.ndarray,
+    axes: np.ndarray,
+    angles: Any,
+    body: Any,
+    side: str,
+    sign: float,
+) -> None:
     """Add shoulder, elbow, wrist and hand of one side."""
     upper = (
         axes['torso']
@@ -224,7 +233,14 @@ def _arm(points, axes, angles, body, side, sign) -> None:
     axes[f'{side}_upper_arm'], axes[f'{side}_forearm'] = upper, lower
 
 
-def _leg(points, axes, angles, body, side, sign) -> None:
+def _leg(
+    points: np.ndarray,
+    axes: np.ndarray,
+    angles: Any,
+    body: Any,
+    side: str,
+    sign: float,
+) -> None:
     """Add hip, knee, ankle and toe of one side."""
     thigh = (
         axes['root']

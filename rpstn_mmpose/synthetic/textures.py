@@ -1,7 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Procedural textures: noise, cloth patterns and whole backgrounds."""
 
-from typing import Tuple
+from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +12,7 @@ PATTERNS = ('plain', 'hoops', 'stripes', 'checks', 'dots', 'blocks')
 
 
 def noise(
-    rng: np.random.Generator, shape: Tuple[int, int], cells: int, octaves: int
+    rng: np.random.Generator, shape: tuple[int, int], cells: int, octaves: int
 ) -> np.ndarray:
     """Smooth noise, a sum of enlarged random grids.
 
@@ -54,7 +56,7 @@ def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
 
 def cloth(
     rng: np.random.Generator,
-    shape: Tuple[int, int],
+    shape: tuple[int, int],
     pattern: str,
     first: np.ndarray,
     second: np.ndarray,
@@ -92,7 +94,7 @@ def cloth(
 
 
 def background(
-    seed: np.random.SeedSequence, shape: Tuple[int, int], clutter: float
+    seed: np.random.SeedSequence, shape: tuple[int, int], clutter: float
 ) -> np.ndarray:
     """Muted wall or landscape with a floor and some things standing round.
 
@@ -148,7 +150,14 @@ def background(
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _windows(image, rng, foot, tall, half, color) -> None:
+def _windows(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    foot: Any,
+    tall: Any,
+    half: Any,
+    color: np.ndarray,
+) -> None:
     """A grid of slightly darker fields on a box."""
     if half < 4 or rng.uniform() < 0.4:
         return

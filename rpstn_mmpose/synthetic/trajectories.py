@@ -1,10 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Real Penn Action label files -> complete, smooth 2D joint tracks."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Tuple
+from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
@@ -78,13 +80,13 @@ class Trajectory:
     train: bool
     action: str
     pose: str
-    size: Tuple[int, int]
+    size: tuple[int, int]
     joints: np.ndarray
     seen: np.ndarray
     stature: float
 
 
-def list_labels(folder: Path) -> List[Path]:
+def list_labels(folder: Path) -> list[Path]:
     """All NNNN.mat of a folder.
 
     Raises:
@@ -104,7 +106,7 @@ def list_labels(folder: Path) -> List[Path]:
     return paths
 
 
-def fingerprint(paths: List[Path]) -> str:
+def fingerprint(paths: list[Path]) -> str:
     """Hash of names and contents, to recognise equal label folders."""
     digest = hashlib.sha256()
     for path in paths:
@@ -244,7 +246,9 @@ def fill_gaps(
     return filled
 
 
-def _fill_trunk(filled, raw, known, stature) -> None:
+def _fill_trunk(
+    filled: np.ndarray, raw: np.ndarray, known: np.ndarray, stature: float
+) -> None:
     for name in _TRUNK:
         index = _JOINT[name]
         if known[:, index].any():
@@ -272,7 +276,14 @@ def _fill_trunk(filled, raw, known, stature) -> None:
                 break
 
 
-def _fill_child(filled, raw, known, name, base, rest) -> None:
+def _fill_child(
+    filled: np.ndarray,
+    raw: np.ndarray,
+    known: np.ndarray,
+    name: str,
+    base: Any,
+    rest: Any,
+) -> None:
     index = _JOINT[name]
     gap = ~known[:, index]
     if not gap.any():

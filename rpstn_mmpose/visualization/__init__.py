@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .clip_visualization_hook import ClipVisualizationHook
 from .comparison import score_video, write_comparison
 from .contact_sheet import write_contact_sheet
@@ -7,18 +9,30 @@ from .panels import compose_panels, draw_legend, fit_frame, stack_rows
 from .pck_report import load_pck_result, pck_table, plot_pck
 from .skeleton_drawing import draw_pose
 from .video_prediction import (
-                               choose_videos,
-                               list_videos,
-                               load_model_and_dataset,
-                               predict_videos,
+    choose_videos,
+    list_videos,
+    load_model_and_dataset,
+    predict_videos,
 )
 from .video_writer import VideoWriter
 
 __all__ = [
-    'ClipVisualizationHook', 'VideoWriter', 'check_output_path',
+    'ClipVisualizationHook',
+    'VideoWriter',
+    'check_output_path',
     'choose_videos',
-    'compose_panels', 'draw_legend', 'draw_pose', 'fit_frame', 'list_videos',
-    'load_model_and_dataset', 'load_pck_result', 'pck_table', 'plot_pck',
-    'predict_videos', 'score_video', 'stack_rows', 'write_comparison',
-    'write_contact_sheet'
+    'compose_panels',
+    'draw_legend',
+    'draw_pose',
+    'fit_frame',
+    'list_videos',
+    'load_model_and_dataset',
+    'load_pck_result',
+    'pck_table',
+    'plot_pck',
+    'predict_videos',
+    'score_video',
+    'stack_rows',
+    'write_comparison',
+    'write_contact_sheet',
 ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os.path as osp
 from collections import Counter
-from typing import Optional, Sequence
+from typing import Sequence
 
 import mmcv
 from mmengine import fileio
@@ -30,7 +30,7 @@ class ClipVisualizationHook(PoseVisualizationHook):
         See :class:`mmpose.engine.PoseVisualizationHook`.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._names: Counter = Counter()
 
@@ -39,8 +39,13 @@ class ClipVisualizationHook(PoseVisualizationHook):
         self._names.clear()
         self._test_index = 0
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
-                       outputs: Sequence[PoseDataSample]) -> None:
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict,
+        outputs: Sequence[PoseDataSample],
+    ) -> None:
         """Draw the first wanted frame of the batch, every ``interval``.
 
         Args:
@@ -53,12 +58,17 @@ class ClipVisualizationHook(PoseVisualizationHook):
             return
         frames = split_clip(outputs[0], only_wanted=True)
         if frames:
-            super().after_val_iter(runner, batch_idx,
-                                   dict(data_samples=frames[:1]), frames[:1])
+            super().after_val_iter(
+                runner, batch_idx, dict(data_samples=frames[:1]), frames[:1]
+            )
 
-    def after_test_iter(self, runner: Runner, batch_idx: int,
-                        data_batch: dict,
-                        outputs: Sequence[PoseDataSample]) -> None:
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict,
+        outputs: Sequence[PoseDataSample],
+    ) -> None:
         """Draw every wanted frame.
 
         Args:
@@ -80,12 +90,13 @@ class ClipVisualizationHook(PoseVisualizationHook):
             for frame in split_clip(sample, only_wanted=True):
                 self._draw(frame, folder)
 
-    def _draw(self, frame: PoseDataSample, folder: Optional[str]) -> None:
+    def _draw(self, frame: PoseDataSample, folder: str | None) -> None:
         self._test_index += 1
         name = self._file_name(frame)
         image = mmcv.imfrombytes(
             fileio.get(frame.img_path, backend_args=self.backend_args),
-            channel_order='rgb')
+            channel_order='rgb',
+        )
         self._visualizer.add_datasample(
             name if self.show else 'test_img',
             image,
@@ -98,7 +109,8 @@ class ClipVisualizationHook(PoseVisualizationHook):
             wait_time=self.wait_time,
             kpt_thr=self.kpt_thr,
             out_file=None if folder is None else osp.join(folder, name),
-            step=self._test_index)
+            step=self._test_index,
+        )
 
     def _file_name(self, frame: PoseDataSample) -> str:
         """Name for a frame's picture that no other one has.

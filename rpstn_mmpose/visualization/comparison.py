@@ -1,11 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Show predictions beside the truth, as a video."""
+
 from __future__ import annotations
 
 import math
 import os
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Mapping, Sequence
 
 import mmcv
 import numpy as np
@@ -35,15 +36,18 @@ class VideoScore:
         total: (n, 2, K) int, those that count.
         wrong: (n, K) bool, those that count and are not correct.
     """
+
     correct: np.ndarray
     total: np.ndarray
     wrong: np.ndarray
 
 
-def score_video(poses: VideoPeople,
-                meta: Mapping,
-                thr: float = 0.2,
-                norm_item: str = 'torso') -> VideoScore:
+def score_video(
+    poses: VideoPeople,
+    meta: Mapping,
+    thr: float = 0.2,
+    norm_item: str = 'torso',
+) -> VideoScore:
     """Tell the wrong joints of each frame, as ClipPCK counts them.
 
     Args:
@@ -55,17 +59,25 @@ def score_video(poses: VideoPeople,
     Returns:
         VideoScore: Frames without a reference length do not count.
     """
-    length = reference_length(norm_item, joint_names(meta),
-                              poses.gt_keypoints, poses.keypoints_labeled,
-                              poses.bboxes)
+    length = reference_length(
+        norm_item,
+        joint_names(meta),
+        poses.gt_keypoints,
+        poses.keypoints_labeled,
+        poses.bboxes,
+    )
     visible, labeled = poses.keypoints_visible, poses.keypoints_labeled
     correct, total = [], []
     for i in range(len(poses)):
         frame = slice(i, i + 1)
         for mask in (visible, labeled & ~visible):
             right, counted = pck_counts(
-                poses.keypoints[frame, :, :2], poses.gt_keypoints[frame],
-                mask[frame], length[frame], thr)
+                poses.keypoints[frame, :, :2],
+                poses.gt_keypoints[frame],
+                mask[frame],
+                length[frame],
+                thr,
+            )
             correct.append(right[0])
             total.append(counted)
     shape = (len(poses), 2, -1)
@@ -74,8 +86,9 @@ def score_video(poses: VideoPeople,
     return VideoScore(correct, total, (total - correct).sum(axis=1) > 0)
 
 
-def mean_scores(correct: np.ndarray, total: np.ndarray,
-                meta: Mapping) -> Tuple[float, float]:
+def mean_scores(
+    correct: np.ndarray, total: np.ndarray, meta: Mapping
+) -> tuple[float, float]:
     """PCK of visible and of occluded joints, mean over joints, per cent.
 
     Args:
@@ -87,30 +100,38 @@ def mean_scores(correct: np.ndarray, total: np.ndarray,
         tuple[float, float]: NaN where nothing was counted.
     """
     groups = joint_groups(joint_names(meta))
-    return tuple(100 * group_pck(right, counted, groups)['Mean']
-                 for right, counted in zip(correct, total))
+    return tuple(
+        100 * group_pck(right, counted, groups)['Mean']
+        for right, counted in zip(correct, total)
+    )
 
 
-def check_predictions(predictions: Sequence[Predictions],
-                      labels: Sequence[str]) -> None:
+def check_predictions(
+    predictions: Sequence[Predictions], labels: Sequence[str]
+) -> None:
     """Check that models predicted the same frames.
 
     Raises:
         ValueError: They did not; or no video; or labels do not fit.
     """
     if not predictions or len(predictions) != len(labels):
-        raise ValueError(f'{len(predictions)} models and {len(labels)} '
-                         'labels; give one label for each model')
+        raise ValueError(
+            f'{len(predictions)} models and {len(labels)} '
+            'labels; give one label for each model'
+        )
     first = predictions[0]
     if not first:
         raise ValueError('no video to show')
     for other, label in zip(predictions[1:], labels[1:]):
         same = list(first) == list(other) and all(
             np.array_equal(first[video].frame_ids, other[video].frame_ids)
-            for video in first)
+            for video in first
+        )
         if not same:
-            raise ValueError(f'{label} predicted other frames than '
-                             f'{labels[0]}; use one data set for both')
+            raise ValueError(
+                f'{label} predicted other frames than '
+                f'{labels[0]}; use one data set for both'
+            )
 
 
 def read_frame(path: str) -> np.ndarray:
@@ -122,14 +143,14 @@ def _percent(value: float) -> str:
     return '-' if math.isnan(value) else f'{value:.1f}'
 
 
-def score_text(label: str,
-               scores: Tuple[float, float],
-               thr: float,
-               when: str = '') -> str:
+def score_text(
+    label: str, scores: tuple[float, float], thr: float, when: str = ''
+) -> str:
     """A caption: ``RPSTN   PCK@0.2: visible 93.4, occluded 61.0``."""
     visible, occluded = map(_percent, scores)
-    return (f'{label}   PCK@{thr:g}{when}: visible {visible}, '
-            f'occluded {occluded}')
+    return (
+        f'{label}   PCK@{thr:g}{when}: visible {visible}, occluded {occluded}'
+    )
 
 
 def wrong_text(thr: float, norm_item: str) -> str:
@@ -137,7 +158,7 @@ def wrong_text(thr: float, norm_item: str) -> str:
     return f'wrong (over {thr:g} {norm_item})'
 
 
-def _panel_size(videos: Predictions, height: int) -> Tuple[int, int]:
+def _panel_size(videos: Predictions, height: int) -> tuple[int, int]:
     """Size that fits the frames of all videos, not wider than 16:9."""
     widths = []
     for poses in videos.values():
@@ -146,16 +167,17 @@ def _panel_size(videos: Predictions, height: int) -> Tuple[int, int]:
     return max(widths), height
 
 
-def write_comparison(out: Union[str, os.PathLike],
-                     predictions: Sequence[Predictions],
-                     labels: Sequence[str],
-                     meta: Mapping,
-                     fps: float = 25,
-                     thr: float = 0.2,
-                     norm_item: str = 'torso',
-                     panel_height: int = 432,
-                     progress: Optional[str] = None
-                     ) -> Dict[str, Tuple[float, float]]:
+def write_comparison(
+    out: str | os.PathLike,
+    predictions: Sequence[Predictions],
+    labels: Sequence[str],
+    meta: Mapping,
+    fps: float = 25,
+    thr: float = 0.2,
+    norm_item: str = 'torso',
+    panel_height: int = 432,
+    progress: str | None = None,
+) -> dict[str, tuple[float, float]]:
     """Write a video: the truth at the left, each model to the right of it.
 
     Occluded joints are hollow, in predictions too; wrong ones have a red
@@ -182,55 +204,83 @@ def write_comparison(out: Union[str, os.PathLike],
         OSError: ``out`` cannot be written or a frame not read.
     """
     from tqdm import tqdm
+
     check_predictions(predictions, labels)
-    scores = [{
-        video: score_video(poses, meta, thr, norm_item)
-        for video, poses in model.items()
-    } for model in predictions]
+    scores = [
+        {
+            video: score_video(poses, meta, thr, norm_item)
+            for video, poses in model.items()
+        }
+        for model in predictions
+    ]
     size = _panel_size(predictions[0], panel_height)
     total = sum(map(len, predictions[0].values()))
     with VideoWriter(out, fps=fps) as writer, tqdm(
-            total=total, desc=progress, unit='frame',
-            disable=progress is None) as bar:
+        total=total, desc=progress, unit='frame', disable=progress is None
+    ) as bar:
         for video in predictions[0]:
             models = [model[video] for model in predictions]
             parts = [score[video] for score in scores]
-            sums = [(part.correct.cumsum(axis=0), part.total.cumsum(axis=0))
-                    for part in parts]
+            sums = [
+                (part.correct.cumsum(axis=0), part.total.cumsum(axis=0))
+                for part in parts
+            ]
             for i in range(len(models[0])):
                 captions = [
-                    score_text(label,
-                               mean_scores(correct[i], counted[i], meta), thr,
-                               ' so far')
+                    score_text(
+                        label,
+                        mean_scores(correct[i], counted[i], meta),
+                        thr,
+                        ' so far',
+                    )
                     for label, (correct, counted) in zip(labels, sums)
                 ]
-                header = (f'video {video}   frame '
-                          f'{models[0].frame_ids[i]}   ({i + 1} of '
-                          f'{len(models[0])})')
+                header = (
+                    f'video {video}   frame '
+                    f'{models[0].frame_ids[i]}   ({i + 1} of '
+                    f'{len(models[0])})'
+                )
                 row = compose_panels(
-                    draw_frame(models, [part.wrong[i] for part in parts], i,
-                               meta, size), ['ground truth', *captions],
-                    header)
+                    draw_frame(
+                        models,
+                        [part.wrong[i] for part in parts],
+                        i,
+                        meta,
+                        size,
+                    ),
+                    ['ground truth', *captions],
+                    header,
+                )
                 writer.write(
-                    stack_rows([
-                        row,
-                        draw_legend(row.shape[1], wrong_text(thr, norm_item))
-                    ], gap=0))
+                    stack_rows(
+                        [
+                            row,
+                            draw_legend(
+                                row.shape[1], wrong_text(thr, norm_item)
+                            ),
+                        ],
+                        gap=0,
+                    )
+                )
                 bar.update()
     return {
         label: mean_scores(
             sum(part.correct.sum(axis=0) for part in score.values()),
-            sum(part.total.sum(axis=0) for part in score.values()), meta)
+            sum(part.total.sum(axis=0) for part in score.values()),
+            meta,
+        )
         for label, score in zip(labels, scores)
     }
 
 
-def draw_frame(models: Sequence[VideoPeople],
-               wrong: Sequence[np.ndarray],
-               index: int,
-               meta: Mapping,
-               size: Tuple[int, int],
-               crop: Optional[Sequence[int]] = None) -> List[np.ndarray]:
+def draw_frame(
+    models: Sequence[VideoPeople],
+    wrong: Sequence[np.ndarray],
+    index: int,
+    meta: Mapping,
+    size: tuple[int, int],
+    crop: Sequence[int] | None = None,
+) -> list[np.ndarray]:
     """Draw the truth and each model's prediction of one frame.
 
     Args:
@@ -261,6 +311,7 @@ def draw_frame(models: Sequence[VideoPeople],
             visible=truth.keypoints_visible[index],
             shown=truth.keypoints_labeled[index],
             wrong=mark,
-            thickness=line_thickness(*size))
+            thickness=line_thickness(*size),
+        )
         for pose, mark in zip(poses, [None, *wrong])
     ]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict
 
 import numpy as np
 
@@ -23,6 +22,7 @@ class Track:
             predictions have none.
         bboxes: (n, 4), x1 y1 x2 y2, pixels; NaN where there is none.
     """
+
     track_id: int
     frames: np.ndarray
     scores: np.ndarray
@@ -58,7 +58,7 @@ class Track:
             return self.scores < self.limits(fraction)
 
 
-def tracks_of(people: VideoPeople) -> Dict[int, Track]:
+def tracks_of(people: VideoPeople) -> dict[int, Track]:
     """The tracked people by id, those with the most frames first.
 
     Args:
@@ -70,6 +70,7 @@ def tracks_of(people: VideoPeople) -> Dict[int, Track]:
         rows = people.track_ids == track_id
         scores = np.round(people.keypoint_scores[rows], 4)
         scores[damaged[rows]] = np.nan
-        tracks[track_id] = Track(track_id, people.frame_ids[rows], scores,
-                                 people.bboxes[rows])
+        tracks[track_id] = Track(
+            track_id, people.frame_ids[rows], scores, people.bboxes[rows]
+        )
     return tracks

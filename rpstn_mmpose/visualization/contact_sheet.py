@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Show predictions beside the truth, as one picture."""
+
 from __future__ import annotations
 
 import os
-from typing import List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -28,8 +29,9 @@ SHEET_ENDINGS = ('.png', '.jpg', '.jpeg')
 _MARGIN = 0.08
 
 
-def choose_frames(videos: Predictions, num_frames: int,
-                  step: int) -> Tuple[str, List[int]]:
+def choose_frames(
+    videos: Predictions, num_frames: int, step: int
+) -> tuple[str, list[int]]:
     """Find the stretch of a video in which most joints are occluded.
 
     Args:
@@ -55,7 +57,7 @@ def choose_frames(videos: Predictions, num_frames: int,
     return best[1], best[2]
 
 
-def _crop(poses: VideoPeople, rows: Sequence[int]) -> Tuple[int, ...]:
+def _crop(poses: VideoPeople, rows: Sequence[int]) -> tuple[int, ...]:
     """The part of the frames in which the person is: x1, y1, x2, y2."""
     height, width = read_frame(poses.img_paths[rows[0]]).shape[:2]
     low = poses.bboxes[rows, :2].min(axis=0)
@@ -66,16 +68,18 @@ def _crop(poses: VideoPeople, rows: Sequence[int]) -> Tuple[int, ...]:
     return int(x1), int(y1), int(min(x2, width)), int(min(y2, height))
 
 
-def write_contact_sheet(out: Union[str, os.PathLike],
-                        predictions: Sequence[Predictions],
-                        labels: Sequence[str],
-                        meta: Mapping,
-                        num_frames: int = 6,
-                        step: int = 3,
-                        thr: float = 0.2,
-                        norm_item: str = 'torso',
-                        tile_height: int = 300,
-                        video_id: Optional[str] = None) -> None:
+def write_contact_sheet(
+    out: str | os.PathLike,
+    predictions: Sequence[Predictions],
+    labels: Sequence[str],
+    meta: Mapping,
+    num_frames: int = 6,
+    step: int = 3,
+    thr: float = 0.2,
+    norm_item: str = 'torso',
+    tile_height: int = 300,
+    video_id: str | None = None,
+) -> None:
     """Write a picture: the truth in a row, below it a row for each model.
 
     The frames are those of the stretch with most occluded joints, cropped to
@@ -102,13 +106,17 @@ def write_contact_sheet(out: Union[str, os.PathLike],
     check_predictions(predictions, labels)
     out = check_output_path(out, SHEET_ENDINGS)
     if min(num_frames, step) < 1:
-        raise ValueError('write_contact_sheet: num_frames and step must be '
-                         f'at least 1, but got {num_frames} and {step}')
+        raise ValueError(
+            'write_contact_sheet: num_frames and step must be '
+            f'at least 1, but got {num_frames} and {step}'
+        )
     videos = predictions[0]
     if video_id is not None:
         if video_id not in videos:
-            raise ValueError(f'write_contact_sheet: no video {video_id!r}; '
-                             f'there are {list(videos)}')
+            raise ValueError(
+                f'write_contact_sheet: no video {video_id!r}; '
+                f'there are {list(videos)}'
+            )
         videos = {video_id: videos[video_id]}
     video, rows = choose_frames(videos, num_frames, step)
     models = [model[video] for model in predictions]
@@ -118,14 +126,26 @@ def write_contact_sheet(out: Union[str, os.PathLike],
     aspect = (crop[2] - crop[0]) / (crop[3] - crop[1])
     size = (round(tile_height * min(max(aspect, 0.55), 1.5)), tile_height)
     columns = [
-        draw_frame(models, [score.wrong[row] for score in scores], row, meta,
-                   size, crop) for row in rows
+        draw_frame(
+            models,
+            [score.wrong[row] for score in scores],
+            row,
+            meta,
+            size,
+            crop,
+        )
+        for row in rows
     ]
     names = ['ground truth'] + [
         score_text(
             label,
-            mean_scores(score.correct[rows].sum(axis=0),
-                        score.total[rows].sum(axis=0), meta), thr)
+            mean_scores(
+                score.correct[rows].sum(axis=0),
+                score.total[rows].sum(axis=0),
+                meta,
+            ),
+            thr,
+        )
         for label, score in zip(labels, scores)
     ]
     frames = ', '.join(str(models[0].frame_ids[row]) for row in rows)
@@ -134,8 +154,7 @@ def write_contact_sheet(out: Union[str, os.PathLike],
         line = compose_panels([column[number] for column in columns])
         if number == 0:
             name = f'{name}   (video {video}, frames {frames})'
-        lines.append(
-            np.concatenate([text_bar(name, line.shape[1], 34), line]))
+        lines.append(np.concatenate([text_bar(name, line.shape[1], 34), line]))
     lines.append(draw_legend(lines[0].shape[1], wrong_text(thr, norm_item)))
     sheet = stack_rows(lines, gap=0)
     out.write_bytes(cv2.imencode(out.suffix, sheet)[1].tobytes())

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Sequence
 
 
-def check_output_path(
-    path: str | os.PathLike, endings: Sequence[str]
-) -> Path:
+def check_output_path(path: str | os.PathLike, endings: Sequence[str]) -> Path:
     """Check that a file can be written; make its folder.
 
     Args:

@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Put pictures together: enlarged frames, captions, rows and a legend."""
+
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Sequence
 
 import cv2
 import numpy as np
@@ -21,18 +22,21 @@ class Placement(NamedTuple):
         scale: Canvas pixels per frame pixel.
         offset: (2,) position of the frame's upper left corner.
     """
+
     scale: float
     offset: np.ndarray
 
     def apply(self, points: np.ndarray) -> np.ndarray:
         """Frame pixels (..., 2) to canvas pixels, pixel centres at whole
-        numbers in both."""
+        numbers in both.
+        """
         points = np.asarray(points, np.float64)
         return (points + 0.5) * self.scale - 0.5 + self.offset
 
 
-def fit_frame(frame: np.ndarray,
-              size: Tuple[int, int]) -> Tuple[np.ndarray, Placement]:
+def fit_frame(
+    frame: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, Placement]:
     """Scale a frame into a canvas, keep its aspect ratio, centre it.
 
     Frames are enlarged before anything is drawn on them, so that lines on
@@ -53,14 +57,13 @@ def fit_frame(frame: np.ndarray,
     resized = cv2.resize(frame, (new_w, new_h), interpolation=method)
     x, y = (width - new_w) // 2, (height - new_h) // 2
     canvas = np.full((height, width, 3), BACKGROUND, np.uint8)
-    canvas[y:y + new_h, x:x + new_w] = resized
+    canvas[y : y + new_h, x : x + new_w] = resized
     return canvas, Placement(scale, np.array([x, y], np.float64))
 
 
-def text_bar(text: str,
-             width: int,
-             height: int = 30,
-             align: str = 'left') -> np.ndarray:
+def text_bar(
+    text: str, width: int, height: int = 30, align: str = 'left'
+) -> np.ndarray:
     """A bar with one line of text, made smaller where it would not fit.
 
     Args:
@@ -81,15 +84,25 @@ def text_bar(text: str,
         scale *= max(width - 2 * margin, 1) / text_w
         (text_w, text_h), _ = cv2.getTextSize(text, _FONT, scale, 1)
     x = margin if align == 'left' else max(0, (width - text_w) // 2)
-    cv2.putText(bar, text, (x, (height + text_h) // 2), _FONT, scale, TEXT, 1,
-                cv2.LINE_AA)
+    cv2.putText(
+        bar,
+        text,
+        (x, (height + text_h) // 2),
+        _FONT,
+        scale,
+        TEXT,
+        1,
+        cv2.LINE_AA,
+    )
     return bar
 
 
-def compose_panels(panels: Sequence[np.ndarray],
-                   captions: Optional[Sequence[str]] = None,
-                   header: Optional[str] = None,
-                   gap: int = 6) -> np.ndarray:
+def compose_panels(
+    panels: Sequence[np.ndarray],
+    captions: Sequence[str] | None = None,
+    header: str | None = None,
+    gap: int = 6,
+) -> np.ndarray:
     """Set pictures of one size side by side.
 
     Args:
@@ -105,13 +118,15 @@ def compose_panels(panels: Sequence[np.ndarray],
         ValueError: Sizes that differ, or another number of captions.
     """
     shapes = {panel.shape for panel in panels}
-    if len(shapes) != 1 or (captions is not None
-                            and len(panels) != len(captions)):
+    if len(shapes) != 1 or (
+        captions is not None and len(panels) != len(captions)
+    ):
         raise ValueError(
             f'compose_panels: {len(panels)} pictures of shapes '
             f'{sorted(shapes)} with captions {captions}; they must be of one '
-            'shape, with a caption each')
-    pieces: List[np.ndarray] = []
+            'shape, with a caption each'
+        )
+    pieces: list[np.ndarray] = []
     for i, panel in enumerate(panels):
         if captions is not None:
             bar = text_bar(captions[i], panel.shape[1])
@@ -137,12 +152,12 @@ def stack_rows(rows: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
         np.ndarray: uint8, BGR.
     """
     width = max(row.shape[1] for row in rows)
-    pieces: List[np.ndarray] = []
+    pieces: list[np.ndarray] = []
     for row in rows:
         if pieces:
             pieces.append(np.full((gap, width, 3), BACKGROUND, np.uint8))
         canvas = np.full((len(row), width, 3), BACKGROUND, np.uint8)
-        canvas[:, :row.shape[1]] = row
+        canvas[:, : row.shape[1]] = row
         pieces.append(canvas)
     return np.concatenate(pieces)
 
@@ -176,9 +191,16 @@ def draw_legend(width: int, wrong_text: str, height: int = 34) -> np.ndarray:
         draw_joint(bar, centre, color, radius, hollow=kind == 1)
         if kind == 2:
             draw_wrong_ring(bar, centre, radius)
-        cv2.putText(bar, text,
-                    (int(x + 1.65 * height), int(middle + height / 6)), _FONT,
-                    height / 54, TEXT, 1, cv2.LINE_AA)
+        cv2.putText(
+            bar,
+            text,
+            (int(x + 1.65 * height), int(middle + height / 6)),
+            _FONT,
+            height / 54,
+            TEXT,
+            1,
+            cv2.LINE_AA,
+        )
         x += glyph + text_w
     if natural > width:
         return fit_frame(bar, (width, height))[0]

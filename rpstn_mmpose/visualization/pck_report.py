@@ -1,11 +1,12 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A table and a figure of the JSON files that ClipPCK writes."""
+
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Mapping, Sequence, Union
 
 from ..evaluation.tables import markdown_table
 from .output_path import check_output_path
@@ -15,8 +16,16 @@ COLUMNS = ('Head', 'Sho.', 'Elb.', 'Wri.', 'Hip', 'Knee', 'Ank.', 'Mean')
 PLOT_ENDINGS = ('.png', '.pdf', '.svg', '.jpg')
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
-_COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9',
-           '#000000', '#8C8C8C')
+_COLORS = (
+    '#0072B2',
+    '#D55E00',
+    '#009E73',
+    '#CC79A7',
+    '#E69F00',
+    '#56B4E9',
+    '#000000',
+    '#8C8C8C',
+)
 
 FilePath = Union[str, os.PathLike]
 
@@ -37,8 +46,9 @@ def load_pck_result(path: FilePath, norm: str = 'torso') -> dict:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file; ClipPCK writes one '
-                                'where its out_file says')
+        raise FileNotFoundError(
+            f'{path}: no such file; ClipPCK writes one where its out_file says'
+        )
     try:
         result = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
@@ -49,7 +59,7 @@ def load_pck_result(path: FilePath, norm: str = 'torso') -> dict:
     return result
 
 
-def _problem(result: Any, norm: str) -> Optional[str]:
+def _problem(result: Any, norm: str) -> str | None:
     """What is wrong with a result, None if nothing is."""
     alien = 'is not a result of ClipPCK: it has no {}'
     if not isinstance(result, Mapping):
@@ -58,8 +68,10 @@ def _problem(result: Any, norm: str) -> Optional[str]:
         if key not in result:
             return alien.format(f'"{key}"')
     if norm not in result['norms']:
-        return (f'has no scores by {norm!r}, but by '
-                f'{sorted(result["norms"])}; choose one of these')
+        return (
+            f'has no scores by {norm!r}, but by '
+            f'{sorted(result["norms"])}; choose one of these'
+        )
     for kind in ('visible', 'occluded'):
         part = result['norms'][norm].get(kind, {})
         for key in ('scores', 'sweep'):
@@ -68,33 +80,38 @@ def _problem(result: Any, norm: str) -> Optional[str]:
     return None
 
 
-def _check(results: Sequence[Mapping], labels: Sequence[str], norm: str,
-           name: str) -> float:
+def _check(
+    results: Sequence[Mapping], labels: Sequence[str], norm: str, name: str
+) -> float:
     """Check that the results can be compared; return their threshold."""
     if not results or len(results) != len(labels):
-        raise ValueError(f'{name}: {len(results)} results and {len(labels)} '
-                         'labels; give one label for each result')
+        raise ValueError(
+            f'{name}: {len(results)} results and {len(labels)} '
+            'labels; give one label for each result'
+        )
     for result, label in zip(results, labels):
         problem = _problem(result, norm)
         if problem:
             raise ValueError(f'{name}: {label} {problem}')
     thrs = sorted({float(result['thr']) for result in results})
     if len(thrs) > 1:
-        raise ValueError(f'{name}: the results are for different thresholds '
-                         f'{thrs}; evaluate them with one thr')
+        raise ValueError(
+            f'{name}: the results are for different thresholds '
+            f'{thrs}; evaluate them with one thr'
+        )
     return thrs[0]
 
 
-def _score_row(result: Mapping, norm: str) -> List[Optional[float]]:
+def _score_row(result: Mapping, norm: str) -> list[float | None]:
     """Columns and Occluded, per cent; None where nothing was counted."""
     part = result['norms'][norm]
     scores = [part['visible']['scores'].get(column) for column in COLUMNS]
     return scores + [part['occluded']['scores']['Mean']]
 
 
-def pck_table(results: Sequence[Mapping],
-              labels: Sequence[str],
-              norm: str = 'torso') -> str:
+def pck_table(
+    results: Sequence[Mapping], labels: Sequence[str], norm: str = 'torso'
+) -> str:
     """Markdown table, a row for each model.
 
     Args:
@@ -120,18 +137,24 @@ def pck_table(results: Sequence[Mapping],
     return markdown_table(rows)
 
 
-def _curve(result: Mapping, norm: str,
-           kind: str) -> Tuple[List[float], List[float]]:
+def _curve(
+    result: Mapping, norm: str, kind: str
+) -> tuple[list[float], list[float]]:
     """Thresholds and mean PCK, where it is known."""
     sweep = result['norms'][norm][kind]['sweep']['Mean']
-    points = [(t, v) for t, v in zip(result['thresholds'], sweep)
-              if v is not None and v == v]
+    points = [
+        (t, v)
+        for t, v in zip(result['thresholds'], sweep)
+        if v is not None and v == v
+    ]
     return [t for t, _ in points], [v for _, v in points]
 
 
-def _draw_curves(axes: Any, results: Sequence[Mapping], norm: str,
-                 thr: float) -> None:
+def _draw_curves(
+    axes: Any, results: Sequence[Mapping], norm: str, thr: float
+) -> None:
     from matplotlib.lines import Line2D
+
     lowest = 100.0
     for i, result in enumerate(results):
         color = _COLORS[i % len(_COLORS)]
@@ -143,10 +166,12 @@ def _draw_curves(axes: Any, results: Sequence[Mapping], norm: str,
     low = max(0, 10 * int(lowest / 10 - 0.5))
     axes.set_ylim(low, 101)
     axes.annotate(
-        f'{thr:g}', (thr, low),
+        f'{thr:g}',
+        (thr, low),
         xytext=(4, 4),
         textcoords='offset points',
-        color='#555555')
+        color='#555555',
+    )
     axes.set_xlabel(f'threshold, in {norm} lengths')
     axes.set_ylabel('PCK, mean over joints (%)')
     axes.set_title('By threshold')
@@ -154,29 +179,37 @@ def _draw_curves(axes: Any, results: Sequence[Mapping], norm: str,
     axes.legend(
         handles=[
             Line2D([], [], color='#444444', linestyle='-', label='visible'),
-            Line2D([], [], color='#444444', linestyle='--', label='occluded')
+            Line2D([], [], color='#444444', linestyle='--', label='occluded'),
         ],
         loc='lower right',
-        title='joints')
+        title='joints',
+    )
 
 
-def _draw_bars(axes: Any, results: Sequence[Mapping], labels: Sequence[str],
-               norm: str, thr: float) -> list:
+def _draw_bars(
+    axes: Any,
+    results: Sequence[Mapping],
+    labels: Sequence[str],
+    norm: str,
+    thr: float,
+) -> list:
     columns = [*COLUMNS, 'Occl.']
     width = 0.84 / len(results)
     handles = []
     for i, (result, label) in enumerate(zip(results, labels)):
         values = [
-            float('nan') if v is None else v
-            for v in _score_row(result, norm)
+            float('nan') if v is None else v for v in _score_row(result, norm)
         ]
         # Mean and occluded stand apart from the joints.
         x = [
-            j + 0.4 * (j >= len(COLUMNS) - 1) + width *
-            (i - (len(results) - 1) / 2) for j in range(len(columns))
+            j
+            + 0.4 * (j >= len(COLUMNS) - 1)
+            + width * (i - (len(results) - 1) / 2)
+            for j in range(len(columns))
         ]
         bars = axes.bar(
-            x, values, width * 0.94, color=_COLORS[i % len(_COLORS)])
+            x, values, width * 0.94, color=_COLORS[i % len(_COLORS)]
+        )
         handles.append((bars, label))
         if len(results) <= 4:
             for position, value in zip(x, values):
@@ -188,10 +221,12 @@ def _draw_bars(axes: Any, results: Sequence[Mapping], labels: Sequence[str],
                         rotation=90,
                         ha='center',
                         va='bottom',
-                        fontsize=7.5)
+                        fontsize=7.5,
+                    )
     axes.set_xticks(
         [j + 0.4 * (j >= len(COLUMNS) - 1) for j in range(len(columns))],
-        columns)
+        columns,
+    )
     axes.set_ylim(0, 112 if len(results) <= 4 else 101)
     axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel(f'PCK@{thr:g} (%)')
@@ -201,11 +236,13 @@ def _draw_bars(axes: Any, results: Sequence[Mapping], labels: Sequence[str],
     return handles
 
 
-def plot_pck(results: Sequence[Mapping],
-             labels: Sequence[str],
-             out: FilePath,
-             norm: str = 'torso',
-             title: Optional[str] = None) -> None:
+def plot_pck(
+    results: Sequence[Mapping],
+    labels: Sequence[str],
+    out: FilePath,
+    norm: str = 'torso',
+    title: str | None = None,
+) -> None:
     """Draw PCK by threshold and by joint of several models.
 
     Args:
@@ -234,7 +271,8 @@ def plot_pck(results: Sequence[Mapping],
         labels=[label for _, label in handles],
         loc='outside lower center',
         ncols=min(len(labels), 4),
-        frameon=False)
+        frameon=False,
+    )
     if title:
         figure.suptitle(title)
     # Without a canvas of its own, savefig chooses one by the ending.

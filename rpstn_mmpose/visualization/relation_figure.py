@@ -4,12 +4,13 @@
 The paper's Fig. 6 to 8: the joints' correlation matrix, the relational
 weights, and the heatmaps before and after.
 """
+
 from __future__ import annotations
 
 import math
 import os
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -42,6 +43,7 @@ class JointRelation:
         weights: (K, K), W_r of Eq. 7: row i is what joint i takes from every
             joint.
     """
+
     image: np.ndarray
     bbox: np.ndarray
     keypoints: np.ndarray
@@ -67,15 +69,20 @@ def find_relation(model: nn.Module) -> nn.Module:
     head = getattr(model, 'head', None)
     for module in head.modules() if head is not None else ():
         if hasattr(module, 'correlation') and hasattr(
-                module, 'relational_weights'):
+            module, 'relational_weights'
+        ):
             return module
     relation = getattr(head, 'relation', None)
-    found = 'no relation' if relation is None else (
-        f'a {type(relation).__name__}, which compares no joints')
+    found = (
+        'no relation'
+        if relation is None
+        else (f'a {type(relation).__name__}, which compares no joints')
+    )
     raise ValueError(
         f'the model has no JRE to show: its {type(head).__name__} has '
         f'{found}; use a JREHead with relation=dict('
-        "type='JointRelationExtractor')")
+        "type='JointRelationExtractor')"
+    )
 
 
 class RelationRecorder:
@@ -95,15 +102,16 @@ class RelationRecorder:
         >>> before, after = recorder.frame(2, num_frames=5)
     """
 
-    def __init__(self, relation: nn.Module):
+    def __init__(self, relation: nn.Module) -> None:
         self.relation = relation
-        self.calls: List[Tuple[Tensor, Tensor]] = []
+        self.calls: list[tuple[Tensor, Tensor]] = []
         self._handle: Any = None
 
     def _hook(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
         # Clones: what follows may work in place.
-        self.calls.append((inputs[0].detach().clone(),
-                           output.detach().clone()))
+        self.calls.append(
+            (inputs[0].detach().clone(), output.detach().clone())
+        )
 
     def __enter__(self) -> RelationRecorder:
         self._handle = self.relation.register_forward_hook(self._hook)
@@ -112,7 +120,7 @@ class RelationRecorder:
     def __exit__(self, *args: Any) -> None:
         self._handle.remove()
 
-    def frame(self, index: int, num_frames: int) -> Tuple[Tensor, Tensor]:
+    def frame(self, index: int, num_frames: int) -> tuple[Tensor, Tensor]:
         """Heatmaps of one frame of a single clip, not mirrored.
 
         Args:
@@ -130,16 +138,19 @@ class RelationRecorder:
             raise ValueError(
                 f'the JRE saw {rows} sets of heatmaps for {num_frames} '
                 'frames; which one is of which frame is known for one or two '
-                '(flip test) a frame')
+                '(flip test) a frame'
+            )
         before, after = (torch.cat(side) for side in zip(*self.calls))
         return before[index], after[index]
 
 
-def predict_relation(model: nn.Module,
-                     dataset: Any,
-                     frames: Sequence[np.ndarray],
-                     bbox: Optional[Sequence[float]] = None,
-                     index: int = -1) -> JointRelation:
+def predict_relation(
+    model: nn.Module,
+    dataset: Any,
+    frames: Sequence[np.ndarray],
+    bbox: Sequence[float] | None = None,
+    index: int = -1,
+) -> JointRelation:
     """Run a model and keep what its JRE did for one frame.
 
     Args:
@@ -163,13 +174,16 @@ def predict_relation(model: nn.Module,
     relation = find_relation(model)
     length = len(frames)
     if not -length <= index < length:
-        raise ValueError(f'there is no frame {index} among {length}; choose '
-                         f'0 to {length - 1}')
+        raise ValueError(
+            f'there is no frame {index} among {length}; choose '
+            f'0 to {length - 1}'
+        )
     index %= length
     clip = takes_clips(dataset)
     if not clip and length != 1:
-        raise ValueError('an image model takes one image, but got '
-                         f'{length} frames')
+        raise ValueError(
+            f'an image model takes one image, but got {length} frames'
+        )
     box = check_box(bbox, frames[0].shape)
     joints = dataset.metainfo['num_keypoints']
     info = dict(
@@ -180,34 +194,44 @@ def predict_relation(model: nn.Module,
         # Nobody knows them; without any, TopdownAffine adds what cannot be
         # put together again for a clip.
         keypoints=np.zeros((length, joints, 2), dtype=np.float32),
-        keypoints_visible=np.zeros((length, joints), dtype=np.float32))
+        keypoints_visible=np.zeros((length, joints), dtype=np.float32),
+    )
     if clip:
         info.update(
             video_id='frames',
             frame_ids=list(range(length)),
-            frame_mask=np.ones(length, dtype=bool))
+            frame_mask=np.ones(length, dtype=bool),
+        )
     with torch.no_grad(), RelationRecorder(relation) as recorder:
-        sample, = model.test_step(pseudo_collate([dataset.pipeline(info)]))
+        (sample,) = model.test_step(pseudo_collate([dataset.pipeline(info)]))
         before, after = recorder.frame(index, length)
         correlation = relation.correlation(before[None])[0]
         weights = relation.relational_weights(before[None])[0]
     keypoints = np.asarray(sample.pred_instances.keypoints)[index]
     return JointRelation(
-        frames[index], box, keypoints,
-        *(x.float().cpu().numpy()
-          for x in (before, after, correlation, weights)))
+        frames[index],
+        box,
+        keypoints,
+        *(
+            x.float().cpu().numpy()
+            for x in (before, after, correlation, weights)
+        ),
+    )
 
 
 def takes_clips(dataset: Any) -> bool:
     """Whether a data set's pipeline is one for clips."""
     from ..datasets import LoadClip
+
     return any(
         isinstance(transform, LoadClip)
-        for transform in dataset.pipeline.transforms)
+        for transform in dataset.pipeline.transforms
+    )
 
 
-def check_box(bbox: Optional[Sequence[float]],
-              shape: Sequence[int]) -> np.ndarray:
+def check_box(
+    bbox: Sequence[float] | None, shape: Sequence[int]
+) -> np.ndarray:
     """Check a box against its image.
 
     Args:
@@ -225,18 +249,24 @@ def check_box(bbox: Optional[Sequence[float]],
         bbox = (0, 0, width, height)
     box = np.asarray(bbox, dtype=np.float32)
     if not (np.isfinite(box).all() and box[0] < box[2] and box[1] < box[3]):
-        raise ValueError(f'the box {[float(v) for v in box]} must be finite '
-                         'with x1 < x2 and y1 < y2')
+        raise ValueError(
+            f'the box {[float(v) for v in box]} must be finite '
+            'with x1 < x2 and y1 < y2'
+        )
     if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
-        raise ValueError(f'the box {[float(v) for v in box]} is outside of '
-                         f'the image, which is {width} x {height}')
+        raise ValueError(
+            f'the box {[float(v) for v in box]} is outside of '
+            f'the image, which is {width} x {height}'
+        )
     return box
 
 
-def draw_relation_figure(record: JointRelation,
-                         meta: Mapping,
-                         out: Union[str, os.PathLike],
-                         title: Optional[str] = None) -> None:
+def draw_relation_figure(
+    record: JointRelation,
+    meta: Mapping,
+    out: str | os.PathLike,
+    title: str | None = None,
+) -> None:
     """Write the figure.
 
     Above: the image with the pose, the correlation matrix, the relational
@@ -257,12 +287,16 @@ def draw_relation_figure(record: JointRelation,
     from matplotlib.figure import Figure
 
     out = check_output_path(out, FIGURE_ENDINGS)
-    names = [meta['keypoint_id2name'][i].replace('_', ' ')
-             for i in sorted(meta['keypoint_id2name'])]
+    names = [
+        meta['keypoint_id2name'][i].replace('_', ' ')
+        for i in sorted(meta['keypoint_id2name'])
+    ]
     number, height, width = record.before.shape
     if number != len(names):
-        raise ValueError(f'draw_relation_figure: {number} heatmaps, but the '
-                         f'metainfo has {len(names)} joints')
+        raise ValueError(
+            f'draw_relation_figure: {number} heatmaps, but the '
+            f'metainfo has {len(names)} joints'
+        )
     blocks = math.ceil(number / _MAX_COLUMNS)
     columns = math.ceil(number / blocks)
     # Inches; a map is as wide as its share of what the colour bars leave.
@@ -277,8 +311,9 @@ def draw_relation_figure(record: JointRelation,
     figure.savefig(out, dpi=100)
 
 
-def _draw_above(figure: Any, record: JointRelation, meta: Mapping,
-                names: Sequence[str]) -> None:
+def _draw_above(
+    figure: Any, record: JointRelation, meta: Mapping, names: Sequence[str]
+) -> None:
     picture, *matrices = figure.subplots(1, 3, width_ratios=(1, 1.1, 1.1))
     # Enlarged first: thin lines on a small picture would be blocks.
     scale = max(1.0, _PICTURE_SIZE / max(record.image.shape[:2]))
@@ -287,37 +322,50 @@ def _draw_above(figure: Any, record: JointRelation, meta: Mapping,
     keypoints = scale * (record.keypoints + 0.5) - 0.5
     image = draw_pose(image, keypoints, meta)
     x1, y1, x2, y2 = (round(scale * float(v)) for v in record.bbox)
-    cv2.rectangle(image, (x1, y1), (x2 - 1, y2 - 1), _BOX_COLOR,
-                  line_thickness(*image.shape[:2]))
+    cv2.rectangle(
+        image,
+        (x1, y1),
+        (x2 - 1, y2 - 1),
+        _BOX_COLOR,
+        line_thickness(*image.shape[:2]),
+    )
     picture.imshow(image[..., ::-1])
     picture.set_axis_off()
     picture.set_title('predicted pose')
     size = max(4.0, min(9.0, 150 / len(names)))
-    titles = ('correlation of the heatmaps,\n'
-              r'$\bar{M}\bar{M}^T$ (Eq. 6)',
-              'relational weights,\n'
-              r'$W_r = \mathrm{softmax}(\bar{M}\bar{M}^T)$ (Eq. 7)')
-    for axes, matrix, name in zip(matrices,
-                                  (record.correlation, record.weights),
-                                  titles):
+    titles = (
+        'correlation of the heatmaps,\n'
+        r'$\bar{M}\bar{M}^T$ (Eq. 6)',
+        'relational weights,\n'
+        r'$W_r = \mathrm{softmax}(\bar{M}\bar{M}^T)$ (Eq. 7)',
+    )
+    for axes, matrix, name in zip(
+        matrices, (record.correlation, record.weights), titles
+    ):
         shown = axes.imshow(matrix, cmap='viridis')
         axes.set_title(name)
-        axes.set_xticks(
-            range(len(names)), names, rotation=90, fontsize=size)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
         axes.set_yticks(range(len(names)), names, fontsize=size)
         figure.colorbar(shown, ax=axes, shrink=0.8)
     matrices[1].set_ylabel('joint that takes ...')
     matrices[1].set_xlabel('... from joint')
 
 
-def _draw_heatmaps(figure: Any, record: JointRelation, names: Sequence[str],
-                   blocks: int, columns: int) -> None:
+def _draw_heatmaps(
+    figure: Any,
+    record: JointRelation,
+    names: Sequence[str],
+    blocks: int,
+    columns: int,
+) -> None:
     grid = figure.subplots(2 * blocks, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     # Colour bars stack from the right: that of the maps after comes first.
-    for side, kind, maps in ((1, 'after JRE', record.after),
-                             (0, 'before JRE', record.before)):
+    for side, kind, maps in (
+        (1, 'after JRE', record.after),
+        (0, 'before JRE', record.before),
+    ):
         low, high = float(maps.min()), float(maps.max())
         for k, heatmap in enumerate(maps):
             axes = grid[2 * (k // columns) + side, k % columns]
@@ -330,4 +378,5 @@ def _draw_heatmaps(figure: Any, record: JointRelation, names: Sequence[str],
             if k % columns == 0:
                 axes.set_ylabel(kind, fontsize=10)
         figure.colorbar(
-            shown, ax=grid, label=kind, fraction=0.03, pad=0.01, aspect=30)
+            shown, ax=grid, label=kind, fraction=0.03, pad=0.01, aspect=30
+        )

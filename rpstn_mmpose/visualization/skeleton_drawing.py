@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Draw a pose: joints and links in the colours of the data set's metainfo."""
+
 from __future__ import annotations
 
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Mapping, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -27,17 +28,19 @@ def line_thickness(height: int, width: int) -> int:
     return max(1, round(min(height, width) / 150))
 
 
-def _fixed(point: Sequence[float]) -> Tuple[int, int]:
+def _fixed(point: Sequence[float]) -> tuple[int, int]:
     x, y = (round(float(c) * 2**_SHIFT) for c in point)
     return x, y
 
 
-def draw_segment(image: np.ndarray,
-                 start: np.ndarray,
-                 end: np.ndarray,
-                 color: Color,
-                 thickness: int,
-                 dashed: bool = False) -> None:
+def draw_segment(
+    image: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    color: Color,
+    thickness: int,
+    dashed: bool = False,
+) -> None:
     """Draw a line in place, anti-aliased, at sub-pixel position.
 
     Args:
@@ -55,19 +58,29 @@ def draw_segment(image: np.ndarray,
         parts = int(np.hypot(*(end - start)) / dash) // 2 * 2 + 1
         # OpenCV's round ends reach into the gaps.
         cap = 0.5 * (thickness + 1) / dash
-        pieces = [((i + cap) / parts, (i + 1 - cap) / parts)
-                  for i in range(0, parts, 2)]
+        pieces = [
+            ((i + cap) / parts, (i + 1 - cap) / parts)
+            for i in range(0, parts, 2)
+        ]
     for first, last in pieces:
-        cv2.line(image, _fixed(start + first * (end - start)),
-                 _fixed(start + last * (end - start)), color, thickness,
-                 cv2.LINE_AA, _SHIFT)
+        cv2.line(
+            image,
+            _fixed(start + first * (end - start)),
+            _fixed(start + last * (end - start)),
+            color,
+            thickness,
+            cv2.LINE_AA,
+            _SHIFT,
+        )
 
 
-def draw_joint(image: np.ndarray,
-               point: np.ndarray,
-               color: Color,
-               radius: int,
-               hollow: bool = False) -> None:
+def draw_joint(
+    image: np.ndarray,
+    point: np.ndarray,
+    color: Color,
+    radius: int,
+    hollow: bool = False,
+) -> None:
     """Draw a disc with a dark outline in place, or a ring.
 
     Args:
@@ -81,19 +94,19 @@ def draw_joint(image: np.ndarray,
     if hollow:
         ring = _fixed((_RING * radius, 0))[0]
         bold = max(1, (radius + 1) // 2)
-        cv2.circle(image, centre, ring, OUTLINE, bold + 2, cv2.LINE_AA,
-                   _SHIFT)
+        cv2.circle(image, centre, ring, OUTLINE, bold + 2, cv2.LINE_AA, _SHIFT)
         cv2.circle(image, centre, ring, color, bold, cv2.LINE_AA, _SHIFT)
         return
     edge = radius + max(1, radius // 3)
-    cv2.circle(image, centre, _fixed((edge, 0))[0], OUTLINE, -1, cv2.LINE_AA,
-               _SHIFT)
-    cv2.circle(image, centre, _fixed((radius, 0))[0], color, -1, cv2.LINE_AA,
-               _SHIFT)
+    cv2.circle(
+        image, centre, _fixed((edge, 0))[0], OUTLINE, -1, cv2.LINE_AA, _SHIFT
+    )
+    cv2.circle(
+        image, centre, _fixed((radius, 0))[0], color, -1, cv2.LINE_AA, _SHIFT
+    )
 
 
-def draw_wrong_ring(image: np.ndarray, point: np.ndarray,
-                    radius: int) -> None:
+def draw_wrong_ring(image: np.ndarray, point: np.ndarray, radius: int) -> None:
     """Draw in place the red ring that marks a wrong joint.
 
     Args:
@@ -101,29 +114,38 @@ def draw_wrong_ring(image: np.ndarray, point: np.ndarray,
         point: (x, y), pixels.
         radius: Of the joint that it goes around, pixels.
     """
-    cv2.circle(image, _fixed(point),
-               _fixed((2.4 * radius, 0))[0], WRONG, max(2, radius // 2),
-               cv2.LINE_AA, _SHIFT)
+    cv2.circle(
+        image,
+        _fixed(point),
+        _fixed((2.4 * radius, 0))[0],
+        WRONG,
+        max(2, radius // 2),
+        cv2.LINE_AA,
+        _SHIFT,
+    )
 
 
 def _bgr(color: Sequence[int]) -> Color:
     return tuple(int(c) for c in reversed(list(color)))
 
 
-def _step_back(point: np.ndarray, towards: np.ndarray,
-               distance: float) -> np.ndarray:
+def _step_back(
+    point: np.ndarray, towards: np.ndarray, distance: float
+) -> np.ndarray:
     """Move a point by a distance, half of the way at most."""
     length = np.hypot(*(towards - point))
     return point + (towards - point) * min(0.5, distance / max(length, 1e-6))
 
 
-def draw_pose(image: np.ndarray,
-              keypoints: np.ndarray,
-              meta: Mapping,
-              visible: Optional[np.ndarray] = None,
-              shown: Optional[np.ndarray] = None,
-              wrong: Optional[np.ndarray] = None,
-              thickness: Optional[int] = None) -> np.ndarray:
+def draw_pose(
+    image: np.ndarray,
+    keypoints: np.ndarray,
+    meta: Mapping,
+    visible: np.ndarray | None = None,
+    shown: np.ndarray | None = None,
+    wrong: np.ndarray | None = None,
+    thickness: int | None = None,
+) -> np.ndarray:
     """Draw one pose.
 
     Visible joints are filled and their links solid; occluded joints are
@@ -151,17 +173,26 @@ def draw_pose(image: np.ndarray,
     keypoints = np.asarray(keypoints, np.float64)
     colors = [_bgr(color) for color in meta['keypoint_colors']]
     if keypoints.shape != (len(colors), 2):
-        raise ValueError(f'draw_pose: keypoints must be {len(colors)} x 2 as '
-                         f'the metainfo says, but got {keypoints.shape}')
+        raise ValueError(
+            f'draw_pose: keypoints must be {len(colors)} x 2 as '
+            f'the metainfo says, but got {keypoints.shape}'
+        )
     flags = []
-    for name, mask, default in (('visible', visible, True),
-                                ('shown', shown, True), ('wrong', wrong,
-                                                         False)):
-        mask = np.full(len(colors), default) if mask is None else (
-            np.asarray(mask) > 0)
-        if mask.shape != (len(colors), ):
-            raise ValueError(f'draw_pose: {name} must have {len(colors)} '
-                             f'entries, but got shape {mask.shape}')
+    for name, mask, default in (
+        ('visible', visible, True),
+        ('shown', shown, True),
+        ('wrong', wrong, False),
+    ):
+        mask = (
+            np.full(len(colors), default)
+            if mask is None
+            else (np.asarray(mask) > 0)
+        )
+        if mask.shape != (len(colors),):
+            raise ValueError(
+                f'draw_pose: {name} must have {len(colors)} '
+                f'entries, but got shape {mask.shape}'
+            )
         flags.append(mask)
     visible, shown, wrong = flags
     with np.errstate(invalid='ignore'):
@@ -176,19 +207,25 @@ def draw_pose(image: np.ndarray,
         if shown[i] and shown[j]:
             # Into the middle of a disc, up to the edge of a ring.
             start, end = (
-                _step_back(keypoints[a], keypoints[b],
-                           0 if visible[a] else _RING * radius)
-                for a, b in ((i, j), (j, i)))
+                _step_back(
+                    keypoints[a],
+                    keypoints[b],
+                    0 if visible[a] else _RING * radius,
+                )
+                for a, b in ((i, j), (j, i))
+            )
             draw_segment(
                 image,
                 start,
                 end,
                 _bgr(color),
                 thickness,
-                dashed=not (visible[i] and visible[j]))
+                dashed=not (visible[i] and visible[j]),
+            )
     for k in np.flatnonzero(shown):
         draw_joint(
-            image, keypoints[k], colors[k], radius, hollow=not visible[k])
+            image, keypoints[k], colors[k], radius, hollow=not visible[k]
+        )
         if wrong[k]:
             draw_wrong_ring(image, keypoints[k], radius)
     return image

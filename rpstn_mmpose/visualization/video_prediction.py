@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Run a model over whole videos of a data set."""
+
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Sequence
 
 import numpy as np
 import torch
@@ -19,26 +20,30 @@ from torch import nn
 from ..structures import VideoPeople, joint_names
 
 
-def _check_device(device: Optional[str]) -> str:
+def _check_device(device: str | None) -> str:
     cuda = torch.cuda.is_available()
     if device is None:
         return 'cuda' if cuda else 'cpu'
     try:
         kind = torch.device(device).type
     except RuntimeError:
-        raise ValueError(f"device must be such as 'cpu' or 'cuda:0', but got "
-                         f'{device!r}') from None
+        raise ValueError(
+            f"device must be such as 'cpu' or 'cuda:0', but got {device!r}"
+        ) from None
     if kind == 'cuda' and not cuda:
-        raise ValueError(f'device {device!r} is not there: torch '
-                         f"{torch.__version__} sees no GPU; use 'cpu'")
+        raise ValueError(
+            f'device {device!r} is not there: torch '
+            f"{torch.__version__} sees no GPU; use 'cpu'"
+        )
     return device
 
 
-def load_model_and_dataset(config: Union[str, os.PathLike, Config],
-                           checkpoint: Union[str, os.PathLike],
-                           data_root: Optional[str] = None,
-                           device: Optional[str] = None
-                           ) -> Tuple[nn.Module, Any]:
+def load_model_and_dataset(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike,
+    data_root: str | None = None,
+    device: str | None = None,
+) -> tuple[nn.Module, Any]:
     """Build a config's model with its weights, and its test data set.
 
     Args:
@@ -64,8 +69,10 @@ def load_model_and_dataset(config: Union[str, os.PathLike, Config],
         raise FileNotFoundError(f'{checkpoint}: no such checkpoint file')
     name = config.filename or 'the config'
     if 'test_dataloader' not in config or 'model' not in config:
-        raise ValueError(f'{name} has no test_dataloader or no model; give '
-                         'the config of a pose model')
+        raise ValueError(
+            f'{name} has no test_dataloader or no model; give '
+            'the config of a pose model'
+        )
     init_default_scope(config.get('default_scope', 'mmpose'))
 
     dataset_cfg = config.test_dataloader.dataset.copy()
@@ -78,17 +85,19 @@ def load_model_and_dataset(config: Union[str, os.PathLike, Config],
     model = revert_sync_batchnorm(MODELS.build(config.model))
     try:
         load_checkpoint(
-            model, str(checkpoint), map_location='cpu', strict=True)
+            model, str(checkpoint), map_location='cpu', strict=True
+        )
     except RuntimeError as error:
         reason = ' '.join(str(error).split())
         if len(reason) > 240:
             reason = f'{reason[:240]}...'
-        raise ValueError(f'{checkpoint} cannot be loaded into the model of '
-                         f'{name}: {reason}') from None
+        raise ValueError(
+            f'{checkpoint} cannot be loaded into the model of {name}: {reason}'
+        ) from None
     return model.to(device).eval(), dataset
 
 
-def list_videos(dataset: Any) -> Dict[str, List[int]]:
+def list_videos(dataset: Any) -> dict[str, list[int]]:
     """The videos of a data set.
 
     Args:
@@ -101,20 +110,23 @@ def list_videos(dataset: Any) -> Dict[str, List[int]]:
     Raises:
         ValueError: A data set whose samples name no video.
     """
-    videos: Dict[str, List[int]] = {}
+    videos: dict[str, list[int]] = {}
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         if 'video_id' not in info:
             raise ValueError(
                 f'{type(dataset).__name__} has no videos: its samples have '
-                "no 'video_id'; use a clip data set, e.g. PennActionDataset")
+                "no 'video_id'; use a clip data set, e.g. PennActionDataset"
+            )
         videos.setdefault(str(info['video_id']), []).append(index)
     return videos
 
 
-def choose_videos(available: Sequence[str],
-                  number: Optional[int] = None,
-                  video_ids: Optional[Sequence[str]] = None) -> List[str]:
+def choose_videos(
+    available: Sequence[str],
+    number: int | None = None,
+    video_ids: Sequence[str] | None = None,
+) -> list[str]:
     """Choose videos by name, or a number of them evenly over the data set.
 
     Args:
@@ -137,11 +149,13 @@ def choose_videos(available: Sequence[str],
             more = ', ...' if len(available) > 5 else ''
             raise ValueError(
                 f'no video {", ".join(unknown)} in the data set; it has '
-                f'{len(available)}: {some}{more}')
+                f'{len(available)}: {some}{more}'
+            )
         return video_ids
     if number is not None and number < 1:
-        raise ValueError('the number of videos must be at least 1, but got '
-                         f'{number}')
+        raise ValueError(
+            f'the number of videos must be at least 1, but got {number}'
+        )
     if number is None or number >= len(available):
         return available
     places = np.linspace(0, len(available) - 1, number).round().astype(int)
@@ -151,26 +165,33 @@ def choose_videos(available: Sequence[str],
 class _Collector:
     """Gathers the wanted rows of a video's clips."""
 
-    def __init__(self, video: str, dataset: Any, clips: Sequence[int],
-                 max_frames: Optional[int]):
+    def __init__(
+        self,
+        video: str,
+        dataset: Any,
+        clips: Sequence[int],
+        max_frames: int | None,
+    ) -> None:
         self.video = video
         self.infos = {index: dataset.get_data_info(index) for index in clips}
         wanted = [
-            int(info['frame_ids'][row]) for info in self.infos.values()
+            int(info['frame_ids'][row])
+            for info in self.infos.values()
             for row in self._rows(info)
         ]
         if len(set(wanted)) != len(wanted):
             raise ValueError(
                 f'predict_videos: video {video} has frames that several '
-                'clips want; build the data set with test_mode=True')
+                'clips want; build the data set with test_mode=True'
+            )
         self.wanted = set(sorted(wanted)[:max_frames])
-        self.rows: Dict[int, tuple] = {}
+        self.rows: dict[int, tuple] = {}
 
     @staticmethod
     def _rows(info: dict) -> np.ndarray:
         return np.flatnonzero(info['frame_mask'])
 
-    def clips(self) -> List[int]:
+    def clips(self) -> list[int]:
         """Clips that hold a frame to be predicted, in order of time."""
         first = {}
         for index, info in self.infos.items():
@@ -193,11 +214,12 @@ class _Collector:
                     keypoints_visible=info['keypoints_visible'][row] > 0,
                     keypoints_labeled=info['keypoints_labeled'][row] > 0,
                     keypoints=to_numpy(pred.keypoints[row]),
-                    keypoint_scores=to_numpy(pred.keypoint_scores[row]))
+                    keypoint_scores=to_numpy(pred.keypoint_scores[row]),
+                )
                 count += 1
         return count
 
-    def finish(self, joints: Optional[List[str]]) -> VideoPeople:
+    def finish(self, joints: list[str] | None) -> VideoPeople:
         frames = sorted(self.rows)
         rows = [self.rows[frame] for frame in frames]
         info = next(iter(self.infos.values()))
@@ -208,16 +230,19 @@ class _Collector:
             frames=frames,
             name=self.video,
             joints=joints,
-            **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
+            **{key: np.stack([row[key] for row in rows]) for key in rows[0]},
+        )
 
 
-def predict_videos(model: nn.Module,
-                   dataset: Any,
-                   video_ids: Optional[Sequence[str]] = None,
-                   device: Optional[str] = None,
-                   max_frames: Optional[int] = None,
-                   batch_size: int = 8,
-                   progress: Optional[str] = None) -> Dict[str, VideoPeople]:
+def predict_videos(
+    model: nn.Module,
+    dataset: Any,
+    video_ids: Sequence[str] | None = None,
+    device: str | None = None,
+    max_frames: int | None = None,
+    batch_size: int = 8,
+    progress: str | None = None,
+) -> dict[str, VideoPeople]:
     """Predict every frame of videos, in the windows that a data set gives.
 
     A frame's prediction is that of the clip whose ``frame_mask`` wants it.
@@ -242,36 +267,39 @@ def predict_videos(model: nn.Module,
         ValueError: An unknown video, a frame wanted twice, ``max_frames``
             or ``batch_size`` below 1.
     """
-    for name, value in (('max_frames', max_frames), ('batch_size',
-                                                     batch_size)):
+    for name, value in (
+        ('max_frames', max_frames),
+        ('batch_size', batch_size),
+    ):
         if value is not None and value < 1:
-            raise ValueError(f'predict_videos: {name} must be at least 1, '
-                             f'but got {value}')
+            raise ValueError(
+                f'predict_videos: {name} must be at least 1, but got {value}'
+            )
     from tqdm import tqdm
+
     videos = list_videos(dataset)
     collectors = {
         video: _Collector(video, dataset, videos[video], max_frames)
         for video in choose_videos(list(videos), video_ids=video_ids)
     }
-    work = [(collector, index) for collector in collectors.values()
-            for index in collector.clips()]
+    work = [
+        (collector, index)
+        for collector in collectors.values()
+        for index in collector.clips()
+    ]
     if device is not None:
         model.to(device)
     model.eval()
     total = sum(len(collector.wanted) for collector in collectors.values())
     with tqdm(
-            total=total,
-            desc=progress,
-            unit='frame',
-            disable=progress is None) as bar, torch.no_grad():
+        total=total, desc=progress, unit='frame', disable=progress is None
+    ) as bar, torch.no_grad():
         for start in range(0, len(work), batch_size):
-            batch = work[start:start + batch_size]
+            batch = work[start : start + batch_size]
             samples = model.test_step(
-                pseudo_collate([dataset[index] for _, index in batch]))
+                pseudo_collate([dataset[index] for _, index in batch])
+            )
             for (collector, index), sample in zip(batch, samples):
                 bar.update(collector.add(index, sample))
     joints = joint_names(getattr(dataset, 'metainfo', {}))
-    return {
-        video: item.finish(joints)
-        for video, item in collectors.items()
-    }
+    return {video: item.finish(joints) for video, item in collectors.items()}

@@ -4,6 +4,7 @@
 Reads what :class:`~rpstn_mmpose.apis.VideoPoseInferencer` writes. The page
 holds all that it shows and asks the network for nothing.
 """
+
 from __future__ import annotations
 
 import base64
@@ -12,7 +13,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Mapping, Sequence, Union
 from urllib.parse import quote
 
 import numpy as np
@@ -32,7 +33,7 @@ _MAX_JOINTS = 3
 FilePath = Union[str, os.PathLike]
 
 
-def joint_titles(people: VideoPeople) -> List[str]:
+def joint_titles(people: VideoPeople) -> list[str]:
     """Names of the joints, to be read."""
     return [name.replace('_', ' ') for name in people.joints]
 
@@ -47,13 +48,14 @@ class RelationPicture:
         frame: In which.
         caption: One or two sentences.
     """
+
     png: bytes
     track_id: int
     frame: int
     caption: str
 
 
-def find_predictions(folder: FilePath, name: Optional[str] = None) -> Path:
+def find_predictions(folder: FilePath, name: str | None = None) -> Path:
     """The file of predictions in an output folder.
 
     Args:
@@ -69,29 +71,38 @@ def find_predictions(folder: FilePath, name: Optional[str] = None) -> Path:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f'{folder}: no such folder; give the '
-                                '--out-dir of topdown_video_demo.py')
+        raise FileNotFoundError(
+            f'{folder}: no such folder; give the '
+            '--out-dir of topdown_video_demo.py'
+        )
     if name is not None:
         path = folder / f'{name}.json'
         if not path.is_file():
-            raise FileNotFoundError(f'{path}: no such file; without --name '
-                                    'the only .json file is taken')
+            raise FileNotFoundError(
+                f'{path}: no such file; without --name '
+                'the only .json file is taken'
+            )
         return path
-    paths = sorted(path for path in folder.glob('*.json')
-                   if not path.name.startswith('.'))
+    paths = sorted(
+        path for path in folder.glob('*.json') if not path.name.startswith('.')
+    )
     if len(paths) > 1:
         names = ', '.join(path.stem for path in paths[:5])
         more = ', ...' if len(paths) > 5 else ''
-        raise ValueError(f'{folder} has {len(paths)} .json files; choose one '
-                         f'with --name: {names}{more}')
+        raise ValueError(
+            f'{folder} has {len(paths)} .json files; choose one '
+            f'with --name: {names}{more}'
+        )
     if not paths:
         parts = sorted(folder.glob('.*.json.part'))
         hint = 'run topdown_video_demo.py with this --out-dir first'
         if parts:
             # The writer keeps it complete: the demo was killed.
-            name = parts[0].name[1:-len('.part')]
-            hint = (f'the demo was killed, rename {parts[0].name} to {name} '
-                    'to see how far it came')
+            name = parts[0].name[1 : -len('.part')]
+            hint = (
+                f'the demo was killed, rename {parts[0].name} to {name} '
+                'to see how far it came'
+            )
         raise FileNotFoundError(f'{folder} has no .json file; {hint}')
     return paths[0]
 
@@ -111,11 +122,12 @@ def load_predictions(path: FilePath) -> VideoPeople:
         ValueError: Torn, or of another shape.
     """
     try:
-        people = read_people(path, required=('keypoint_scores', ))
+        people = read_people(path, required=('keypoint_scores',))
         _check_video(people)
     except PeopleError as problem:
-        raise ValueError(f'{path} is not what topdown_video_demo.py writes: '
-                         f'{problem}') from None
+        raise ValueError(
+            f'{path} is not what topdown_video_demo.py writes: {problem}'
+        ) from None
     return people
 
 
@@ -127,11 +139,16 @@ def _check_video(people: VideoPeople) -> None:
     """
     width, height = people.size or (None, None)
     for missing, problem in (
-        (not people.name, '"meta_info" has no "video", or the video has no '
-         '"name"'),
+        (
+            not people.name,
+            '"meta_info" has no "video", or the video has no "name"',
+        ),
         (people.fps is None, 'the "fps" of the video must be positive'),
-        (width is None, 'the "width" of the video must be a positive number, '
-         'and so must its "height"'),
+        (
+            width is None,
+            'the "width" of the video must be a positive number, '
+            'and so must its "height"',
+        ),
         (not people.frames, 'it has no frames'),
     ):
         if missing:
@@ -145,9 +162,9 @@ def _check_video(people: VideoPeople) -> None:
         raise PeopleError(f'frame {twice[0]} has track_id {twice[1]} twice')
 
 
-def frame_runs(frames: Sequence[int]) -> List[Tuple[int, int]]:
+def frame_runs(frames: Sequence[int]) -> list[tuple[int, int]]:
     """Rising frame numbers as (first, last) of those without a gap."""
-    runs: List[Tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for frame in map(int, frames):
         if runs and runs[-1][1] == frame - 1:
             runs[-1] = (runs[-1][0], frame)
@@ -160,15 +177,16 @@ def _run_text(first: int, last: int) -> str:
     return str(first) if first == last else f'{first}–{last}'
 
 
-def _runs_text(runs: Sequence[Tuple[int, int]]) -> str:
+def _runs_text(runs: Sequence[tuple[int, int]]) -> str:
     text = ', '.join(_run_text(*run) for run in runs[:_MAX_RUNS])
     if len(runs) > _MAX_RUNS:
         text += f' and {len(runs) - _MAX_RUNS} more stretches'
     return text
 
 
-def _track_row(track: Track, info: VideoPeople,
-               fraction: float) -> Dict[str, Any]:
+def _track_row(
+    track: Track, info: VideoPeople, fraction: float
+) -> dict[str, Any]:
     """A row of the table of tracks."""
     bridged = int(np.isin(track.frames, info.damaged).sum())
     low = track.occluded(fraction)
@@ -186,8 +204,10 @@ def _track_row(track: Track, info: VideoPeople,
         mean=f'{known.mean():.3f}' if known.size else '–',
         low=len(frames),
         low_runs=_runs_text(frame_runs(frames)),
-        joints=', '.join(f'{names[k]} ({counts[k]})'
-                         for k in most[:_MAX_JOINTS]))
+        joints=', '.join(
+            f'{names[k]} ({counts[k]})' for k in most[:_MAX_JOINTS]
+        ),
+    )
 
 
 def _plain(values: np.ndarray) -> list:
@@ -195,7 +215,7 @@ def _plain(values: np.ndarray) -> list:
     return [float(v) if math.isfinite(v) else None for v in values]
 
 
-def _score_range(tracks: Mapping[int, Track]) -> Tuple[float, float]:
+def _score_range(tracks: Mapping[int, Track]) -> tuple[float, float]:
     """Of all rows of the chart: 0 and all scores are in it."""
     known = [t.scores[np.isfinite(t.scores)] for t in tracks.values()]
     values = np.concatenate([np.zeros(1), *known])
@@ -205,8 +225,9 @@ def _score_range(tracks: Mapping[int, Track]) -> Tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def _chart_data(info: VideoPeople, people: Mapping[int, Track],
-                fraction: float) -> Dict[str, Any]:
+def _chart_data(
+    info: VideoPeople, people: Mapping[int, Track], fraction: float
+) -> dict[str, Any]:
     """What the script draws."""
     tracks = []
     for track in people.values():
@@ -217,14 +238,17 @@ def _chart_data(info: VideoPeople, people: Mapping[int, Track],
                 runs=frame_runs(track.frames),
                 limits=_plain(track.limits(fraction)),
                 scores=[_plain(column) for column in track.scores.T],
-                low=frame_runs(track.frames[low])))
+                low=frame_runs(track.frames[low]),
+            )
+        )
     return dict(
         num_frames=info.num_frames,
         fps=info.fps,
         joints=joint_titles(info),
         damaged=frame_runs(info.damaged),
         score_range=_score_range(people),
-        tracks=tracks)
+        tracks=tracks,
+    )
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -237,9 +261,9 @@ def data_uri(content: bytes, kind: str) -> str:
     return f'data:{kind};base64,{base64.b64encode(content).decode()}'
 
 
-def video_source(video: FilePath,
-                 page: FilePath,
-                 limit: float = EMBED_LIMIT) -> Tuple[str, str]:
+def video_source(
+    video: FilePath, page: FilePath, limit: float = EMBED_LIMIT
+) -> tuple[str, str]:
     """How a page gets at its video.
 
     Args:
@@ -256,8 +280,10 @@ def video_source(video: FilePath,
     """
     video = Path(video)
     if not video.is_file():
-        return '', (f'The video is missing: there was no {video.name} beside '
-                    'the predictions when this page was made.')
+        return '', (
+            f'The video is missing: there was no {video.name} beside '
+            'the predictions when this page was made.'
+        )
     size = video.stat().st_size
     if not size:
         return '', f'The video is missing: {video.name} was empty.'
@@ -268,15 +294,18 @@ def video_source(video: FilePath,
     return './' + quote(os.fsencode(path)), (
         f'The video has {size / 1e6:.1f} MB, more than the {limit:g} MB that '
         f'are embedded, and is linked: keep {path} where it is, seen from '
-        'this page.')
+        'this page.'
+    )
 
 
-def build_report(info: VideoPeople,
-                 video_src: str = '',
-                 video_note: str = '',
-                 fraction: float = 0.5,
-                 relation: Optional[RelationPicture] = None,
-                 trajectories: bytes = b'') -> str:
+def build_report(
+    info: VideoPeople,
+    video_src: str = '',
+    video_note: str = '',
+    fraction: float = 0.5,
+    relation: RelationPicture | None = None,
+    trajectories: bytes = b'',
+) -> str:
     """Make the page.
 
     Args:
@@ -296,24 +325,30 @@ def build_report(info: VideoPeople,
         ValueError: ``fraction`` is out of range.
     """
     if not 0 < fraction < 1:
-        raise ValueError('build_report: fraction must lie in (0, 1), but got '
-                         f'{fraction!r}')
+        raise ValueError(
+            f'build_report: fraction must lie in (0, 1), but got {fraction!r}'
+        )
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
+
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        lstrip_blocks=True)
+        lstrip_blocks=True,
+    )
     # Only this script runs, whatever a name should smuggle in, and nothing
     # is fetched but a video beside the page.
     page, style, script = (
         (_FILES / name).read_text(encoding='utf-8')
-        for name in ('page.html', 'style.css', 'script.js'))
+        for name in ('page.html', 'style.css', 'script.js')
+    )
     digest = hashlib.sha256(script.encode()).digest()
-    policy = ("default-src 'none'; style-src 'unsafe-inline'; "
-              f"script-src 'sha256-{base64.b64encode(digest).decode()}'; "
-              "img-src data:; media-src data: 'self' file:")
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{base64.b64encode(digest).decode()}'; "
+        "img-src data:; media-src data: 'self' file:"
+    )
     runs = frame_runs(info.damaged)
     tracks = tracks_of(info)
     return environment.from_string(page).render(
@@ -325,17 +360,17 @@ def build_report(info: VideoPeople,
         joints=info.joints,
         untracked=int((info.track_ids < 0).sum()),
         damaged=[(_run_text(*run), run[0]) for run in runs],
-        rows=[_track_row(track, info, fraction)
-              for track in tracks.values()],
+        rows=[_track_row(track, info, fraction) for track in tracks.values()],
         data=_chart_data(info, tracks, fraction),
         fraction=fraction,
         video_src=video_src,
         video_note=video_note,
         relation=relation,
-        relation_src=(data_uri(relation.png, 'image/png')
-                      if relation else ''),
-        trajectories_src=(data_uri(trajectories, 'image/png')
-                          if trajectories else ''))
+        relation_src=(data_uri(relation.png, 'image/png') if relation else ''),
+        trajectories_src=(
+            data_uri(trajectories, 'image/png') if trajectories else ''
+        ),
+    )
 
 
 def write_report(page: str, path: FilePath) -> Path:

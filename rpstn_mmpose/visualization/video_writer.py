@@ -7,7 +7,7 @@ import math
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Optional, Tuple, Union
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ _BT709 = 1
 
 
 def import_av() -> Any:
+    """PyAV, or one line that says how to get it."""
     try:
         import av
     except ImportError:
@@ -59,8 +60,8 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Union[str, os.PathLike], fps: float = 25, crf: int = 20
-    ):
+        self, path: str | os.PathLike, fps: float = 25, crf: int = 20
+    ) -> None:
         self.path = check_output_path(path, ('.mp4',))
         if not 0.1 <= fps <= 1000:
             raise ValueError(
@@ -71,12 +72,12 @@ class VideoWriter:
         rate = self.fps.numerator
         self._tick = Fraction(1, rate * -(-_TICKS // rate))
         self._last = -1
-        self._time: Union[float, Fraction] = -math.inf
+        self._time: float | Fraction = -math.inf
         self.crf = crf
         self.num_frames = 0
-        self.frame_size: Optional[Tuple[int, int]] = None
+        self.frame_size: tuple[int, int] | None = None
         self._av = import_av()
-        self._part: Optional[Path] = None
+        self._part: Path | None = None
         self._container = self._stream = None
 
     def _open(self, frame: np.ndarray) -> None:
@@ -105,7 +106,7 @@ class VideoWriter:
         context.color_primaries = context.color_trc = _BT709
 
     def write(
-        self, frame: np.ndarray, time: Optional[Union[float, Fraction]] = None
+        self, frame: np.ndarray, time: float | Fraction | None = None
     ) -> None:
         """Append a frame.
 
@@ -151,7 +152,7 @@ class VideoWriter:
         self._container.mux(self._stream.encode(picture))
         self.num_frames += 1
 
-    def _place(self, time: Optional[Union[float, Fraction]]) -> int:
+    def _place(self, time: float | Fraction | None) -> int:
         """The next frame's place in the file, ticks."""
         if time is None:
             time = self.num_frames / self.fps

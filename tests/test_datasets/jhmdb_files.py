@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Small data sets in JHMDB's format, with known content."""
+
 from __future__ import annotations
 
 import io
@@ -22,15 +23,15 @@ def positions(num: int, seed: int = 0) -> np.ndarray:
     """pos_img: 2 x 15 x n, 1-based pixels inside the picture."""
     rng = np.random.RandomState(seed)
     return np.stack(
-        [rng.uniform(30, 70, (15, num)),
-         rng.uniform(20, 50, (15, num))])
+        [rng.uniform(30, 70, (15, num)), rng.uniform(20, 50, (15, num))]
+    )
 
 
 def part_mask(num: int) -> np.ndarray:
     """h x w x n; frame t (from 0) has columns 10 + t to 60, rows 5 to 65."""
     mask = np.zeros((HEIGHT, WIDTH, num), np.uint8)
     for t in range(num):
-        mask[5:66, 10 + t:61, t] = 1
+        mask[5:66, 10 + t : 61, t] = 1
     return mask
 
 
@@ -40,25 +41,32 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def write_video(root: Path,
-                action: str,
-                video: str,
-                num: int,
-                mask: bool = True,
-                frames: bool = True,
-                seed: int = 0) -> None:
+def write_video(
+    root: Path,
+    action: str,
+    video: str,
+    num: int,
+    mask: bool = True,
+    frames: bool = True,
+    seed: int = 0,
+) -> None:
     place = Path(action) / video
-    write(root / 'joint_positions' / place / 'joint_positions.mat',
-          mat_bytes(pos_img=positions(num, seed)))
+    write(
+        root / 'joint_positions' / place / 'joint_positions.mat',
+        mat_bytes(pos_img=positions(num, seed)),
+    )
     if mask:
-        write(root / 'puppet_mask' / place / 'puppet_mask.mat',
-              mat_bytes(part_mask=part_mask(num)))
+        write(
+            root / 'puppet_mask' / place / 'puppet_mask.mat',
+            mat_bytes(part_mask=part_mask(num)),
+        )
     rng = np.random.RandomState(seed)
     for frame in range(1, num + 1) if frames else ():
         small = rng.randint(0, 255, (9, 12, 3), np.uint8)
         _, png = cv2.imencode('.png', cv2.resize(small, (WIDTH, HEIGHT)))
-        write(root / 'Rename_Images' / place / f'{frame:05d}.png',
-              png.tobytes())
+        write(
+            root / 'Rename_Images' / place / f'{frame:05d}.png', png.tobytes()
+        )
 
 
 def write_split(root: Path, file: str, text: str) -> None:

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Small data sets in Penn Action's format, with known content."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,8 +17,9 @@ def label_arrays(num: int = 7, train: int = 1, seed: int = 0) -> dict:
     rng = np.random.RandomState(seed)
     x = rng.uniform(30, 70, (num, 13))
     y = rng.uniform(20, 50, (num, 13))
-    bbox = np.stack([x.min(1) - 4, y.min(1) - 4, x.max(1) + 4, y.max(1) + 4],
-                    axis=1)
+    bbox = np.stack(
+        [x.min(1) - 4, y.min(1) - 4, x.max(1) + 4, y.max(1) + 4], axis=1
+    )
     return dict(
         x=x,
         y=y,
@@ -27,7 +29,8 @@ def label_arrays(num: int = 7, train: int = 1, seed: int = 0) -> dict:
         nframes=np.array([[num]], np.uint8),
         dimensions=np.array([[HEIGHT, WIDTH, num]], np.uint16),
         action='bowl',
-        pose='front')
+        pose='front',
+    )
 
 
 def write_label(root: Path, video: str, arrays: dict) -> Path:
@@ -49,10 +52,9 @@ def write_frames(root: Path, video: str, num: int, seed: int = 0) -> list:
     return paths
 
 
-def write_penn(root: Path,
-               lengths=(7, 5, 12),
-               train=(1, 1, -1),
-               frames: bool = True) -> Path:
+def write_penn(
+    root: Path, lengths=(7, 5, 12), train=(1, 1, -1), frames: bool = True
+) -> Path:
     """Videos 0001, 0002, ... of the given lengths and splits."""
     for i, (num, flag) in enumerate(zip(lengths, train), start=1):
         write_label(root, f'{i:04d}', label_arrays(num, flag, seed=i))

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Small data sets in PoseTrack18's format, with known content."""
+
 from __future__ import annotations
 
 import json
@@ -10,10 +11,23 @@ import numpy as np
 
 WIDTH, HEIGHT = 96, 72
 JOINTS = [
-    'nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear',
-    'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
-    'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee',
-    'right_knee', 'left_ankle', 'right_ankle'
+    'nose',
+    'head_bottom',
+    'head_top',
+    'left_ear',
+    'right_ear',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
 ]
 
 
@@ -34,7 +48,8 @@ def image(sequence: int, frame: int, labeled=True, split='val', **kwargs):
         id=number,
         width=WIDTH,
         height=HEIGHT,
-        **kwargs)
+        **kwargs,
+    )
 
 
 def person(sequence: int, frame: int, track_id: int, **kwargs):
@@ -48,18 +63,18 @@ def person(sequence: int, frame: int, track_id: int, **kwargs):
         keypoints=points.ravel().tolist(),
         track_id=track_id,
         image_id=image_id(sequence, frame),
-        bbox=[2. * frame, 5., 30., 50.],
+        bbox=[2.0 * frame, 5.0, 30.0, 50.0],
         scores=[],
         category_id=1,
-        id=image_id(sequence, frame) * 100 + track_id)
+        id=image_id(sequence, frame) * 100 + track_id,
+    )
     values.update(kwargs)
     return {k: v for k, v in values.items() if v is not None}
 
 
 def content(images, annotations, joints=JOINTS):
     category = dict(id=1, name='person', keypoints=list(joints))
-    return dict(
-        images=images, annotations=annotations, categories=[category])
+    return dict(images=images, annotations=annotations, categories=[category])
 
 
 def write_sequence(root, sequence: int, images, annotations, split='val'):
@@ -70,8 +85,15 @@ def write_sequence(root, sequence: int, images, annotations, split='val'):
     return path
 
 
-def write_posetrack(root, sequence: int = 1, num: int = 20, labeled=(),
-                    people=None, pictures=False, split='val'):
+def write_posetrack(
+    root,
+    sequence: int = 1,
+    num: int = 20,
+    labeled=(),
+    people=None,
+    pictures=False,
+    split='val',
+):
     """A sequence.
 
     Args:
@@ -82,7 +104,8 @@ def write_posetrack(root, sequence: int = 1, num: int = 20, labeled=(),
     images = [image(sequence, i, i in labeled, split) for i in range(num)]
     annotations = [
         person(sequence, frame, track_id)
-        for track_id, frames in (people or {}).items() for frame in frames
+        for track_id, frames in (people or {}).items()
+        for frame in frames
     ]
     if pictures:
         rng = np.random.RandomState(sequence)
@@ -102,13 +125,19 @@ def labelled_poses(root, split='val'):
         data = json.loads(path.read_text())
         frames = {
             item['id']: int(Path(item['file_name']).stem)
-            for item in data['images'] if item['is_labeled']
+            for item in data['images']
+            if item['is_labeled']
         }
         for annotation in data['annotations']:
             flags = annotation.get('keypoints', [])[2::3]
             if annotation['image_id'] in frames and any(flags):
-                poses.append((path.stem, frames[annotation['image_id']],
-                              annotation['track_id']))
+                poses.append(
+                    (
+                        path.stem,
+                        frames[annotation['image_id']],
+                        annotation['track_id'],
+                    )
+                )
     return sorted(poses)
 
 
@@ -117,7 +146,9 @@ def wanted_poses(dataset):
     poses = []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
-        poses += [(info['video_id'], frame, info['track_id'])
-                  for frame, wanted in zip(info['frame_ids'],
-                                           info['frame_mask']) if wanted]
+        poses += [
+            (info['video_id'], frame, info['track_id'])
+            for frame, wanted in zip(info['frame_ids'], info['frame_mask'])
+            if wanted
+        ]
     return sorted(poses)

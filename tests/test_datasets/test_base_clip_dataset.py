@@ -29,7 +29,7 @@ class ToyClips(BaseClipDataset):
     def load_tracks(self):
         return [
             make_track('a', 7, num_joints=13, annotated=self.annotated),
-            make_track('b', 3, first=50, num_joints=13)
+            make_track('b', 3, first=50, num_joints=13),
         ]
 
 
@@ -38,16 +38,21 @@ def toy(**kwargs):
 
 
 def frames_of(dataset):
-    return [(info['video_id'], info['frame_ids'])
-            for info in map(dataset.get_data_info, range(len(dataset)))]
+    return [
+        (info['video_id'], info['frame_ids'])
+        for info in map(dataset.get_data_info, range(len(dataset)))
+    ]
 
 
 def wanted_of(dataset):
     found = []
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
-        found += [(info['video_id'], f) for f, want in zip(
-            info['frame_ids'], info['frame_mask']) if want]
+        found += [
+            (info['video_id'], f)
+            for f, want in zip(info['frame_ids'], info['frame_mask'])
+            if want
+        ]
     return found
 
 
@@ -63,10 +68,11 @@ def test_sample_follows_the_contract():
     assert info['img_path'] == 'a/é2.jpg'
     shapes = dict(
         bbox=(5, 4),
-        bbox_score=(5, ),
+        bbox_score=(5,),
         keypoints=(5, 13, 2),
         keypoints_visible=(5, 13),
-        keypoints_labeled=(5, 13))
+        keypoints_labeled=(5, 13),
+    )
     for key, shape in shapes.items():
         assert info[key].shape == shape and info[key].dtype == np.float32
     assert info['bbox'][0].tolist() == [2, 2, 7, 11]
@@ -80,21 +86,30 @@ def test_sample_follows_the_contract():
 
 
 def test_training_windows():
-    assert frames_of(toy()) == [('a', [0, 1, 2, 3, 4]), ('a', [2, 3, 4, 5,
-                                                               6]),
-                                ('b', [50, 51, 52, 52, 52])]
-    assert [f[0] for _, f in frames_of(toy(clip_length=2, clip_stride=3))
-            ] == [0, 3, 5, 50]
+    assert frames_of(toy()) == [
+        ('a', [0, 1, 2, 3, 4]),
+        ('a', [2, 3, 4, 5, 6]),
+        ('b', [50, 51, 52, 52, 52]),
+    ]
+    assert [f[0] for _, f in frames_of(toy(clip_length=2, clip_stride=3))] == [
+        0,
+        3,
+        5,
+        50,
+    ]
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(),
-    dict(clip_stride=2),
-    dict(clip_length=3, frame_interval=2),
-    dict(clip_length=1),
-    dict(clip_offsets=(-2, -1, 0, 1, 2)),
-    dict(clip_offsets=(0, )),
-])
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(),
+        dict(clip_stride=2),
+        dict(clip_length=3, frame_interval=2),
+        dict(clip_length=1),
+        dict(clip_offsets=(-2, -1, 0, 1, 2)),
+        dict(clip_offsets=(0,)),
+    ],
+)
 def test_evaluation_wants_every_frame_once(kwargs):
     assert sorted(wanted_of(toy(test_mode=True, **kwargs))) == EVERY
 
@@ -108,7 +123,7 @@ def test_offsets():
 
 
 def test_a_window_in_place_of_the_options():
-    dataset = toy(window=dict(type='NearPair', clip_offsets=(1, )))
+    dataset = toy(window=dict(type='NearPair', clip_offsets=(1,)))
     assert frames_of(dataset)[6:8] == [('a', [6, 6]), ('b', [50, 51])]
     assert wanted_of(dataset) == EVERY
     assert dataset.clip_length == 2 and dataset.clip_offsets is None
@@ -116,9 +131,9 @@ def test_a_window_in_place_of_the_options():
     assert frames_of(around) == frames_of(toy(clip_offsets=(0, 1)))
     assert around.clip_offsets == (0, 1)
     with pytest.raises(ValueError, match='ToyClips: a NearPair is drawn'):
-        toy(window=dict(type='NearPair', clip_offsets=(1, )), test_mode=True)
+        toy(window=dict(type='NearPair', clip_offsets=(1,)), test_mode=True)
     with pytest.raises(ValueError, match='ToyClips: clip_length=2 does not'):
-        toy(window=dict(type='NearPair', clip_offsets=(1, )), clip_length=2)
+        toy(window=dict(type='NearPair', clip_offsets=(1,)), clip_length=2)
 
 
 def test_frames_without_labels_are_context_only():
@@ -139,15 +154,19 @@ def test_stride_of_offsets_counts_labelled_frames():
         annotated = np.array([0, 1, 0, 1, 0, 1, 1], bool)
 
     dataset = Sparse(
-        data_root='', split='train', clip_offsets=(-1, 0), clip_stride=2)
-    assert frames_of(dataset) == [('a', [0, 1]), ('a', [4, 5]),
-                                  ('b', [50, 50]), ('b', [51, 52])]
+        data_root='', split='train', clip_offsets=(-1, 0), clip_stride=2
+    )
+    assert frames_of(dataset) == [
+        ('a', [0, 1]),
+        ('a', [4, 5]),
+        ('b', [50, 50]),
+        ('b', [51, 52]),
+    ]
 
 
 def test_people_of_a_video():
 
     class Crowd(ToyClips):
-
         def load_tracks(self):
             return [
                 make_track(
@@ -156,15 +175,16 @@ def test_people_of_a_video():
                     num_joints=13,
                     track_id=number,
                     image_ids=[70, 71, 72],
-                    bbox_score=np.full(3, score))
-                for number, score in ((5, .5), (6, .25))
+                    bbox_score=np.full(3, score),
+                )
+                for number, score in ((5, 0.5), (6, 0.25))
             ]
 
     dataset = Crowd(data_root='', split='train', clip_length=2)
     info = dataset.get_data_info(3)
     assert info['video_id'] == 'a' and info['track_id'] == 6
     assert info['image_ids'] == [71, 72] and info['img_id'] == 71
-    assert info['bbox_score'].tolist() == [.25, .25]
+    assert info['bbox_score'].tolist() == [0.25, 0.25]
 
 
 @pytest.mark.parametrize('serialize', [True, False])
@@ -194,14 +214,15 @@ def test_wrappers():
     meta = dict(from_file=resolve_metainfo_file(META['from_file']))
     combined = CombinedDataset(
         metainfo=meta,
-        datasets=[dict(type='ToyClips', data_root='', split='train')] * 2)
+        datasets=[dict(type='ToyClips', data_root='', split='train')] * 2,
+    )
     assert len(combined) == 6
     assert combined[5]['frame_ids'] == [50, 51, 52, 52, 52]
 
 
 @pytest.mark.parametrize(
-    'context',
-    ['fork', pytest.param('spawn', marks=pytest.mark.slow)])
+    'context', ['fork', pytest.param('spawn', marks=pytest.mark.slow)]
+)
 def test_workers(penn_root, context):
     pipeline = [
         dict(type='LoadClip'),
@@ -210,23 +231,28 @@ def test_workers(penn_root, context):
             type='ForEachFrame',
             transforms=[
                 dict(type='RandomBBoxTransform'),
-                dict(type='TopdownAffine', input_size=(32, 32))
-            ]),
-        dict(type='PackClipInputs')
+                dict(type='TopdownAffine', input_size=(32, 32)),
+            ],
+        ),
+        dict(type='PackClipInputs'),
     ]
     dataset = PennActionDataset(
-        data_root=str(penn_root), split='train', pipeline=pipeline)
+        data_root=str(penn_root), split='train', pipeline=pipeline
+    )
     dataset[0]  # transforms that were used before must still travel
     loader = DataLoader(
         dataset,
         batch_size=1,
         num_workers=1,
         multiprocessing_context=context,
-        collate_fn=first_of)
+        collate_fn=first_of,
+    )
     batches = list(loader)
-    assert [b['data_samples'].metainfo['frame_ids'] for b in batches] == [[
-        1, 2, 3, 4, 5
-    ], [3, 4, 5, 6, 7], [1, 2, 3, 4, 5]]
+    assert [b['data_samples'].metainfo['frame_ids'] for b in batches] == [
+        [1, 2, 3, 4, 5],
+        [3, 4, 5, 6, 7],
+        [1, 2, 3, 4, 5],
+    ]
     assert batches[0]['inputs'].shape == (5, 3, 32, 32)
 
 
@@ -235,15 +261,24 @@ def first_of(batch):
     return batch[0]
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(split='val'), r"ToyClips: split must be one of \['train', 'test'\]"
-     ", but got 'val'"),
-    (dict(clip_length=3, clip_offsets=(-1, 0)), 'clip_length=3 contradicts'),
-    (dict(clip_offsets=(-1, 0), frame_interval=2), 'frame_interval=2'),
-    (dict(clip_offsets=(1, 2)), '0 exactly once'),
-    (dict(clip_stride=9, test_mode=True), 'ToyClips: clip_stride=9 would'),
-    (dict(clip_length=0), 'clip_length must be an integer of at least 1'),
-])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (
+            dict(split='val'),
+            r"ToyClips: split must be one of \['train', 'test'\]"
+            ", but got 'val'",
+        ),
+        (
+            dict(clip_length=3, clip_offsets=(-1, 0)),
+            'clip_length=3 contradicts',
+        ),
+        (dict(clip_offsets=(-1, 0), frame_interval=2), 'frame_interval=2'),
+        (dict(clip_offsets=(1, 2)), '0 exactly once'),
+        (dict(clip_stride=9, test_mode=True), 'ToyClips: clip_stride=9 would'),
+        (dict(clip_length=0), 'clip_length must be an integer of at least 1'),
+    ],
+)
 def test_bad_options(kwargs, message):
     with pytest.raises(ValueError, match=message) as error:
         toy(lazy_init=True, **kwargs)
@@ -253,7 +288,6 @@ def test_bad_options(kwargs, message):
 def test_no_videos(tmp_path):
 
     class Nothing(ToyClips):
-
         def load_tracks(self):
             return []
 

@@ -14,7 +14,7 @@ def test_per_frame():
 
 
 def test_union_leaves_the_own_boxes_for_scoring():
-    results = ClipBBox(mode='union', padding=2.)(dict(bbox=BOXES.copy()))
+    results = ClipBBox(mode='union', padding=2.0)(dict(bbox=BOXES.copy()))
     # The union is 0 20 30 70: 30 x 50 around (15, 45).
     assert results['bbox_center'].tolist() == [[15, 45]] * 2
     assert results['bbox_scale'].tolist() == [[60, 100]] * 2
@@ -29,17 +29,19 @@ def test_bad_input():
     for mode in ('per_frame', 'union', 'wanted'):
         with pytest.raises(ValueError, match='ClipBBox: .* video v, frame 7'):
             ClipBBox(mode=mode)(
-                dict(bbox=boxes, video_id='v', frame_ids=[3, 7]))
+                dict(bbox=boxes, video_id='v', frame_ids=[3, 7])
+            )
 
 
 def test_the_box_of_the_wanted_frame():
     boxes = np.array([[0, 0, 10, 20], [5, 5, 9, 9]], np.float32)
     results = ClipBBox(mode='wanted', padding=1.5)(
-        dict(bbox=boxes.copy(), frame_mask=np.array([False, True])))
+        dict(bbox=boxes.copy(), frame_mask=np.array([False, True]))
+    )
     assert results['bbox_center'].tolist() == [[7, 7], [7, 7]]
     assert results['bbox_scale'].tolist() == [[6, 6], [6, 6]]
     assert np.array_equal(results['bbox'], boxes)
-    one = ClipBBox(mode='wanted', padding=1.)(dict(bbox=boxes[:1].copy()))
+    one = ClipBBox(mode='wanted', padding=1.0)(dict(bbox=boxes[:1].copy()))
     assert one['bbox_scale'].tolist() == [[10, 20]]
 
 
@@ -47,5 +49,6 @@ def test_the_box_of_the_wanted_frame():
 def test_one_frame_must_be_wanted(mask, count):
     with pytest.raises(ValueError, match=f'of this one {count} are') as error:
         ClipBBox(mode='wanted')(
-            dict(bbox=np.array([[0, 0, 1, 1.]] * 2), frame_mask=mask))
+            dict(bbox=np.array([[0, 0, 1, 1.0]] * 2), frame_mask=mask)
+        )
     assert '\n' not in str(error.value)

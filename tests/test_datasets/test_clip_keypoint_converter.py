@@ -14,14 +14,36 @@ from tests.test_datasets.jhmdb_files import write_jhmdb
 PENN = 'configs/_base_/datasets/penn_action.py'
 JHMDB = 'configs/_base_/datasets/jhmdb.py'
 PENN_NAMES = [
-    'head', 'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
-    'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee',
-    'right_knee', 'left_ankle', 'right_ankle'
+    'head',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
 ]
 JHMDB_NAMES = [
-    'neck', 'belly', 'head', 'right_shoulder', 'left_shoulder', 'right_hip',
-    'left_hip', 'right_elbow', 'left_elbow', 'right_knee', 'left_knee',
-    'right_wrist', 'left_wrist', 'right_ankle', 'left_ankle'
+    'neck',
+    'belly',
+    'head',
+    'right_shoulder',
+    'left_shoulder',
+    'right_hip',
+    'left_hip',
+    'right_elbow',
+    'left_elbow',
+    'right_knee',
+    'left_knee',
+    'right_wrist',
+    'left_wrist',
+    'right_ankle',
+    'left_ankle',
 ]
 
 
@@ -33,7 +55,8 @@ def clip(length=2):
     return dict(
         keypoints=points,
         keypoints_visible=np.ones((length, 13), np.float32),
-        keypoints_labeled=np.ones((length, 13), np.float32))
+        keypoints_labeled=np.ones((length, 13), np.float32),
+    )
 
 
 def convert(results, **kwargs):
@@ -73,7 +96,9 @@ def test_mapping_sides_middles_and_nothing():
         mapping=dict(
             left_knee='right_knee',
             neck=['left_shoulder', 'right_shoulder'],
-            head=None))
+            head=None,
+        ),
+    )
     # Right knee 100, shoulders 10 and 20.
     assert out['keypoints'][0, 10].tolist() == [100, 5]
     assert out['keypoints'][1, 0].tolist() == [15, 6]
@@ -87,9 +112,11 @@ def test_fewer_joints():
     out = convert(
         dict(
             keypoints=np.arange(30, dtype=np.float64).reshape(1, 15, 2),
-            keypoints_visible=np.ones((1, 15))),
+            keypoints_visible=np.ones((1, 15)),
+        ),
         source=JHMDB,
-        target=PENN)
+        target=PENN,
+    )
     assert out['keypoints'].shape == (1, 13, 2)
     assert out['keypoints'][0, 0].tolist() == [4, 5]
     assert out['keypoints_visible'].all()
@@ -97,21 +124,27 @@ def test_fewer_joints():
 
 
 def test_equals_mmposes_converter_by_number():
-    numbers = [(PENN_NAMES.index(n), i) for i, n in enumerate(JHMDB_NAMES)
-               if n in PENN_NAMES]
+    numbers = [
+        (PENN_NAMES.index(n), i)
+        for i, n in enumerate(JHMDB_NAMES)
+        if n in PENN_NAMES
+    ]
     theirs = KeypointConverter(num_keypoints=15, mapping=numbers)(clip())
     ours = convert(clip())
     np.testing.assert_array_equal(ours['keypoints'], theirs['keypoints'])
-    np.testing.assert_array_equal(ours['keypoints_visible'],
-                                  theirs['keypoints_visible'][..., 0])
+    np.testing.assert_array_equal(
+        ours['keypoints_visible'], theirs['keypoints_visible'][..., 0]
+    )
 
 
 def test_sample_gets_the_targets_metainfo(penn_root):
     dataset = PennActionDataset(
         str(penn_root),
         'train',
-        pipeline=[dict(type='ClipKeypointConverter', source=PENN,
-                       target=JHMDB)])
+        pipeline=[
+            dict(type='ClipKeypointConverter', source=PENN, target=JHMDB)
+        ],
+    )
     flips = [0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13]
     for _ in range(2):  # the first sample leaves the second's alone
         sample = dataset[0]
@@ -120,14 +153,26 @@ def test_sample_gets_the_targets_metainfo(penn_root):
     assert dataset.metainfo['flip_indices'][:3] == [0, 2, 1]
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(mapping=dict(nose='head')), r"jhmdb.py has no joints \['nose'\]"),
-    (dict(mapping=dict(neck='nose')), r"penn_action.py has no joints \['no"),
-    (dict(mapping=dict(neck=['head', 'chin'])), r"no joints \['chin'\]"),
-    (dict(mapping=dict(neck=['head'] * 3)), "'neck' must be mapped to a jo"),
-    (dict(mapping=dict(neck=[])), "'neck' must be mapped to a joint"),
-    (dict(mapping=dict.fromkeys(JHMDB_NAMES)), 'have no joint in common'),
-])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (
+            dict(mapping=dict(nose='head')),
+            r"jhmdb.py has no joints \['nose'\]",
+        ),
+        (
+            dict(mapping=dict(neck='nose')),
+            r"penn_action.py has no joints \['no",
+        ),
+        (dict(mapping=dict(neck=['head', 'chin'])), r"no joints \['chin'\]"),
+        (
+            dict(mapping=dict(neck=['head'] * 3)),
+            "'neck' must be mapped to a jo",
+        ),
+        (dict(mapping=dict(neck=[])), "'neck' must be mapped to a joint"),
+        (dict(mapping=dict.fromkeys(JHMDB_NAMES)), 'have no joint in common'),
+    ],
+)
 def test_bad_mappings(kwargs, message):
     with pytest.raises(ValueError, match=message) as error:
         convert(clip(), **kwargs)
@@ -143,18 +188,29 @@ def test_combined_data_set_of_both(penn_root, tmp_path):
     """The pipeline's order: convert, combine, the rest for both alike."""
     jhmdb_root = write_jhmdb(tmp_path)
     codec = dict(
-        type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16),
-        sigma=1)
-    penn = dict(type='PennActionDataset', data_root=str(penn_root),
-                split='train')
-    jhmdb = dict(type='JHMDBClipDataset', data_root=str(jhmdb_root),
-                 split='train', sub=1)
+        type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1
+    )
+    penn = dict(
+        type='PennActionDataset', data_root=str(penn_root), split='train'
+    )
+    jhmdb = dict(
+        type='JHMDBClipDataset',
+        data_root=str(jhmdb_root),
+        split='train',
+        sub=1,
+    )
     combined = CombinedDataset(
         metainfo=dict(from_file=JHMDB),
         datasets=[
-            dict(penn, pipeline=[
-                dict(type='ClipKeypointConverter', source=PENN, target=JHMDB)
-            ]), jhmdb
+            dict(
+                penn,
+                pipeline=[
+                    dict(
+                        type='ClipKeypointConverter', source=PENN, target=JHMDB
+                    )
+                ],
+            ),
+            jhmdb,
         ],
         pipeline=[
             dict(type='LoadClip'),
@@ -162,10 +218,12 @@ def test_combined_data_set_of_both(penn_root, tmp_path):
             dict(type='ClipRandomFlip', prob=1.0),
             dict(
                 type='ForEachFrame',
-                transforms=[dict(type='TopdownAffine', input_size=(48, 64))]),
+                transforms=[dict(type='TopdownAffine', input_size=(48, 64))],
+            ),
             dict(type='GenerateClipTarget', encoder=codec),
-            dict(type='PackClipInputs')
-        ])
+            dict(type='PackClipInputs'),
+        ],
+    )
     num_penn = len(PennActionDataset(str(penn_root), 'train'))
     num_jhmdb = len(JHMDBClipDataset(str(jhmdb_root), 'train', sub=1))
     assert len(combined) == num_penn + num_jhmdb

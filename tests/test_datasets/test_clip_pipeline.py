@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The whole pipeline, from files to packed samples."""
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,8 @@ from rpstn_mmpose.datasets import PennActionDataset
 from rpstn_mmpose.datasets.transforms import PackClipInputs
 
 CODEC = dict(
-    type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1)
+    type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1
+)
 CROP = dict(type='TopdownAffine', input_size=(48, 64))
 TRAIN = [
     dict(type='LoadClip'),
@@ -19,7 +21,8 @@ TRAIN = [
     dict(type='ClipRandomFlip'),
     dict(
         type='ForEachFrame',
-        transforms=[dict(type='RandomBBoxTransform'), CROP]),
+        transforms=[dict(type='RandomBBoxTransform'), CROP],
+    ),
     dict(type='GenerateClipTarget', encoder=CODEC),
     dict(type='PackClipInputs'),
 ]
@@ -32,15 +35,17 @@ TEST = [
 ]
 STOCK = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'), CROP,
+    dict(type='GetBBoxCenterScale'),
+    CROP,
     dict(type='GenerateTarget', encoder=CODEC),
-    dict(type='PackPoseInputs')
+    dict(type='PackPoseInputs'),
 ]
 
 
 def penn(root, pipeline, **kwargs):
     return PennActionDataset(
-        data_root=str(root), split='train', pipeline=pipeline, **kwargs)
+        data_root=str(root), split='train', pipeline=pipeline, **kwargs
+    )
 
 
 def test_packed_training_sample(penn_root):
@@ -52,11 +57,12 @@ def test_packed_training_sample(penn_root):
     gt = sample.gt_instances
     shapes = dict(
         bboxes=(5, 4),
-        bbox_scores=(5, ),
+        bbox_scores=(5,),
         bbox_scales=(5, 2),
         keypoints=(5, 13, 2),
         keypoints_visible=(5, 13),
-        keypoints_labeled=(5, 13))
+        keypoints_labeled=(5, 13),
+    )
     for key, shape in shapes.items():
         assert isinstance(gt[key], np.ndarray) and gt[key].shape == shape
     labels = sample.gt_instance_labels
@@ -67,11 +73,19 @@ def test_packed_training_sample(penn_root):
     meta = sample.metainfo
     assert meta['video_id'] == '0001' and meta['frame_ids'] == [1, 2, 3, 4, 5]
     assert meta['frame_mask'].tolist() == [True] * 5
-    assert meta['input_center'].shape == meta['input_scale'].shape == (5, 1,
-                                                                       2)
-    for key in ('id', 'img_path', 'img_paths', 'ori_shape', 'img_shape',
-                'input_size', 'flip', 'flip_indices', 'category_id',
-                'dataset_name'):
+    assert meta['input_center'].shape == meta['input_scale'].shape == (5, 1, 2)
+    for key in (
+        'id',
+        'img_path',
+        'img_paths',
+        'ori_shape',
+        'img_shape',
+        'input_size',
+        'flip',
+        'flip_indices',
+        'category_id',
+        'dataset_name',
+    ):
         assert key in meta
 
 
@@ -86,18 +100,25 @@ def test_rows_equal_mmposes_single_frame_pipeline(penn_root):
             other = single[path]['data_samples']
             assert torch.equal(clip['inputs'][row], single[path]['inputs'])
             for key in ('input_center', 'input_scale'):
-                assert np.array_equal(sample.metainfo[key][row, 0],
-                                      other.metainfo[key])
-            for key in ('keypoints', 'bboxes', 'keypoints_labeled',
-                        'bbox_scales'):
-                assert np.array_equal(sample.gt_instances[key][row],
-                                      other.gt_instances[key][0])
+                assert np.array_equal(
+                    sample.metainfo[key][row, 0], other.metainfo[key]
+                )
+            for key in (
+                'keypoints',
+                'bboxes',
+                'keypoints_labeled',
+                'bbox_scales',
+            ):
+                assert np.array_equal(
+                    sample.gt_instances[key][row], other.gt_instances[key][0]
+                )
             heatmaps = sample.gt_instance_labels.heatmaps[row]
             weights = sample.gt_instance_labels.keypoint_weights[row]
             if sample.metainfo['frame_mask'][row]:
                 assert torch.equal(heatmaps, other.gt_fields.heatmaps)
                 assert torch.equal(
-                    weights, other.gt_instance_labels.keypoint_weights[0])
+                    weights, other.gt_instance_labels.keypoint_weights[0]
+                )
             else:
                 assert not weights.any() and not heatmaps.any()
 
@@ -105,14 +126,19 @@ def test_rows_equal_mmposes_single_frame_pipeline(penn_root):
 def test_targets_mark_the_keypoints_whatever_the_augmentation(penn_root):
     """A heatmap's peak lies where its keypoint went."""
     dataset = penn(
-        penn_root, [
+        penn_root,
+        [
             *TRAIN[:3],
             dict(
                 type='ForEachFrame',
                 transforms=[
-                    dict(type='RandomBBoxTransform', rotate_prob=0.), CROP
-                ]), *TRAIN[4:]
-        ])
+                    dict(type='RandomBBoxTransform', rotate_prob=0.0),
+                    CROP,
+                ],
+            ),
+            *TRAIN[4:],
+        ],
+    )
     checked = 0
     for _ in range(4):
         sample = dataset[0]['data_samples']
@@ -146,12 +172,14 @@ def test_stock_estimator_maps_predictions_back(penn_root):
             in_channels=512,
             out_channels=13,
             loss=dict(type='KeypointMSELoss'),
-            decoder=CODEC))
-    pred = InstanceData(
-        keypoints=in_crop, keypoint_scores=np.ones((5, 13)))
+            decoder=CODEC,
+        ),
+    )
+    pred = InstanceData(keypoints=in_crop, keypoint_scores=np.ones((5, 13)))
     out = model.add_pred_to_datasample([pred], None, [sample])[0]
     np.testing.assert_allclose(
-        out.pred_instances.keypoints, points, rtol=0, atol=1e-4)
+        out.pred_instances.keypoints, points, rtol=0, atol=1e-4
+    )
     assert out.pred_instances.bboxes.shape == (5, 4)
 
 
@@ -173,8 +201,7 @@ def test_pack_refuses_single_images():
 
 def test_meta_keys_and_transformed_keypoints(penn_root):
     pipeline = TEST[:4] + [
-        dict(
-            type='PackClipInputs', meta_keys=('id', ), pack_transformed=True)
+        dict(type='PackClipInputs', meta_keys=('id',), pack_transformed=True)
     ]
     sample = penn(penn_root, pipeline)[0]['data_samples']
     assert set(sample.metainfo) == {'id'}

@@ -18,7 +18,8 @@ from rpstn_mmpose.datasets.transforms import ForEachFrame, PackClipInputs
 from rpstn_mmpose.structures import split_clip
 
 JITTER = dict(
-    type='RandomBBoxTransform', shift_prob=1., scale_prob=1., rotate_prob=1.)
+    type='RandomBBoxTransform', shift_prob=1.0, scale_prob=1.0, rotate_prob=1.0
+)
 
 
 def clip(num=3, same=True):
@@ -34,7 +35,8 @@ def clip(num=3, same=True):
         bbox_scale=np.full((num, 2), 16, np.float32),
         keypoints=rng.uniform(5, 15, (num, 4, 2)).astype(np.float32),
         keypoints_visible=np.ones((num, 4), np.float32),
-        keypoints_labeled=np.ones((num, 4), np.float32))
+        keypoints_labeled=np.ones((num, 4), np.float32),
+    )
 
 
 def same_rows(array):
@@ -53,18 +55,21 @@ def test_one_draw_a_clip():
 
 def test_one_photometric_draw_a_clip():
     shared = ForEachFrame([dict(type='PhotometricDistortion')])
-    alone = ForEachFrame([dict(type='PhotometricDistortion')],
-                         share_random=False)
+    alone = ForEachFrame(
+        [dict(type='PhotometricDistortion')], share_random=False
+    )
     differ = dict(shared=0, alone=0, clips=0)
     previous = None
     for _ in range(10):
         for name, transform in (('shared', shared), ('alone', alone)):
             frames = transform(clip())['img']
             differ[name] += any(
-                not np.array_equal(frames[0], f) for f in frames[1:])
+                not np.array_equal(frames[0], f) for f in frames[1:]
+            )
             if name == 'shared':
                 differ['clips'] += previous is not None and (
-                    not np.array_equal(frames[0], previous))
+                    not np.array_equal(frames[0], previous)
+                )
                 previous = frames[0]
     assert differ['shared'] == 0
     assert differ['alone'] >= 8 and differ['clips'] >= 7
@@ -88,10 +93,7 @@ def test_transforms_survive_use_as_they_were():
     transform = ForEachFrame([jitter, colour])
     transform(clip())
     assert [jitter.__dict__, colour.__dict__] == before
-    copies = [
-        pickle.loads(pickle.dumps(transform)),
-        copy.deepcopy(transform)
-    ]
+    copies = [pickle.loads(pickle.dumps(transform)), copy.deepcopy(transform)]
     # A copy must not draw through its original, which is gone by now.
     del transform, jitter, colour
     gc.collect()
@@ -116,19 +118,25 @@ def test_rows_equal_those_of_the_stock_transform():
     stock = []
     for row in range(3):
         frame = dict(results, img=results['img'][row])
-        for key in ('bbox_center', 'bbox_scale', 'keypoints',
-                    'keypoints_visible'):
-            frame[key] = results[key][row:row + 1]
+        for key in (
+            'bbox_center',
+            'bbox_scale',
+            'keypoints',
+            'keypoints_visible',
+        ):
+            frame[key] = results[key][row : row + 1]
         stock.append(TopdownAffine(input_size=(12, 8))(frame))
     out = ForEachFrame([dict(type='TopdownAffine', input_size=(12, 8))])(
-        clip(same=False))
+        clip(same=False)
+    )
     for row, frame in enumerate(stock):
         assert np.array_equal(out['img'][row], frame['img'])
-        assert np.array_equal(out['transformed_keypoints'][row],
-                              frame['transformed_keypoints'][0])
+        assert np.array_equal(
+            out['transformed_keypoints'][row],
+            frame['transformed_keypoints'][0],
+        )
         assert np.array_equal(out['bbox_scale'][row], frame['bbox_scale'][0])
-        assert np.array_equal(out['input_scale'][row, 0],
-                              frame['input_scale'])
+        assert np.array_equal(out['input_scale'][row, 0], frame['input_scale'])
     assert out['input_center'].shape == out['input_scale'].shape == (3, 1, 2)
     assert out['input_size'] == (12, 8)
     assert out['keypoints'].shape == (3, 4, 2)
@@ -144,13 +152,15 @@ def unlabelled_clip(num=3):
 
 def test_clips_without_keypoints():
     results = GetBBoxCenterScale(padding=1.0)(unlabelled_clip())
-    results = ForEachFrame(
-        [dict(type='TopdownAffine', input_size=(12, 8))])(results)
+    results = ForEachFrame([dict(type='TopdownAffine', input_size=(12, 8))])(
+        results
+    )
     assert 'transformed_keypoints' not in results
     assert 'keypoints_visible' not in results
     # by hand: centres 11 + i, 10; 18 x 14 grows to 21 x 14
-    np.testing.assert_allclose(results['input_center'],
-                               [[[11 + i, 10]] for i in range(3)])
+    np.testing.assert_allclose(
+        results['input_center'], [[[11 + i, 10]] for i in range(3)]
+    )
     np.testing.assert_allclose(results['input_scale'], [[[21, 14]]] * 3)
     packed = PackClipInputs()(results)
     assert packed['inputs'].shape == (3, 3, 8, 12)
@@ -160,9 +170,11 @@ def test_clips_without_keypoints():
         frame = dict(
             unlabelled_clip(),
             img=unlabelled_clip()['img'][row],
-            bbox=unlabelled_clip()['bbox'][row:row + 1])
+            bbox=unlabelled_clip()['bbox'][row : row + 1],
+        )
         stock = TopdownAffine(input_size=(12, 8))(
-            GetBBoxCenterScale(padding=1.0)(frame))
+            GetBBoxCenterScale(padding=1.0)(frame)
+        )
         assert np.array_equal(results['img'][row], stock['img'])
     frames = split_clip(sample)
     assert [f.metainfo['input_center'][0] for f in frames] == [11, 12, 13]
@@ -172,7 +184,8 @@ def test_clips_without_keypoints():
 def test_clip_whose_keypoints_are_none():
     results = dict(GetBBoxCenterScale()(unlabelled_clip()), keypoints=None)
     results = ForEachFrame(
-        [JITTER, dict(type='TopdownAffine', input_size=(12, 8))])(results)
+        [JITTER, dict(type='TopdownAffine', input_size=(12, 8))]
+    )(results)
     assert results['keypoints'] is None
     assert 'transformed_keypoints' not in results
 
@@ -206,7 +219,6 @@ def test_a_frame_given_up_gives_up_the_clip():
 
 @avoid_cache_randomness
 class Unshareable(BaseTransform):
-
     def transform(self, results):
         results['bbox_center'] = results['bbox_center'] + np.random.rand()
         return results
@@ -217,9 +229,9 @@ def test_transforms_that_cannot_share_are_refused():
         ForEachFrame([Unshareable()])
     assert '\n' not in str(error.value)
     with pytest.raises(ValueError, match='Unshareable cannot repeat'):
-        ForEachFrame([
-            dict(type='RandomApply', transforms=[Unshareable()], prob=0.5)
-        ])
+        ForEachFrame(
+            [dict(type='RandomApply', transforms=[Unshareable()], prob=0.5)]
+        )
     results = ForEachFrame([Unshareable()], share_random=False)(clip())
     assert not same_rows(results['bbox_center'])
 

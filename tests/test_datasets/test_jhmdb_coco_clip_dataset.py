@@ -14,37 +14,52 @@ SAMPLE = 'mmpose_samples/jhmdb'
 
 def images(video, frames, first_id=0):
     return [
-        dict(id=first_id + i, file_name=f'{video}/{i:05d}.png', width=320,
-             height=240) for i in frames
+        dict(
+            id=first_id + i,
+            file_name=f'{video}/{i:05d}.png',
+            width=320,
+            height=240,
+        )
+        for i in frames
     ]
 
 
 def annotation(image, bbox=(11, 21, 30, 40), flag=2):
     points = [[21 + k, 31 + k, flag] for k in range(15)]
     return dict(
-        id=image['id'], image_id=image['id'], bbox=list(bbox),
-        keypoints=sum(points, []), category_id=1)
+        id=image['id'],
+        image_id=image['id'],
+        bbox=list(bbox),
+        keypoints=sum(points, []),
+        category_id=1,
+    )
 
 
 def write(tmp_path, content):
     path = tmp_path / 'Sub1_test.json'
-    path.write_text(content if isinstance(content, str) else json.dumps(
-        content))
+    path.write_text(
+        content if isinstance(content, str) else json.dumps(content)
+    )
     return path
 
 
 def load(tmp_path, **kwargs):
     return JHMDBCocoClipDataset(
-        data_root=str(tmp_path), ann_file='Sub1_test.json', **kwargs)
+        data_root=str(tmp_path), ann_file='Sub1_test.json', **kwargs
+    )
 
 
 def test_equals_mmposes_data_set_on_its_sample():
     root = require_real_data(SAMPLE)
     theirs = JhmdbDataset(
-        data_root=str(root), ann_file='test_jhmdb_sub1.json', test_mode=True)
+        data_root=str(root), ann_file='test_jhmdb_sub1.json', test_mode=True
+    )
     ours = JHMDBCocoClipDataset(
-        data_root=str(root), ann_file='test_jhmdb_sub1.json', clip_length=1,
-        test_mode=True)
+        data_root=str(root),
+        ann_file='test_jhmdb_sub1.json',
+        clip_length=1,
+        test_mode=True,
+    )
     assert len(ours) == len(theirs) == 3
     by_path = {theirs[i]['img_path']: theirs[i] for i in range(3)}
     for i in range(3):
@@ -52,8 +67,10 @@ def test_equals_mmposes_data_set_on_its_sample():
         other = by_path[info['img_path']]
         for key in ('bbox', 'keypoints', 'keypoints_visible', 'bbox_score'):
             np.testing.assert_allclose(info[key], other[key], rtol=1e-6)
-    assert ours.metainfo['keypoint_id2name'] == theirs.metainfo[
-        'keypoint_id2name']
+    assert (
+        ours.metainfo['keypoint_id2name']
+        == theirs.metainfo['keypoint_id2name']
+    )
 
 
 def test_videos_and_frames_by_file_name(tmp_path):
@@ -62,11 +79,19 @@ def test_videos_and_frames_by_file_name(tmp_path):
     second = images('run/a', range(1, 4), first_id=200)
     content = dict(
         images=first + second,
-        annotations=[annotation(image) for image in first + second
-                     if image['id'] not in (103, 201)])
+        annotations=[
+            annotation(image)
+            for image in first + second
+            if image['id'] not in (103, 201)
+        ],
+    )
     write(tmp_path, content)
-    dataset = load(tmp_path, test_mode=True, clip_length=5,
-                   data_prefix=dict(img='pictures'))
+    dataset = load(
+        tmp_path,
+        test_mode=True,
+        clip_length=5,
+        data_prefix=dict(img='pictures'),
+    )
     assert dataset.tracks.video_ids.tolist() == ['run/a', 'run/b']
     count = Counter()
     for i in range(len(dataset)):
@@ -82,7 +107,11 @@ def test_videos_and_frames_by_file_name(tmp_path):
     # The unlabelled frame 3 has its neighbour's box and no joints.
     assert info['bbox'].tolist() == [[10, 20, 40, 60]] * 5
     assert info['keypoints_labeled'].sum(axis=1).tolist() == [
-        15, 15, 0, 15, 15
+        15,
+        15,
+        0,
+        15,
+        15,
     ]
     assert info['keypoints'][0, 1].tolist() == [21, 31]
 
@@ -125,15 +154,18 @@ def _no_size(content):
     del content['images'][0]['width']
 
 
-@pytest.mark.parametrize('change, message', [
-    (_two, 'image 1 has several annotations'),
-    (_shape, 'must have 45 keypoint numbers'),
-    (_nested, "'bbox' of the annotation of image 1 must be a list of num"),
-    (_name, "'00001.png' must be VIDEO/NUMBER.png"),
-    (_same_frame, 'run/a has two images of the same frame'),
-    (_none, 'no image is annotated'),
-    (_no_size, "the image run/a/00001.png has no 'width' or no 'height'"),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (_two, 'image 1 has several annotations'),
+        (_shape, 'must have 45 keypoint numbers'),
+        (_nested, "'bbox' of the annotation of image 1 must be a list of num"),
+        (_name, "'00001.png' must be VIDEO/NUMBER.png"),
+        (_same_frame, 'run/a has two images of the same frame'),
+        (_none, 'no image is annotated'),
+        (_no_size, "the image run/a/00001.png has no 'width' or no 'height'"),
+    ],
+)
 def test_bad_annotations_name_the_file(tmp_path, change, message):
     image = images('run/a', [1])
     content = dict(images=image, annotations=[annotation(image[0])])
@@ -215,19 +247,42 @@ def _change(path, value):
     return change
 
 
-@pytest.mark.parametrize('change, message', [
-    (_change(['images'], 5), "have a list 'images'"),
-    (_change(['images', 0], 5), "an image has no 'file_name'"),
-    (_change(['images', 0, 'id'], [1]), "'id' of the image run/a/00001.png"),
-    (_change(['images', 0, 'width'], {}), "'width' of the image run/a/00001"),
-    (_change(['images', 0, 'file_name'], 'run/' + '9' * 5000 + '.png'),
-     'must be VIDEO/NUMBER.png'),
-    (_change(['annotations'], 5), "'annotations' of the file must be a list"),
-    (_change(['annotations', 0], [1]), "entry 0 of 'annotations' must be an"),
-    (_change(['annotations', 0, 'image_id'], {}), "'image_id' of an annotat"),
-    (_change(['annotations', 0, 'keypoints'], ['a'] * 45), "'keypoints' of t"),
-    (_change(['images', 1, 'id'], 1), 'two images have the id 1'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (_change(['images'], 5), "have a list 'images'"),
+        (_change(['images', 0], 5), "an image has no 'file_name'"),
+        (
+            _change(['images', 0, 'id'], [1]),
+            "'id' of the image run/a/00001.png",
+        ),
+        (
+            _change(['images', 0, 'width'], {}),
+            "'width' of the image run/a/00001",
+        ),
+        (
+            _change(['images', 0, 'file_name'], 'run/' + '9' * 5000 + '.png'),
+            'must be VIDEO/NUMBER.png',
+        ),
+        (
+            _change(['annotations'], 5),
+            "'annotations' of the file must be a list",
+        ),
+        (
+            _change(['annotations', 0], [1]),
+            "entry 0 of 'annotations' must be an",
+        ),
+        (
+            _change(['annotations', 0, 'image_id'], {}),
+            "'image_id' of an annotat",
+        ),
+        (
+            _change(['annotations', 0, 'keypoints'], ['a'] * 45),
+            "'keypoints' of t",
+        ),
+        (_change(['images', 1, 'id'], 1), 'two images have the id 1'),
+    ],
+)
 def test_fields_of_another_kind(tmp_path, change, message):
     image = images('run/a', [1, 2])
     content = dict(images=image, annotations=[annotation(image[0])])

@@ -3,6 +3,7 @@
 
 More than the default number of files: ``RPSTN_FUZZ_CASES=5000``.
 """
+
 import json
 import os
 from collections import Counter
@@ -33,8 +34,9 @@ def check_tracks(dataset):
         values = store.column(name)
         assert np.isfinite(values).all()
         assert (np.abs(values) <= 3 * PLACE_LIMIT).all()
-    assert (store.column('keypoints_labeled') >=
-            store.column('keypoints_visible')).all()
+    assert (
+        store.column('keypoints_labeled') >= store.column('keypoints_visible')
+    ).all()
     assert len(store.column('frame_ids')) < 10000
     for item in (clips[0], clips[-1]):
         rows, _ = dataset.clip_window(item['track'], item['place'])
@@ -45,11 +47,17 @@ def check_tracks(dataset):
 def posetrack(root, images, **kwargs):
     path = root / 'annotations/val/000001_mpii_test.json'
     path.parent.mkdir(parents=True)
-    people = [person(1, frame, track) for frame in range(3)
-              for track in range(2)]
+    people = [
+        person(1, frame, track) for frame in range(3) for track in range(2)
+    ]
     dataset = PoseTrackClipDataset(
-        str(root), 'val', lazy_init=True, frame_pattern='{:06d}.jpg',
-        test_mode=True, **kwargs)
+        str(root),
+        'val',
+        lazy_init=True,
+        frame_pattern='{:06d}.jpg',
+        test_mode=True,
+        **kwargs,
+    )
     return content(images, people), path, lambda: check_tracks(dataset)
 
 
@@ -60,8 +68,16 @@ def posetrack18(root):
 
 def posetrack21(root):
     """Flat regions, people without keypoints, ids twice."""
-    images = [image(1, i, image_id=0, ignore_regions_x=[1, 9, 9],
-                    ignore_regions_y=[1, 1, 9]) for i in range(3)]
+    images = [
+        image(
+            1,
+            i,
+            image_id=0,
+            ignore_regions_x=[1, 9, 9],
+            ignore_regions_y=[1, 1, 9],
+        )
+        for i in range(3)
+    ]
     data, path, read = posetrack(root, images)
     data['annotations'][1]['keypoints'] = []
     return data, path, read
@@ -74,8 +90,14 @@ def posetrack17(root):
         del item['width'], item['height']
     data['categories'] = []
     dataset = PoseTrackClipDataset(
-        str(root), 'val', ann_file=str(path), lazy_init=True, test_mode=True,
-        frame_pattern='{:08d}.jpg', first_frame=1)
+        str(root),
+        'val',
+        ann_file=str(path),
+        lazy_init=True,
+        test_mode=True,
+        frame_pattern='{:08d}.jpg',
+        first_frame=1,
+    )
     return data, path, lambda: check_tracks(dataset)
 
 
@@ -84,11 +106,17 @@ def detections(root):
     data, annotations, _ = posetrack(root, [image(1, i) for i in range(3)])
     annotations.write_text(json.dumps(data))
     boxes = [
-        dict(image_id=item['id'], bbox=[1., 2., 30., 40.], score=.9,
-             category_id=1) for item in data['images']
+        dict(
+            image_id=item['id'],
+            bbox=[1.0, 2.0, 30.0, 40.0],
+            score=0.9,
+            category_id=1,
+        )
+        for item in data['images']
     ]
     dataset = PoseTrackClipDataset(
-        str(root), 'val', bbox_file=str(path), lazy_init=True, test_mode=True)
+        str(root), 'val', bbox_file=str(path), lazy_init=True, test_mode=True
+    )
 
     def read():
         check_tracks(dataset)
@@ -104,8 +132,14 @@ def jhmdb_coco(root):
         for i in range(1, 4)
     ]
     people = [
-        dict(id=i, image_id=i, bbox=[11, 21, 30, 40], category_id=1,
-             keypoints=[20 + i, 30, 2] * 15) for i in range(1, 4)
+        dict(
+            id=i,
+            image_id=i,
+            bbox=[11, 21, 30, 40],
+            category_id=1,
+            keypoints=[20 + i, 30, 2] * 15,
+        )
+        for i in range(1, 4)
     ]
     dataset = JHMDBCocoClipDataset(str(root), path.name, lazy_init=True)
     data = dict(images=images, annotations=people, categories=[dict(id=1)])
@@ -114,15 +148,24 @@ def jhmdb_coco(root):
 
 def coco_info(root):
     path = root / 'info.json'
-    images = [dict(id=i, file_name=f'{i}.jpg', width=96, height=72)
-              for i in range(3)]
-    (root / 'boxes.json').write_text(json.dumps([
-        dict(image_id=i, category_id=1, bbox=[1, 2, 30, 40], score=.5)
-        for i in range(3)
-    ]))
+    images = [
+        dict(id=i, file_name=f'{i}.jpg', width=96, height=72) for i in range(3)
+    ]
+    (root / 'boxes.json').write_text(
+        json.dumps(
+            [
+                dict(image_id=i, category_id=1, bbox=[1, 2, 30, 40], score=0.5)
+                for i in range(3)
+            ]
+        )
+    )
     dataset = CocoTestDevDataset(
-        data_root=str(root), ann_file=path.name, test_mode=True,
-        bbox_file=str(root / 'boxes.json'), lazy_init=True)
+        data_root=str(root),
+        ann_file=path.name,
+        test_mode=True,
+        bbox_file=str(root / 'boxes.json'),
+        lazy_init=True,
+    )
     data = dict(images=images, categories=[dict(id=1, name='person')])
     return data, path, dataset.load_data_list
 
@@ -142,25 +185,38 @@ def penn(root):
 
 def jhmdb(root, name, arrays):
     jhmdb_files.write_video(root, 'run', 'a', 4, frames=False)
-    path, = root.rglob(f'{name}.mat')
+    (path,) = root.rglob(f'{name}.mat')
     dataset = JHMDBClipDataset(str(root), 'all', lazy_init=True)
     return arrays, path, lambda: check_tracks(dataset)
 
 
 def joint_positions(root):
-    return jhmdb(root, 'joint_positions',
-                 dict(pos_img=jhmdb_files.positions(4), scale=np.ones((1, 4))))
+    return jhmdb(
+        root,
+        'joint_positions',
+        dict(pos_img=jhmdb_files.positions(4), scale=np.ones((1, 4))),
+    )
 
 
 def puppet_mask(root):
-    return jhmdb(root, 'puppet_mask',
-                 dict(part_mask=jhmdb_files.part_mask(4)))
+    return jhmdb(root, 'puppet_mask', dict(part_mask=jhmdb_files.part_mask(4)))
 
 
-@pytest.mark.parametrize('make', [
-    posetrack18, posetrack21, posetrack17, detections, jhmdb_coco, coco_info,
-    coco_boxes, penn, joint_positions, puppet_mask
-])
+@pytest.mark.parametrize(
+    'make',
+    [
+        posetrack18,
+        posetrack21,
+        posetrack17,
+        detections,
+        jhmdb_coco,
+        coco_info,
+        coco_boxes,
+        penn,
+        joint_positions,
+        puppet_mask,
+    ],
+)
 def test_changed_files_give_a_value_or_a_line(tmp_path, make):
     content, path, read = make(tmp_path)
     change = changed_json if path.suffix == '.json' else changed_mat

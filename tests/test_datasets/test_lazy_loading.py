@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Frames that are decoded where they are cropped: the very same crops."""
+
 import io
 import sys
 from types import SimpleNamespace
@@ -32,8 +33,13 @@ from rpstn_mmpose.datasets.transforms.reduced_affine import warp_matrices
 
 INPUT = (48, 64)
 # Whole, over a corner, outside, larger than the frame, and a thin one.
-BOXES = [(20, 10, 80, 90), (-30, -20, 40, 60), (300, 300, 340, 360),
-         (-50, -50, 250, 200), (100, 3, 104, 90)]
+BOXES = [
+    (20, 10, 80, 90),
+    (-30, -20, 40, 60),
+    (300, 300, 340, 360),
+    (-50, -50, 250, 200),
+    (100, 3, 104, 90),
+]
 
 
 @pytest.fixture(params=['cv2', 'nvimgcodec'])
@@ -75,7 +81,10 @@ def clip(paths, **values):
             keypoints_visible=np.ones((count, 4), np.float32),
             video_id='0001',
             frame_ids=np.arange(count),
-            flip_indices=[1, 0, 2, 3]), **values)
+            flip_indices=[1, 0, 2, 3],
+        ),
+        **values,
+    )
 
 
 def run(paths, flip, rotation, load, crop, single=False, use_udp=False):
@@ -87,45 +96,64 @@ def run(paths, flip, rotation, load, crop, single=False, use_udp=False):
         crop = dict(type='ForEachFrame', transforms=[crop])
     steps = [dict(type='LoadClip', **load), dict(type='GetBBoxCenterScale')]
     if flip:
-        steps.append(dict(type='ClipRandomFlip', prob=1., direction=flip))
+        steps.append(dict(type='ClipRandomFlip', prob=1.0, direction=flip))
     rotations = np.full(len(paths), rotation, np.float32)
     return Compose([*steps, crop])(clip(paths, bbox_rotation=rotations))
 
 
 @pytest.mark.parametrize('flip', [None, 'horizontal', 'vertical', 'diagonal'])
-@pytest.mark.parametrize('rotation', [0., 30.])
+@pytest.mark.parametrize('rotation', [0.0, 30.0])
 @pytest.mark.parametrize('single', [False, True])
 def test_crops_are_mmposes(tmp_path, backend, flip, rotation, single):
     paths = write_frames(tmp_path)
     expected = run(paths, flip, rotation, {}, 'TopdownAffine', single=True)
-    got = run(paths, flip, rotation,
-              dict(lazy=True, imdecode_backend=backend),
-              'ReducedTopdownAffine', single)
+    got = run(
+        paths,
+        flip,
+        rotation,
+        dict(lazy=True, imdecode_backend=backend),
+        'ReducedTopdownAffine',
+        single,
+    )
     assert expected['img'][0].any() and not expected['img'][2].any()
     for key, value in expected.items():
         np.testing.assert_array_equal(got[key], value, err_msg=key)
 
 
-@pytest.mark.parametrize('options', [
-    dict(subsampling=0), dict(subsampling=1), dict(progressive=True),
-    dict(quality=20), dict(optimize=True, restart_marker_blocks=3)
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(subsampling=0),
+        dict(subsampling=1),
+        dict(progressive=True),
+        dict(quality=20),
+        dict(optimize=True, restart_marker_blocks=3),
+    ],
+)
 def test_kinds_of_jpegs(tmp_path, backend, options):
     paths = write_frames(tmp_path, **options)
     for use_udp in (False, True):
-        expected = run(paths, 'horizontal', 10., {}, 'TopdownAffine', True,
-                       use_udp)
-        got = run(paths, 'horizontal', 10.,
-                  dict(lazy=True, imdecode_backend=backend),
-                  'ReducedTopdownAffine', False, use_udp)
+        expected = run(
+            paths, 'horizontal', 10.0, {}, 'TopdownAffine', True, use_udp
+        )
+        got = run(
+            paths,
+            'horizontal',
+            10.0,
+            dict(lazy=True, imdecode_backend=backend),
+            'ReducedTopdownAffine',
+            False,
+            use_udp,
+        )
         np.testing.assert_array_equal(got['img'], expected['img'])
 
 
 def test_stretched_crops(tmp_path, backend):
     paths = write_frames(tmp_path)
     expected, got = (
-        run(paths, 'horizontal', 20., load, 'TopdownStretch', True)['img']
-        for load in ({}, dict(lazy=True, imdecode_backend=backend)))
+        run(paths, 'horizontal', 20.0, load, 'TopdownStretch', True)['img']
+        for load in ({}, dict(lazy=True, imdecode_backend=backend))
+    )
     np.testing.assert_array_equal(got, expected)
 
 
@@ -140,13 +168,13 @@ def test_only_the_region_is_decoded():
         return np.zeros((y2 - y1, x2 - x1, 3), np.uint8)
 
     frame = EncodedFrame((200, 150), None, decode_region)
-    matrix = np.array([[1., 0, -68], [0, 1, -48]])
+    matrix = np.array([[1.0, 0, -68], [0, 1, -48]])
     frame.warp(matrix, (64, 64))
     assert asked == [(66, 46, 134, 114)]
     # Seen in a mirror it is elsewhere in the file.
     frame.flipped('horizontal').warp(matrix, (64, 64))
     assert asked[1] == (200 - 134, 46, 200 - 66, 114)
-    frame.warp(np.array([[1., 0, 500], [0, 1, 0]]), (64, 64))
+    frame.warp(np.array([[1.0, 0, 500], [0, 1, 0]]), (64, 64))
     assert len(asked) == 2  # nothing of the frame
 
 
@@ -157,18 +185,22 @@ def test_a_large_part_is_cut_from_the_whole():
         raise AssertionError(region)
 
     frame = EncodedFrame((200, 150), lambda: picture, decode_region)
-    matrix = np.array([[.5, 0, 0], [0, .5, 0]])
+    matrix = np.array([[0.5, 0, 0], [0, 0.5, 0]])
     np.testing.assert_array_equal(
-        frame.warp(matrix, (96, 64)),
-        cv2.warpAffine(picture, matrix, (96, 64)))
+        frame.warp(matrix, (96, 64)), cv2.warpAffine(picture, matrix, (96, 64))
+    )
 
 
 def test_region_has_the_pixels_of_the_picture():
     pytest.importorskip('nvidia.nvimgcodec')
     data = cv2.imencode('.jpg', texture((161, 117)))[1].tobytes()
     whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    for x1, y1, x2, y2 in ((0, 0, 161, 117), (33, 21, 34, 22),
-                           (15, 1, 100, 116), (150, 100, 161, 117)):
+    for x1, y1, x2, y2 in (
+        (0, 0, 161, 117),
+        (33, 21, 34, 22),
+        (15, 1, 100, 116),
+        (150, 100, 161, 117),
+    ):
         part = region_decoder.decode_region(data, x1, y1, x2, y2)
         np.testing.assert_array_equal(part[..., ::-1], whole[y1:y2, x1:x2])
 
@@ -182,20 +214,25 @@ def test_frames_wait_for_the_crop(tmp_path):
     pixels = cv2.imread(paths[0])
     np.testing.assert_array_equal(twice.pixels(), pixels[::-1])
     np.testing.assert_array_equal(
-        flip_frame(twice, 'horizontal'), pixels[::-1, ::-1])
+        flip_frame(twice, 'horizontal'), pixels[::-1, ::-1]
+    )
 
 
 def test_other_files_are_decoded_at_once(tmp_path):
     grey, png, turned = (
-        tmp_path / name for name in ('grey.jpg', 'a.png', 'turned.jpg'))
+        tmp_path / name for name in ('grey.jpg', 'a.png', 'turned.jpg')
+    )
     cv2.imwrite(str(grey), texture((40, 30))[..., 0])
     cv2.imwrite(str(png), texture((40, 30)))
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     Image.fromarray(texture((40, 30))).save(turned, exif=exif)
-    for path, shape in ((grey, (30, 40, 3)), (png, (30, 40, 3)),
-                        (turned, (40, 30, 3))):
-        frame, = LoadClip(lazy=True)(clip([str(path)]))['img']
+    for path, shape in (
+        (grey, (30, 40, 3)),
+        (png, (30, 40, 3)),
+        (turned, (40, 30, 3)),
+    ):
+        (frame,) = LoadClip(lazy=True)(clip([str(path)]))['img']
         np.testing.assert_array_equal(frame, cv2.imread(str(path)))
         assert frame.shape == shape
 
@@ -204,15 +241,28 @@ def test_header():
     def encoded(mode='RGB', **options):
         buffer = io.BytesIO()
         Image.fromarray(texture((70, 50))).convert(mode).save(
-            buffer, 'jpeg', **options)
+            buffer, 'jpeg', **options
+        )
         return buffer.getvalue()
 
-    for options in ({}, dict(progressive=True), dict(comment=b'abc' * 99),
-                    dict(icc_profile=bytes(70000))):
+    for options in (
+        {},
+        dict(progressive=True),
+        dict(comment=b'abc' * 99),
+        dict(icc_profile=bytes(70000)),
+    ):
         assert jpeg_size(encoded(**options)) == (70, 50)
-    for data in (encoded('L'), encoded('CMYK'), encoded()[:100], b'',
-                 b'\xff\xd8', b'\xff\xd8\xff', b'\xff\xd8' + bytes(40),
-                 b'\xff\xd8' + b'\xff' * 40, b'\x89PNG' + bytes(40)):
+    for data in (
+        encoded('L'),
+        encoded('CMYK'),
+        encoded()[:100],
+        b'',
+        b'\xff\xd8',
+        b'\xff\xd8\xff',
+        b'\xff\xd8' + bytes(40),
+        b'\xff\xd8' + b'\xff' * 40,
+        b'\x89PNG' + bytes(40),
+    ):
         assert jpeg_size(data) is None
 
 
@@ -222,11 +272,12 @@ def test_joints_are_masked_all_the_same(tmp_path):
     steps = [
         MaskRandomJoints(num_joints=4),
         dict(type='GetBBoxCenterScale'),
-        ReducedTopdownAffine(input_size=INPUT)
+        ReducedTopdownAffine(input_size=INPUT),
     ]
     eager, lazy = (
         Compose([LoadClip(lazy=lazy), *steps])(clip(paths))['img']
-        for lazy in (False, True))
+        for lazy in (False, True)
+    )
     np.testing.assert_array_equal(lazy, eager)
 
 
@@ -234,16 +285,17 @@ def test_forked_workers(tmp_path):
     """After this process has decoded, too."""
     pytest.importorskip('nvidia.nvimgcodec')
     paths = write_frames(tmp_path)
-    pipeline = Compose([
-        dict(type='LoadClip', lazy=True, imdecode_backend='nvimgcodec'),
-        dict(type='GetBBoxCenterScale'),
-        dict(type='ReducedTopdownAffine', input_size=INPUT),
-        dict(type='PackClipInputs')
-    ])
+    pipeline = Compose(
+        [
+            dict(type='LoadClip', lazy=True, imdecode_backend='nvimgcodec'),
+            dict(type='GetBBoxCenterScale'),
+            dict(type='ReducedTopdownAffine', input_size=INPUT),
+            dict(type='PackClipInputs'),
+        ]
+    )
     here = pipeline(clip(paths))['inputs']
 
     class Clips(torch.utils.data.Dataset):
-
         def __len__(self):
             return 4
 
@@ -251,7 +303,8 @@ def test_forked_workers(tmp_path):
             return pipeline(clip(paths))['inputs']
 
     loader = torch.utils.data.DataLoader(
-        Clips(), num_workers=2, multiprocessing_context='fork', timeout=60)
+        Clips(), num_workers=2, multiprocessing_context='fork', timeout=60
+    )
     for batch in loader:
         assert torch.equal(batch[0], here)
 
@@ -264,24 +317,38 @@ def test_damaged_frame_names_the_file(tmp_path, backend):
     with open(path, 'wb') as file:
         file.write(data[:tables] + b'\xff\xd9')
     with pytest.raises(ValueError, match='cannot be decoded') as error:
-        run([path], None, 0., dict(lazy=True, imdecode_backend=backend),
-            'ReducedTopdownAffine')
+        run(
+            [path],
+            None,
+            0.0,
+            dict(lazy=True, imdecode_backend=backend),
+            'ReducedTopdownAffine',
+        )
     assert path in str(error.value) and '\n' not in str(error.value)
 
 
 def test_arguments_that_do_not_fit():
-    for options in (dict(reduce_to=INPUT), dict(to_float32=True),
-                    dict(color_type='grayscale')):
+    for options in (
+        dict(reduce_to=INPUT),
+        dict(to_float32=True),
+        dict(color_type='grayscale'),
+    ):
         with pytest.raises(ValueError, match='lazy needs'):
             LoadClip(lazy=True, **options)
     with pytest.raises(ValueError, match='needs lazy=True'):
         LoadClip(imdecode_backend='nvimgcodec')
 
 
-@pytest.mark.parametrize('module, message', [
-    (None, 'needs nvImageCodec .* pip install'),
-    (SimpleNamespace(__version__='0.8'), 'needs nvImageCodec 0.9, but 0.8')
-])
+@pytest.mark.parametrize(
+    'module, message',
+    [
+        (None, 'needs nvImageCodec .* pip install'),
+        (
+            SimpleNamespace(__version__='0.8'),
+            'needs nvImageCodec 0.9, but 0.8',
+        ),
+    ],
+)
 def test_library_that_is_not_there(monkeypatch, module, message):
     if module is None:  # what an import of a missing module leaves
         monkeypatch.delitem(sys.modules, 'nvidia.nvimgcodec', raising=False)
@@ -294,9 +361,9 @@ def test_library_that_is_not_there(monkeypatch, module, message):
 
 
 def test_transforms_that_want_pixels(tmp_path):
-    results = Compose(
-        [LoadClip(lazy=True),
-         dict(type='GetBBoxCenterScale')])(clip(write_frames(tmp_path)))
+    results = Compose([LoadClip(lazy=True), dict(type='GetBBoxCenterScale')])(
+        clip(write_frames(tmp_path))
+    )
     with pytest.raises(ValueError, match='use ReducedTopdownAffine'):
         ForEachFrame([dict(type='TopdownAffine', input_size=INPUT)])(results)
     brighter = ForEachFrame([lambda frame: frame['img'].astype(np.float32)])
@@ -327,9 +394,10 @@ def test_matrices_are_mmposes(kind):
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize('shape, kind', [((6, 5, 3), np.uint8),
-                                         ((6, 5, 3), np.float32),
-                                         ((6, 5), np.uint8)])
+@pytest.mark.parametrize(
+    'shape, kind',
+    [((6, 5, 3), np.uint8), ((6, 5, 3), np.float32), ((6, 5), np.uint8)],
+)
 def test_planes_are_mmposes(shape, kind):
     rng = np.random.RandomState(0)
     frames = [(rng.rand(*shape) * 255).astype(kind) for _ in range(3)]

@@ -49,7 +49,7 @@ def test_missing_frame(tmp_path):
 def test_cut_off_jpeg(tmp_path, share):
     paths = write_frames(tmp_path, '0001', 2)
     data = paths[1].read_bytes()
-    paths[1].write_bytes(data[:int(share * len(data))])
+    paths[1].write_bytes(data[: int(share * len(data))])
     with pytest.raises(ValueError, match='cut off|cannot be decoded') as error:
         LoadClip()(sample(paths))
     message = str(error.value)
@@ -89,8 +89,16 @@ def test_frames_of_different_size(tmp_path):
     assert str(paths[2]) in str(error.value)
 
 
-@pytest.mark.parametrize('box', [(5, 5, 5, 9), (5, 9, 8, 9), (9, 5, 5, 9),
-                                 (5, np.nan, 9, 9), (0, 0, np.inf, 9)])
+@pytest.mark.parametrize(
+    'box',
+    [
+        (5, 5, 5, 9),
+        (5, 9, 8, 9),
+        (9, 5, 5, 9),
+        (5, np.nan, 9, 9),
+        (0, 0, np.inf, 9),
+    ],
+)
 def test_unusable_box_names_video_and_frame(tmp_path, box):
     paths = write_frames(tmp_path, '0001', 2)
     boxes = np.array([(1, 1, 9, 9), box], np.float32)

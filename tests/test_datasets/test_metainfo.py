@@ -9,9 +9,19 @@ from rpstn_mmpose.datasets import PennActionDataset, resolve_metainfo_file
 
 NAME = 'configs/_base_/datasets/penn_action.py'
 JOINTS = [
-    'head', 'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
-    'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee',
-    'right_knee', 'left_ankle', 'right_ankle'
+    'head',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
 ]
 
 
@@ -49,12 +59,13 @@ def test_others_are_left_to_mmpose(tmp_path, monkeypatch):
 
 def test_penn_metainfo(penn_root):
     meta = PennActionDataset(
-        data_root=str(penn_root), split='train', lazy_init=True).metainfo
+        data_root=str(penn_root), split='train', lazy_init=True
+    ).metainfo
     assert meta['dataset_name'] == 'penn_action'
     # The head stays, every left joint swaps with the right one after it.
     assert meta['flip_indices'] == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11]
-    assert meta['dataset_keypoint_weights'].tolist() == [1.] * 13
-    assert meta['sigmas'].shape == (13, ) and (meta['sigmas'] > 0).all()
+    assert meta['dataset_keypoint_weights'].tolist() == [1.0] * 13
+    assert meta['sigmas'].shape == (13,) and (meta['sigmas'] > 0).all()
     joined = {i for link in meta['skeleton_links'] for i in link}
     assert joined == set(range(13))
 
@@ -64,11 +75,12 @@ def test_metainfo_of_another_data_set(penn_root):
         data_root=str(penn_root),
         split='train',
         lazy_init=True,
-        metainfo=dict(from_file=NAME))
+        metainfo=dict(from_file=NAME),
+    )
     assert dataset.metainfo['dataset_name'] == 'penn_action'
     with pytest.raises(FileNotFoundError, match='nowhere.py'):
         PennActionDataset(
             data_root=str(penn_root),
             split='train',
-            metainfo=dict(from_file='configs/_base_/datasets/nowhere.py'))
-
+            metainfo=dict(from_file='configs/_base_/datasets/nowhere.py'),
+        )

@@ -21,8 +21,9 @@ def penn(root, split='train', **kwargs):
 def test_splits_follow_the_labels_flag(penn_root):
     train = penn(penn_root)
     assert train.tracks.video_ids.tolist() == ['0001', '0002']
-    assert [train.get_data_info(i)['frame_ids'] for i in range(len(train))
-            ] == [[1, 2, 3, 4, 5], [3, 4, 5, 6, 7], [1, 2, 3, 4, 5]]
+    assert [
+        train.get_data_info(i)['frame_ids'] for i in range(len(train))
+    ] == [[1, 2, 3, 4, 5], [3, 4, 5, 6, 7], [1, 2, 3, 4, 5]]
     test = penn(penn_root, 'test', test_mode=True)
     assert test.tracks.video_ids.tolist() == ['0003'] and len(test) == 3
     masks = [test.get_data_info(i)['frame_mask'].sum() for i in range(3)]
@@ -35,7 +36,8 @@ def test_values_and_paths(penn_root):
     np.testing.assert_allclose(
         info['keypoints'],
         np.stack([arrays['x'], arrays['y']], -1) - 1,
-        rtol=1e-6)
+        rtol=1e-6,
+    )
     np.testing.assert_allclose(info['bbox'], arrays['bbox'] - 1, rtol=1e-6)
     assert info['img_path'] == f'{penn_root}/frames/0002/000001.jpg'
     assert info['img_id'] == '0002/1'
@@ -66,18 +68,18 @@ def test_repairs_are_logged_once_by_kind(tmp_path, caplog):
         logger.addHandler(caplog.handler)
         dataset = penn(tmp_path)
         logger.removeHandler(caplog.handler)
-    assert dataset.repairs == Counter({
-        'boxes missing': 2,
-        'zero-area boxes': 1,
-        'NaN joints': 1
-    })
+    assert dataset.repairs == Counter(
+        {'boxes missing': 2, 'zero-area boxes': 1, 'NaN joints': 1}
+    )
     texts = [r.getMessage() for r in caplog.records]
     tables = [text for text in texts if 'irregular labels' in text]
     assert len(set(tables)) == 1
     rows = [line.split() for line in tables[0].split('\n')[1:]]
-    assert [row[:3] for row in rows] == [['boxes', 'missing', '2'],
-                                         ['zero-area', 'boxes', '1'],
-                                         ['NaN', 'joints', '1']]
+    assert [row[:3] for row in rows] == [
+        ['boxes', 'missing', '2'],
+        ['zero-area', 'boxes', '1'],
+        ['NaN', 'joints', '1'],
+    ]
 
 
 def test_empty_split(tmp_path):
@@ -109,9 +111,11 @@ def test_other_folder_names(tmp_path):
     write_label(tmp_path, '0001', label_arrays(6))
     (tmp_path / 'labels').rename(tmp_path / 'annotations')
     dataset = penn(
-        tmp_path, data_prefix=dict(img='pictures', ann='annotations'))
+        tmp_path, data_prefix=dict(img='pictures', ann='annotations')
+    )
     assert dataset.get_data_info(0)['img_path'] == str(
-        tmp_path / 'pictures' / '0001' / '000001.jpg')
+        tmp_path / 'pictures' / '0001' / '000001.jpg'
+    )
 
 
 @pytest.mark.slow

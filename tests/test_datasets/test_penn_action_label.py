@@ -23,9 +23,11 @@ def test_regular_label_becomes_0_based():
     arrays = label_arrays(3)
     label = parse(arrays)
     np.testing.assert_allclose(
-        label.keypoints[..., 0], arrays['x'] - 1, rtol=1e-6)
+        label.keypoints[..., 0], arrays['x'] - 1, rtol=1e-6
+    )
     np.testing.assert_allclose(
-        label.keypoints[..., 1], arrays['y'] - 1, rtol=1e-6)
+        label.keypoints[..., 1], arrays['y'] - 1, rtol=1e-6
+    )
     np.testing.assert_allclose(label.bbox, arrays['bbox'] - 1, rtol=1e-6)
     assert label.visible.all() and label.labeled.all() and label.train
     assert not label.repairs
@@ -45,10 +47,11 @@ def test_unsigned_zeros_do_not_wrap():
 
 def test_occluded_joints_keep_and_placeholders_lose_their_coordinates():
     arrays = label_arrays(1)
-    arrays['bbox'] = np.array([[11., 21, 51, 61]])  # 0-based centre 30, 40
+    arrays['bbox'] = np.array([[11.0, 21, 51, 61]])  # 0-based centre 30, 40
     arrays['visibility'][0, :5] = 0
-    for joint, (x, y) in enumerate([(1, 1), (0, 0), (0.75, 0.75), (1.5, 1.5),
-                                    (40, 44)]):
+    for joint, (x, y) in enumerate(
+        [(1, 1), (0, 0), (0.75, 0.75), (1.5, 1.5), (40, 44)]
+    ):
         arrays['x'][0, joint], arrays['y'][0, joint] = x, y
     label = parse(arrays)
     assert label.labeled[0].tolist() == [False] * 4 + [True] * 9
@@ -70,9 +73,9 @@ def test_nan_joints_are_unlabelled_and_finite():
 
 def test_boxes_from_joints():
     # Joints span 10..30 and 20..60; a fifth of 40 is added on each side.
-    points = np.array([[[10., 20], [30, 60], [90, 90]]])
+    points = np.array([[[10.0, 20], [30, 60], [90, 90]]])
     labeled = np.array([[True, True, False]])
-    box = mend_boxes(np.array([[5., 5, 5, 70]]), points, labeled, 100, 80)
+    box = mend_boxes(np.array([[5.0, 5, 5, 70]]), points, labeled, 100, 80)
     assert box.tolist() == [[2, 12, 38, 68]]
     box = mend_boxes(np.full((1, 4), np.nan), points, labeled, 35, 65)
     assert box.tolist() == [[2, 12, 34, 64]]
@@ -134,7 +137,7 @@ def test_counted_but_kept():
     label = parse(arrays)
     assert label.repairs == {
         'frames without visible joint': 1,
-        'visible joints outside the picture': 1
+        'visible joints outside the picture': 1,
     }
     assert label.visible[0, 2] and label.keypoints[0, 2, 0] == WIDTH + 9
 
@@ -155,16 +158,22 @@ def _set(key, value):
     return change
 
 
-@pytest.mark.parametrize('change, message', [
-    (_drop('visibility'), "needs the variable 'visibility'"),
-    (_set('x', np.ones((4, 15))), r'must all be n x 13'),
-    (_set('y', np.ones((3, 13))), r"'y': \(3, 13\)"),
-    (_set('x', np.ones((0, 13))), r'must all be n x 13'),
-    (_set('bbox', np.ones((4, 5))), 'bbox must be n x 4'),
-    (_set('nframes', np.array([[9]])), 'nframes says .9. frames, .* 4 rows'),
-    (_set('train', np.array([[0]])), 'train must be 1 or -1'),
-    (_set('dimensions', np.array([[72]])), 'dimensions must be height'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (_drop('visibility'), "needs the variable 'visibility'"),
+        (_set('x', np.ones((4, 15))), r'must all be n x 13'),
+        (_set('y', np.ones((3, 13))), r"'y': \(3, 13\)"),
+        (_set('x', np.ones((0, 13))), r'must all be n x 13'),
+        (_set('bbox', np.ones((4, 5))), 'bbox must be n x 4'),
+        (
+            _set('nframes', np.array([[9]])),
+            'nframes says .9. frames, .* 4 rows',
+        ),
+        (_set('train', np.array([[0]])), 'train must be 1 or -1'),
+        (_set('dimensions', np.array([[72]])), 'dimensions must be height'),
+    ],
+)
 def test_what_cannot_be_mended_names_the_file(change, message):
     arrays = label_arrays(4)
     change(arrays)
@@ -183,7 +192,7 @@ def test_cut_off_label(keep):
     assert '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('value', [1e31, -1e39, 1e300, 70000., -65536.])
+@pytest.mark.parametrize('value', [1e31, -1e39, 1e300, 70000.0, -65536.0])
 def test_numbers_that_are_no_places_are_unlabelled(value):
     """Finite, but not in float32, or in no picture."""
     arrays = label_arrays(2)
@@ -201,8 +210,11 @@ def test_numbers_that_are_no_places_are_unlabelled(value):
     margin = 0.2 * (high - low).max()
     np.testing.assert_allclose(
         label.bbox[0],
-        np.clip([*(low - margin), *(high + margin)], 0,
-                [WIDTH - 1, HEIGHT - 1] * 2), rtol=1e-6)
+        np.clip(
+            [*(low - margin), *(high + margin)], 0, [WIDTH - 1, HEIGHT - 1] * 2
+        ),
+        rtol=1e-6,
+    )
 
 
 def test_far_joints_are_kept():
@@ -214,24 +226,39 @@ def test_far_joints_are_kept():
     assert label.repairs == {'visible joints outside the picture': 1}
 
 
-@pytest.mark.parametrize('key, value, message', [
-    ('dimensions', [HEIGHT, WIDTH, 5], 'dimensions says .5. frames, .* 4 ro'),
-    ('dimensions', [HEIGHT, WIDTH, 3], 'dimensions says .3. frames, .* 4 ro'),
-    ('nframes', 3., 'nframes says .3.0. frames, .* 4 rows'),
-    ('nframes', np.inf, 'nframes says .inf. frames'),
-    ('nframes', [4, 4], 'nframes says .4, 4. frames'),
-    ('nframes', np.zeros((0, 0)), 'nframes says .. frames'),
-    ('nframes', dict(a=4), 'nframes must hold real numbers, but is a struct'),
-    ('x', 'text', 'x must hold real numbers, but is a text'),
-    ('bbox', np.array([[1, 'a']], object), 'bbox must hold .* is a cell'),
-    ('dimensions', [np.nan, WIDTH, 4], 'dimensions must be height'),
-    ('dimensions', [1e300, WIDTH, 4], 'dimensions must be height'),
-    ('dimensions', [72.5, WIDTH, 4], 'dimensions must be height'),
-    ('dimensions', [1, WIDTH, 4], 'dimensions must be height'),
-    ('y', np.ones((4, 13, 2)), r"'y': \(4, 13, 2\)"),
-    ('train', [1, 1], r'train must be 1 or -1, but got \[1, 1\]'),
-    ('train', np.nan, 'train must be 1 or -1'),
-])
+@pytest.mark.parametrize(
+    'key, value, message',
+    [
+        (
+            'dimensions',
+            [HEIGHT, WIDTH, 5],
+            'dimensions says .5. frames, .* 4 ro',
+        ),
+        (
+            'dimensions',
+            [HEIGHT, WIDTH, 3],
+            'dimensions says .3. frames, .* 4 ro',
+        ),
+        ('nframes', 3.0, 'nframes says .3.0. frames, .* 4 rows'),
+        ('nframes', np.inf, 'nframes says .inf. frames'),
+        ('nframes', [4, 4], 'nframes says .4, 4. frames'),
+        ('nframes', np.zeros((0, 0)), 'nframes says .. frames'),
+        (
+            'nframes',
+            dict(a=4),
+            'nframes must hold real numbers, but is a struct',
+        ),
+        ('x', 'text', 'x must hold real numbers, but is a text'),
+        ('bbox', np.array([[1, 'a']], object), 'bbox must hold .* is a cell'),
+        ('dimensions', [np.nan, WIDTH, 4], 'dimensions must be height'),
+        ('dimensions', [1e300, WIDTH, 4], 'dimensions must be height'),
+        ('dimensions', [72.5, WIDTH, 4], 'dimensions must be height'),
+        ('dimensions', [1, WIDTH, 4], 'dimensions must be height'),
+        ('y', np.ones((4, 13, 2)), r"'y': \(4, 13, 2\)"),
+        ('train', [1, 1], r'train must be 1 or -1, but got \[1, 1\]'),
+        ('train', np.nan, 'train must be 1 or -1'),
+    ],
+)
 def test_fields_of_another_kind(key, value, message):
     arrays = label_arrays(4)
     if not isinstance(value, (dict, str)) and np.ndim(value) < 2:
@@ -254,12 +281,15 @@ def test_what_need_not_be_there():
     assert label.repairs == {'boxes missing': 3}
 
 
-@pytest.mark.parametrize('name, expected', [
-    ('0001', {'NaN joints': 1}),
-    ('0002', 'nframes must hold real numbers, but is a struct'),
-    ('0003', 'nframes says .inf. frames'),
-    ('0004', 'dimensions must hold real numbers, but is a cell'),
-])
+@pytest.mark.parametrize(
+    'name, expected',
+    [
+        ('0001', {'NaN joints': 1}),
+        ('0002', 'nframes must hold real numbers, but is a struct'),
+        ('0003', 'nframes says .inf. frames'),
+        ('0004', 'dimensions must hold real numbers, but is a cell'),
+    ],
+)
 def test_the_case(name, expected):
     path = require_case('penn_label_silent_and_tracebacks') / f'{name}.mat'
     if isinstance(expected, dict):

@@ -17,10 +17,12 @@ def make_track(video_id, num, first=0, num_joints=2, **kwargs):
         frame_ids=frames,
         img_paths=[f'{video_id}/é{i}.jpg' for i in frames],
         bbox=box,
-        keypoints=np.broadcast_to(10. * frames[:, None, None],
-                                  (num, num_joints, 2)),
+        keypoints=np.broadcast_to(
+            10.0 * frames[:, None, None], (num, num_joints, 2)
+        ),
         keypoints_visible=np.ones((num, num_joints)),
-        keypoints_labeled=np.ones((num, num_joints), bool))
+        keypoints_labeled=np.ones((num, num_joints), bool),
+    )
     return Track(**{**values, **kwargs})
 
 
@@ -30,16 +32,15 @@ def test_clip_cuts_rows_out_of_the_right_track():
     clip = store.clip(1, [0, 2, 2])
     assert clip['video_id'] == 'bb'
     assert clip['frame_ids'] == [100, 102, 102]
-    assert clip['img_paths'] == [
-        'bb/é100.jpg', 'bb/é102.jpg', 'bb/é102.jpg'
+    assert clip['img_paths'] == ['bb/é100.jpg', 'bb/é102.jpg', 'bb/é102.jpg']
+    assert clip['bbox'].tolist() == [
+        [100, 100, 105, 109],
+        [102, 102, 107, 111],
+        [102, 102, 107, 111],
     ]
-    assert clip['bbox'].tolist() == [[100, 100, 105, 109],
-                                     [102, 102, 107, 111],
-                                     [102, 102, 107, 111]]
     assert clip['keypoints'][:, 0, 0].tolist() == [1000, 1020, 1020]
     assert clip['keypoints_labeled'].tolist() == [[1, 1]] * 3
-    for key in ('bbox', 'keypoints', 'keypoints_visible',
-                'keypoints_labeled'):
+    for key in ('bbox', 'keypoints', 'keypoints_visible', 'keypoints_labeled'):
         assert clip[key].dtype == np.float32
 
 
@@ -65,16 +66,24 @@ def test_arrays_of_different_length_are_refused():
 
 def test_fields_of_several_people():
     ids = np.array([10**10 + 7, 10**10 + 8])
-    store = TrackStore([
-        make_track('a', 2, track_id=3, image_ids=ids,
-                   bbox_score=np.array([.5, .25])),
-        make_track('a', 2, track_id=4, image_ids=ids,
-                   bbox_score=np.ones(2))
-    ])
+    store = TrackStore(
+        [
+            make_track(
+                'a',
+                2,
+                track_id=3,
+                image_ids=ids,
+                bbox_score=np.array([0.5, 0.25]),
+            ),
+            make_track(
+                'a', 2, track_id=4, image_ids=ids, bbox_score=np.ones(2)
+            ),
+        ]
+    )
     clip = store.clip(0, [1, 0])
     assert clip['track_id'] == 3 and type(clip['track_id']) is int
     assert clip['image_ids'] == [10**10 + 8, 10**10 + 7]
-    assert clip['bbox_score'].tolist() == [.25, .5]
+    assert clip['bbox_score'].tolist() == [0.25, 0.5]
     other = store.clip(1, [1, 0])
     assert other['track_id'] == 4
     assert other['img_paths'] == clip['img_paths'] == ['a/é1.jpg', 'a/é0.jpg']
@@ -99,6 +108,4 @@ def test_sizes_of_frames():
     assert clip['frame_sizes'].tolist() == [[640, 480], [0, 0]]
     assert 'frame_sizes' not in TrackStore([make_track('a', 3)]).clip(0, [0])
     with pytest.raises(ValueError, match='it has no frame_sizes'):
-        TrackStore([
-            make_track('a', 3), make_track('b', 3, frame_sizes=sizes)
-        ])
+        TrackStore([make_track('a', 3), make_track('b', 3, frame_sizes=sizes)])

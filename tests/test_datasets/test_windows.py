@@ -40,12 +40,11 @@ def test_short_video_repeats_its_last_frame_unwanted():
 
 
 def test_interval_covers_the_frames_in_between():
-    assert _as_lists(clip_windows(5, 2, frame_interval=2,
-                                  test_mode=True)) == [
-                                      ([0, 2], [1, 1]),
-                                      ([1, 3], [1, 1]),
-                                      ([2, 4], [0, 1]),
-                                  ]
+    assert _as_lists(clip_windows(5, 2, frame_interval=2, test_mode=True)) == [
+        ([0, 2], [1, 1]),
+        ([1, 3], [1, 1]),
+        ([2, 4], [0, 1]),
+    ]
 
 
 def test_training_stride_is_the_distance_between_starts():
@@ -58,16 +57,17 @@ def test_evaluation_wants_every_frame_exactly_once(interval):
     for num, length in itertools.product(range(1, 24), range(1, 7)):
         for stride in [None, *range(1, length * interval + 1)]:
             wanted = np.zeros(num, int)
-            for rows, mask in clip_windows(num, length, stride, interval,
-                                           True):
-                assert rows.shape == mask.shape == (length, )
+            for rows, mask in clip_windows(
+                num, length, stride, interval, True
+            ):
+                assert rows.shape == mask.shape == (length,)
                 assert rows.min() >= 0 and rows.max() < num
                 steps = np.diff(rows)
                 # A clip is evenly spaced up to where the video ends, and
                 # stays on one frame, unwanted, after that.
                 ends = np.flatnonzero(steps == 0)
                 real = ends[0] + 1 if len(ends) else length
-                assert (steps[:real - 1] == interval).all()
+                assert (steps[: real - 1] == interval).all()
                 assert (rows[real:] == rows[real - 1]).all()
                 assert not mask[real:].any()
                 for row in rows[mask]:
@@ -93,14 +93,17 @@ def test_stride_that_leaves_frames_out_of_an_evaluation():
         clip_windows(20, 3, stride=7, frame_interval=2, test_mode=True)
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(num_frames=0),
-    dict(clip_length=0),
-    dict(stride=0),
-    dict(frame_interval=-1),
-    dict(clip_length=2.5),
-    dict(clip_length=True),
-])
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(num_frames=0),
+        dict(clip_length=0),
+        dict(stride=0),
+        dict(frame_interval=-1),
+        dict(clip_length=2.5),
+        dict(clip_length=True),
+    ],
+)
 def test_numbers_below_one_are_refused(kwargs):
     with pytest.raises(ValueError, match='must be an integer of at least 1'):
         clip_windows(**{**dict(num_frames=5, clip_length=2), **kwargs})
@@ -112,8 +115,11 @@ def test_offset_windows_clamp_at_the_borders():
         ([0, 1, 2], [0, 1, 0]),
         ([0, 2, 2], [0, 1, 0]),
     ]
-    assert [w.rows[1] for w in offset_windows(7, (-1, 0, 1), stride=3)
-            ] == [0, 3, 6]
+    assert [w.rows[1] for w in offset_windows(7, (-1, 0, 1), stride=3)] == [
+        0,
+        3,
+        6,
+    ]
 
 
 def test_offset_windows_refuse_what_they_cannot_do():
@@ -142,7 +148,8 @@ def test_index_of_some_clips():
     index = ClipIndex(np.array([0, 0, 4]), np.array([[5, 1], [6, 2], [7, 3]]))
     some = index[[2, 0]]
     assert list(some) == [
-        dict(id=2, track=4, place=[7, 3]), dict(id=0, track=0, place=[5, 1])
+        dict(id=2, track=4, place=[7, 3]),
+        dict(id=0, track=0, place=[5, 1]),
     ]
     assert [clip['id'] for clip in index[1:]] == [1, 2]
     assert index[-1]['id'] == 2 and len(index[[]]) == 0
@@ -157,18 +164,35 @@ def test_places_want_labelled_frames_only():
     assert _as_lists(clips) == [([3, 4, 5], [1, 1, 0])]
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(window=dict(type='NearPair', clip_offsets=(1,)), clip_length=2),
-     'clip_length=2 does not go with window='),
-    (dict(window=dict(type='NearPair', clip_offsets=(1,)), frame_interval=2),
-     'frame_interval=2 does not go with window='),
-    (dict(window=dict(type='LoadClip')), 'must be .*NearPair'),
-    (dict(window=5), 'must be .*NearPair'),
-    (dict(window=dict(type='NearPair', clip_offsets=())), 'whole numbers'),
-    (dict(window=dict(type='NearPair', clip_offsets=(.5,))), 'whole numbers'),
-    (dict(window=dict(type='FramesAround', clip_offsets=(1, 2))),
-     '0 exactly once'),
-])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (
+            dict(
+                window=dict(type='NearPair', clip_offsets=(1,)), clip_length=2
+            ),
+            'clip_length=2 does not go with window=',
+        ),
+        (
+            dict(
+                window=dict(type='NearPair', clip_offsets=(1,)),
+                frame_interval=2,
+            ),
+            'frame_interval=2 does not go with window=',
+        ),
+        (dict(window=dict(type='LoadClip')), 'must be .*NearPair'),
+        (dict(window=5), 'must be .*NearPair'),
+        (dict(window=dict(type='NearPair', clip_offsets=())), 'whole numbers'),
+        (
+            dict(window=dict(type='NearPair', clip_offsets=(0.5,))),
+            'whole numbers',
+        ),
+        (
+            dict(window=dict(type='FramesAround', clip_offsets=(1, 2))),
+            '0 exactly once',
+        ),
+    ],
+)
 def test_options_that_make_no_window(kwargs, message):
     with pytest.raises(ValueError, match=message) as error:
         make_window(**kwargs)
@@ -227,13 +251,15 @@ def _epochs(seed, persistent, workers=2, epochs=3):
         num_workers=workers,
         persistent_workers=persistent and workers > 0,
         worker_init_fn=partial(
-            worker_init_fn, num_workers=workers, rank=0, seed=seed))
-    return [[int(i) for batch in loader for i in batch]
-            for _ in range(epochs)]
+            worker_init_fn, num_workers=workers, rank=0, seed=seed
+        ),
+    )
+    return [[int(i) for batch in loader for i in batch] for _ in range(epochs)]
 
 
-@pytest.mark.parametrize('persistent, workers', [(False, 2), (True, 2),
-                                                 (False, 0)])
+@pytest.mark.parametrize(
+    'persistent, workers', [(False, 2), (True, 2), (False, 0)]
+)
 def test_draws_are_fresh_and_reproducible(persistent, workers):
     first = _epochs(3, persistent, workers)
     assert _epochs(3, persistent, workers) == first

@@ -6,16 +6,30 @@ leonid-pishchulin/poseval with py-motmetrics 1.2 to 1.4, on PoseTrack18's
 files. Two things are asked of libraries, as there, because they decide
 between equals: numpy's ``argsort`` and scipy's assignment.
 """
+
 import math
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 # The program's order, by the names that the files have.
-FILE_JOINTS = ('right_ankle', 'right_knee', 'right_hip', 'left_hip',
-               'left_knee', 'left_ankle', 'right_wrist', 'right_elbow',
-               'right_shoulder', 'left_shoulder', 'left_elbow', 'left_wrist',
-               'head_bottom', 'nose', 'head_top')
+FILE_JOINTS = (
+    'right_ankle',
+    'right_knee',
+    'right_hip',
+    'left_hip',
+    'left_knee',
+    'left_ankle',
+    'right_wrist',
+    'right_elbow',
+    'right_shoulder',
+    'left_shoulder',
+    'left_elbow',
+    'left_wrist',
+    'head_bottom',
+    'nose',
+    'head_top',
+)
 NAMES = [{'head_bottom': 'neck'}.get(name, name) for name in FILE_JOINTS]
 THRESHOLD = 0.5
 
@@ -33,8 +47,9 @@ def official_ap(gt, pred):
                 if joint in guess['points']:
                     person = winner_of.get(g)
                     scores.append(guess['scores'][joint])
-                    labels.append(person is not None
-                                  and fits(person, guess, joint))
+                    labels.append(
+                        person is not None and fits(person, guess, joint)
+                    )
         for key, value in zip(result, curve(scores, labels, number)):
             result[key].append(100 * value)
     return by_joint(result)
@@ -60,7 +75,8 @@ def by_joint(result):
         known = [value for value in values if not math.isnan(value)]
         table[key] = dict(zip(NAMES, values))
         table[key]['total'] = (
-            sum(known) / len(known) if known else float('nan'))
+            sum(known) / len(known) if known else float('nan')
+        )
     return table
 
 
@@ -71,14 +87,16 @@ def videos(gt, pred):
         folders = {}
         for entry in gt[file]['images']:
             # Of several entries with an id the first is found.
-            image = next(i for i in gt[file]['images']
-                         if i['id'] == entry['id'])
+            image = next(
+                i for i in gt[file]['images'] if i['id'] == entry['id']
+            )
             folder = image.get('file_name', '').rpartition('/')[0]
             truth = people_of(gt[file], image['id'])
             guesses = people_of(pred[file], image['id'])
             if truth:  # before anything is ignored
                 folders.setdefault(folder, []).append(
-                    not_ignored(image, truth, guesses))
+                    not_ignored(image, truth, guesses)
+                )
         result += folders.values()
     return result
 
@@ -95,11 +113,11 @@ def people_of(content, image_id):
             person['head'] = 0.6 * math.hypot(x + width - x, y + height - y)
         for j, name in enumerate(FILE_JOINTS):
             i = names.index(name)
-            x, y, flag = annotation['keypoints'][3 * i:3 * i + 3]
+            x, y, flag = annotation['keypoints'][3 * i : 3 * i + 3]
             if (x, y, flag) == (0, 0, 0):
                 continue
             person['points'][j] = (x, y)
-            person['scores'][j] = -9999.
+            person['scores'][j] = -9999.0
             if annotation.get('scores'):
                 person['scores'][j] = annotation['scores'][i]
         people.append(person)
@@ -111,7 +129,9 @@ def not_ignored(image, truth, guesses):
     regions = list(
         zip(
             image.get('ignore_regions_x', []),
-            image.get('ignore_regions_y', [])))
+            image.get('ignore_regions_y', []),
+        )
+    )
     if not regions:
         return truth, guesses
     kept = []
@@ -133,24 +153,32 @@ def contains(xs, ys, x, y):
         ax, ay, bx, by = xs[i - 1], ys[i - 1], xs[i], ys[i]
         if (ax, ay) == (bx, by):
             continue
-        if ((bx - ax) * (y - ay) == (by - ay) * (x - ax)
-                and min(ax, bx) <= x <= max(ax, bx)
-                and min(ay, by) <= y <= max(ay, by)):
+        if (
+            (bx - ax) * (y - ay) == (by - ay) * (x - ax)
+            and min(ax, bx) <= x <= max(ax, bx)
+            and min(ay, by) <= y <= max(ay, by)
+        ):
             return False
         # The edges below the point.
         if (ax <= x < bx or bx <= x < ax) and (
-                ay + (by - ay) * (x - ax) / (bx - ax) < y):
+            ay + (by - ay) * (x - ax) / (bx - ax) < y
+        ):
             crossings += 1
     return crossings % 2 == 1
 
 
 def distance(person, guess, joint):
     """In head sizes; infinite where a joint or the head is missing."""
-    if (joint not in person['points'] or joint not in guess['points']
-            or person['head'] == 0):
+    if (
+        joint not in person['points']
+        or joint not in guess['points']
+        or person['head'] == 0
+    ):
         return math.inf
-    return math.dist(person['points'][joint],
-                     guess['points'][joint]) / person['head']
+    return (
+        math.dist(person['points'][joint], guess['points'][joint])
+        / person['head']
+    )
 
 
 def fits(person, guess, joint):
@@ -164,11 +192,12 @@ def paired(truth, guesses):
         row = []
         for person in truth:
             right = sum(fits(person, guess, joint) for joint in range(15))
-            row.append(right / len(person['points']) if right else 0.)
+            row.append(right / len(person['points']) if right else 0.0)
         # Its best person alone; of equals the first.
         best = row.index(max(row)) if row else None
         parts.append(
-            [part if t == best else 0. for t, part in enumerate(row)])
+            [part if t == best else 0.0 for t, part in enumerate(row)]
+        )
     winner_of = {}
     for t, person in enumerate(truth):
         column = [row[t] for row in parts]
@@ -180,7 +209,7 @@ def paired(truth, guesses):
 def curve(scores, labels, number):
     """AP, precision and recall."""
     if not scores:
-        return 0., 0., 0.
+        return 0.0, 0.0, 0.0
     precision, recall, right = [], [], 0
     for rank, i in enumerate(np.array(scores).argsort()[::-1], start=1):
         right += labels[i]
@@ -188,7 +217,7 @@ def curve(scores, labels, number):
         recall.append(right / number if number else float('nan'))
     if not number:
         return float('nan'), precision[-1], float('nan')
-    area, before = 0., 0.
+    area, before = 0.0, 0.0
     for i, value in enumerate(recall):
         area += (value - before) * max(precision[i:])
         before = value
@@ -207,16 +236,21 @@ def joint_events(frames, joint):
             continue
         truth = [person for person in truth if joint in person['points']]
         guesses = [guess for guess in guesses if joint in guess['points']]
-        near = {(t, g): distance(person, guess, joint)
-                for t, person in enumerate(truth)
-                for g, guess in enumerate(guesses)
-                if fits(person, guess, joint)}
+        near = {
+            (t, g): distance(person, guess, joint)
+            for t, person in enumerate(truth)
+            for g, guess in enumerate(guesses)
+            if fits(person, guess, joint)
+        }
         events += [('NEAR', value) for value in near.values()]
         matched = {}
         for t, person in enumerate(truth):
             for g, guess in enumerate(guesses):
-                if (guess['track'] == track_of.get(person['track'])
-                        and (t, g) in near and g not in matched.values()):
+                if (
+                    guess['track'] == track_of.get(person['track'])
+                    and (t, g) in near
+                    and g not in matched.values()
+                ):
                     matched[t] = g
                     events.append(('MATCH', near[t, g]))
         for t, g in assigned(near, matched, len(truth), len(guesses)):
@@ -251,8 +285,11 @@ def assigned(near, matched, rows, columns):
     costs = np.full((rows, columns), expensive)
     for pair, value in left.items():
         costs[pair] = value
-    return [pair for pair in zip(*map(list, linear_sum_assignment(costs)))
-            if pair in left]
+    return [
+        pair
+        for pair in zip(*map(list, linear_sum_assignment(costs)))
+        if pair in left
+    ]
 
 
 def mot_scores(events):
@@ -270,7 +307,7 @@ def mot_scores(events):
         recall = matches / objects
     if matches + false:
         precision = matches / (matches + false)
-    motp = 0.
+    motp = 0.0
     if matches:
         motp = 1 - sum(value for _, value in events) / matches
     return mota, motp, precision, recall

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Samples of PoseTrack clips, as mmengine's Evaluator hands them on."""
+
 from collections import defaultdict
 
 import numpy as np
@@ -13,7 +14,8 @@ META = dict(
     num_keypoints=17,
     keypoint_id2name=dict(enumerate(JOINTS)),
     sigmas=np.full(17, 0.05, np.float32),
-    CLASSES=[dict(id=1, name='person')])
+    CLASSES=[dict(id=1, name='person')],
+)
 
 
 def posetrack_clip(people, clip_id=0, mask=None, track_id=None):
@@ -21,11 +23,13 @@ def posetrack_clip(people, clip_id=0, mask=None, track_id=None):
     num = len(people)
     points = np.array([p['keypoints'] for p in people], np.float64)
     points = points.reshape(num, -1, 3)
-    boxes = np.array([p.get('bbox', [90, 90, 20, 1700]) for p in people],
-                     np.float64)
+    boxes = np.array(
+        [p.get('bbox', [90, 90, 20, 1700]) for p in people], np.float64
+    )
     boxes[:, 2:] += boxes[:, :2]
-    scores = np.array([p['scores'] or points[i, :, 2].tolist()
-                       for i, p in enumerate(people)])
+    scores = np.array(
+        [p['scores'] or points[i, :, 2].tolist() for i, p in enumerate(people)]
+    )
     images = [p['image_id'] for p in people]
     meta = dict(
         id=clip_id,
@@ -37,7 +41,9 @@ def posetrack_clip(people, clip_id=0, mask=None, track_id=None):
         ori_shape=(2000, 2000),
         category_id=1,
         frame_mask=np.ones(num, bool)
-        if mask is None else np.array(mask, bool))
+        if mask is None
+        else np.array(mask, bool),
+    )
     if track_id is not None:
         meta['track_id'] = track_id
     visible = (points[..., 2] > 0).astype(np.float32)
@@ -48,9 +54,12 @@ def posetrack_clip(people, clip_id=0, mask=None, track_id=None):
             bbox_scores=np.ones(num, np.float32),
             keypoints=points[..., :2].copy(),
             keypoints_visible=visible,
-            keypoints_labeled=visible),
+            keypoints_labeled=visible,
+        ),
         pred_instances=InstanceData(
-            keypoints=points[..., :2].copy(), keypoint_scores=scores))
+            keypoints=points[..., :2].copy(), keypoint_scores=scores
+        ),
+    )
 
 
 def clips_of(contents, tracked=True):

@@ -47,7 +47,7 @@ def test_scores_by_hand():
 def test_frames_that_are_not_wanted_do_not_count():
     samples = [
         clip(num=3, mask=[1, 1, 0]),
-        clip(num=3, mask=[0, 0, 1], shift=100.),
+        clip(num=3, mask=[0, 0, 1], shift=100.0),
     ]
     samples[0].pred_instances.keypoints[2] += 100
     samples[1].pred_instances.keypoints[:2] -= (0, 100)
@@ -73,17 +73,16 @@ def test_occluded_joints_have_a_column_of_their_own():
 
 def test_two_norms():
     # 20 pixels: above 0.2 * 70, below 0.2 * 120 (the longer box side).
-    result = evaluate([clip(shift=20.)], norm_item=['torso', 'person'])
+    result = evaluate([clip(shift=20.0)], norm_item=['torso', 'person'])
     assert result['PCK/torso/Mean@0.2'] == 0 == result['PCK/mPCK']
     assert result['PCK/person/Mean@0.2'] == 100
-    result = evaluate([clip(shift=20.)], norm_item=['person', 'torso'])
+    result = evaluate([clip(shift=20.0)], norm_item=['person', 'torso'])
     assert result['PCK/mPCK'] == 100
-    assert 'PCK/torso/Mean@0.2' not in evaluate([clip()],
-                                                norm_item='person')
+    assert 'PCK/torso/Mean@0.2' not in evaluate([clip()], norm_item='person')
 
 
 def test_frames_without_torso_are_left_out_and_reported():
-    sample = clip(num=3, shift=100.)
+    sample = clip(num=3, shift=100.0)
     sample.gt_instances.keypoints_labeled[1, 8] = 0
     sample.gt_instances.keypoints_visible[1, 8] = 0
     sample.pred_instances.keypoints[1:, :, 1] -= 100  # 1 and 2 are right
@@ -93,12 +92,13 @@ def test_frames_without_torso_are_left_out_and_reported():
     assert result['PCK/mPCK'] == pytest.approx(50)
     # Person: right hip counts in two frames, 1 of 2; others 2 of 3.
     assert result['PCK/person/Mean@0.2'] == pytest.approx(
-        100 * (12 * 2 / 3 + 1 / 2) / 13)
+        100 * (12 * 2 / 3 + 1 / 2) / 13
+    )
 
 
 def test_stock_samples_and_mixtures():
-    assert evaluate([single(), single(shift=100.)])['PCK/mPCK'] == 50
-    result = evaluate([single(shift=100.), clip(num=3)])
+    assert evaluate([single(), single(shift=100.0)])['PCK/mPCK'] == 50
+    result = evaluate([single(shift=100.0), clip(num=3)])
     assert result['PCK/mPCK'] == 75
     assert math.isnan(result['PCK/mPCK_occluded'])
 
@@ -143,8 +143,10 @@ def test_visibility_of_stock_samples(channels):
     assert evaluate([sample])['PCK/torso/left_out'] == 1
 
 
-@pytest.mark.parametrize('order', [
-    list(range(12, -1, -1)), [6, 3, 8, 0, 12, 1, 10, 5, 2, 11, 4, 9, 7]])
+@pytest.mark.parametrize(
+    'order',
+    [list(range(12, -1, -1)), [6, 3, 8, 0, 12, 1, 10, 5, 2, 11, 4, 9, 7]],
+)
 @pytest.mark.parametrize('by_number', [True, False])
 def test_joints_in_another_order(order, by_number):
     """Columns and torso go by the joints' names, as do these sums."""
@@ -156,8 +158,10 @@ def test_joints_in_another_order(order, by_number):
     meta = dict(META, keypoint_id2name=dict(items))
     place = {name: names.index(name) for name in PENN}
     sample = clip(num=4)
-    for part, key in (('gt_instances', 'keypoints'),
-                      ('pred_instances', 'keypoints')):
+    for part, key in (
+        ('gt_instances', 'keypoints'),
+        ('pred_instances', 'keypoints'),
+    ):
         value = getattr(sample, part)[key]
         getattr(sample, part)[key] = value[:, order]
     pred = sample.pred_instances.keypoints
@@ -173,16 +177,22 @@ def test_joints_in_another_order(order, by_number):
     metric.process([sample])
     result = metric.evaluate(1)
     expected = {
-        'Head': 75, 'Sho.': 100, 'Elb.': 100, 'Wri.': (75 + 100) / 2,
-        'Hip': 100, 'Knee': 100, 'Ank.': (100 + 50) / 2, 'Occluded': 0,
-        'Mean': (10 * 100 + 75 + 75 + 50) / 13
+        'Head': 75,
+        'Sho.': 100,
+        'Elb.': 100,
+        'Wri.': (75 + 100) / 2,
+        'Hip': 100,
+        'Knee': 100,
+        'Ank.': (100 + 50) / 2,
+        'Occluded': 0,
+        'Mean': (10 * 100 + 75 + 75 + 50) / 13,
     }
     for column, value in expected.items():
         assert result[f'PCK/torso/{column}@0.2'] == pytest.approx(value)
 
 
 def test_threshold_in_the_names():
-    result = evaluate([clip(shift=20.)], thr=0.5, prefix='val')
+    result = evaluate([clip(shift=20.0)], thr=0.5, prefix='val')
     assert result['val/torso/Mean@0.5'] == 100
 
 
@@ -190,7 +200,7 @@ def test_padding_of_the_data_loader_is_dropped():
     """mmengine cuts the records to the number of samples."""
     evaluator = Evaluator(ClipPCK())
     evaluator.dataset_meta = META
-    evaluator.process([clip(0), clip(1, shift=100.), clip(0)])
+    evaluator.process([clip(0), clip(1, shift=100.0), clip(0)])
     assert evaluator.evaluate(2)['PCK/mPCK'] == 50
 
 
@@ -207,9 +217,11 @@ def test_json(tmp_path):
     torso = content['norms']['torso']
     assert torso['joints']['head'] == dict(
         visible=dict(correct=0, total=1, sweep_correct=[0, 0]),
-        occluded=dict(correct=1, total=1, sweep_correct=[1, 1]))
+        occluded=dict(correct=1, total=1, sweep_correct=[1, 1]),
+    )
     assert torso['joints']['left_knee']['visible'] == dict(
-        correct=2, total=2, sweep_correct=[2, 2])
+        correct=2, total=2, sweep_correct=[2, 2]
+    )
     assert torso['visible']['scores']['Head'] == 0
     assert torso['occluded']['scores']['Knee'] is None  # NaN
     assert torso['visible']['sweep']['Hip'] == [100, 100]
@@ -226,23 +238,35 @@ def test_one_table_is_logged(caplog):
     logger.removeHandler(caplog.handler)
     lines = caplog.records[0].getMessage().split('\n')
     assert lines[1].split() == [
-        'PCK@0.2', 'Head', 'Sho.', 'Elb.', 'Wri.', 'Hip', 'Knee', 'Ank.',
-        'Mean', 'Occluded', 'AUC', 'Frames'
+        'PCK@0.2',
+        'Head',
+        'Sho.',
+        'Elb.',
+        'Wri.',
+        'Hip',
+        'Knee',
+        'Ank.',
+        'Mean',
+        'Occluded',
+        'AUC',
+        'Frames',
     ]
     assert lines[2].split() == ['torso'] + ['100.0'] * 8 + ['-', '100.0', '1']
-    assert lines[3].split() == ['person'
-                                ] + ['100.0'] * 8 + ['-', '100.0', '2']
+    assert lines[3].split() == ['person'] + ['100.0'] * 8 + ['-', '100.0', '2']
     assert len({len(line) for line in lines[1:4]}) == 1
     assert lines[4].startswith('1 of 2 frames have no torso length')
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(norm_item='bbox'), "norm_item must be .* got 'bbox'"),
-    (dict(norm_item=[]), 'norm_item must be'),
-    (dict(thr=0), 'thresholds must be positive'),
-    (dict(thresholds=()), 'thresholds must be positive'),
-    (dict(thresholds=(0.1, -1)), 'thresholds must be positive'),
-])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (dict(norm_item='bbox'), "norm_item must be .* got 'bbox'"),
+        (dict(norm_item=[]), 'norm_item must be'),
+        (dict(thr=0), 'thresholds must be positive'),
+        (dict(thresholds=()), 'thresholds must be positive'),
+        (dict(thresholds=(0.1, -1)), 'thresholds must be positive'),
+    ],
+)
 def test_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
         ClipPCK(**kwargs)

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """ClipPCK on JHMDB's 15 joints, against MMPose's own metric for them."""
+
 import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -14,7 +15,8 @@ COLUMNS = ('Head', 'Sho', 'Elb', 'Wri', 'Hip', 'Knee', 'Ank')
 @pytest.fixture(scope='module')
 def meta():
     return parse_pose_metainfo(
-        dict(from_file='configs/_base_/datasets/jhmdb.py'))
+        dict(from_file='configs/_base_/datasets/jhmdb.py')
+    )
 
 
 def clips(num=6, length=5, seed=0):
@@ -24,19 +26,24 @@ def clips(num=6, length=5, seed=0):
         gt = rng.uniform(20, 220, (length, 15, 2))
         mask = rng.rand(length) > 0.3
         mask[0] = True
-        boxes = np.tile([10., 15, 200, 230], (length, 1))
+        boxes = np.tile([10.0, 15, 200, 230], (length, 1))
         boxes[:, 2] += rng.uniform(0, 60, length)
         out.append(
             dict(
                 frame_mask=mask,
                 pred_instances=dict(
-                    keypoints=gt + rng.normal(0, 25, gt.shape)),
+                    keypoints=gt + rng.normal(0, 25, gt.shape)
+                ),
                 gt_instances=dict(
                     keypoints=gt,
                     keypoints_visible=(rng.rand(length, 15) > 0.2).astype(
-                        np.float32),
+                        np.float32
+                    ),
                     keypoints_labeled=np.ones((length, 15), np.float32),
-                    bboxes=boxes)))
+                    bboxes=boxes,
+                ),
+            )
+        )
     return out
 
 
@@ -45,10 +52,12 @@ def single_frames(samples):
     out = []
     for sample in samples:
         for t in np.flatnonzero(sample['frame_mask']):
-            out.append({
-                part: {k: v[t:t + 1] for k, v in sample[part].items()}
-                for part in ('pred_instances', 'gt_instances')
-            })
+            out.append(
+                {
+                    part: {k: v[t : t + 1] for k, v in sample[part].items()}
+                    for part in ('pred_instances', 'gt_instances')
+                }
+            )
     return out
 
 
@@ -69,10 +78,12 @@ def test_equals_mmposes_metric(meta, thr):
             own = column if column in ('Head', 'Hip', 'Knee') else f'{column}.'
             key = next(k for k in expected if k.endswith(f'{column} {suffix}'))
             assert got[f'PCK/{norm}/{own}@{thr}'] == pytest.approx(
-                100 * expected[key], abs=1e-3)
+                100 * expected[key], abs=1e-3
+            )
         key = next(k for k in expected if k.split('/')[-1] == suffix)
         assert got[f'PCK/{norm}/Mean@{thr}'] == pytest.approx(
-            100 * expected[key], abs=1e-3)
+            100 * expected[key], abs=1e-3
+        )
         assert 5 < got[f'PCK/{norm}/Mean@{thr}'] < 95
 
 
@@ -83,12 +94,17 @@ def test_neck_and_belly_count_in_the_mean_alone(meta):
     used = sorted(sum(groups.values(), []))
     assert [names[i] for i in range(15) if i not in used] == ['neck', 'belly']
     assert {c: len(joints) for c, joints in groups.items()} == {
-        'Head': 1, 'Sho.': 2, 'Elb.': 2, 'Wri.': 2, 'Hip': 2, 'Knee': 2,
-        'Ank.': 2
+        'Head': 1,
+        'Sho.': 2,
+        'Elb.': 2,
+        'Wri.': 2,
+        'Hip': 2,
+        'Knee': 2,
+        'Ank.': 2,
     }
     sample = clips(1)[0]
-    pred = sample['gt_instances']['keypoints'] + 1000.
-    pred[:, :2] -= 1000.
+    pred = sample['gt_instances']['keypoints'] + 1000.0
+    pred[:, :2] -= 1000.0
     sample['pred_instances']['keypoints'] = pred
     sample['gt_instances']['keypoints_visible'][:] = 1
     metric = ClipPCK()
@@ -109,8 +125,10 @@ def test_torso_runs_from_left_shoulder_to_right_hip(meta):
         gt_instances=dict(
             keypoints=gt,
             keypoints_visible=np.ones((1, 15)),
-            bboxes=np.array([[0., 0, 9, 9]])))
-    for shift, expected in ((20., 100), (20.001, 0)):
+            bboxes=np.array([[0.0, 0, 9, 9]]),
+        ),
+    )
+    for shift, expected in ((20.0, 100), (20.001, 0)):
         sample['pred_instances']['keypoints'] = gt + [0, shift]
         metric = ClipPCK(thr=0.2)
         metric.dataset_meta = meta

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """From images without annotations to the file for COCO's server."""
+
 import copy
 import json
 import runpy
@@ -87,8 +88,7 @@ class PeakHead(JREHead):
 
 
 def detection(image, box, score=0.9, category=1):
-    return dict(
-        image_id=image, category_id=category, bbox=box, score=score)
+    return dict(image_id=image, category_id=category, bbox=box, score=score)
 
 
 DETECTIONS = [
@@ -110,12 +110,16 @@ def sample(tmp_path):
     for image in (7, 31):
         name = f'{image:012d}.jpg'
         cv2.imwrite(
-            str(root / 'test2017' / name), np.full((90, 120, 3), image,
-                                                   np.uint8))
+            str(root / 'test2017' / name),
+            np.full((90, 120, 3), image, np.uint8),
+        )
         images.append(dict(id=image, file_name=name, height=90, width=120))
     info = dict(
-        info={}, licenses=[], images=images,
-        categories=[dict(id=1, name='person', supercategory='person')])
+        info={},
+        licenses=[],
+        images=images,
+        categories=[dict(id=1, name='person', supercategory='person')],
+    )
     write(root / 'annotations/image_info_test-dev2017.json', info)
     write(root / 'detections.json', DETECTIONS)
     return prepare(tmp_path)
@@ -138,13 +142,23 @@ def prepare(folder):
 def run_test(folder, monkeypatch, *options, config='config.py'):
     """tools/test.py on the sample; its exit status."""
     script = ROOT / 'tools/test.py'
-    monkeypatch.setattr(sys, 'argv', [
-        str(script), str(folder / config), str(folder / 'model.pth'),
-        '--work-dir', str(folder / 'work'), '--cfg-options',
-        f'test_dataloader.dataset.data_root={folder}/data/',
-        f'test_dataloader.dataset.bbox_file={folder}/data/detections.json',
-        f'test_evaluator.out_dir={folder}/out',
-        'test_evaluator.algorithm=rpstn-test', *options])
+    monkeypatch.setattr(
+        sys,
+        'argv',
+        [
+            str(script),
+            str(folder / config),
+            str(folder / 'model.pth'),
+            '--work-dir',
+            str(folder / 'work'),
+            '--cfg-options',
+            f'test_dataloader.dataset.data_root={folder}/data/',
+            f'test_dataloader.dataset.bbox_file={folder}/data/detections.json',
+            f'test_evaluator.out_dir={folder}/out',
+            'test_evaluator.algorithm=rpstn-test',
+            *options,
+        ],
+    )
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(str(script), run_name='__main__')
@@ -155,7 +169,9 @@ def read_result(folder):
     """The entries, after checking the files and what COCO's tools say."""
     out = folder / 'out'
     assert sorted(p.name for p in out.iterdir()) == [
-        f'{NAME}.json', f'{NAME}.zip']
+        f'{NAME}.json',
+        f'{NAME}.zip',
+    ]
     text = (out / f'{NAME}.json').read_text()
     with zipfile.ZipFile(out / f'{NAME}.zip') as archive:
         assert archive.namelist() == [f'{NAME}.json']
@@ -170,8 +186,7 @@ def read_result(folder):
         x, y = (np.array(first['keypoints'])[i::3] for i in (0, 1))
         assert first['area'] == pytest.approx(np.ptp(x) * np.ptp(y))
     for entry in entries:
-        assert set(entry) == {'image_id', 'category_id', 'keypoints',
-                              'score'}
+        assert set(entry) == {'image_id', 'category_id', 'keypoints', 'score'}
         assert entry['category_id'] == 1
         assert len(entry['keypoints']) == 51
         assert np.isfinite(entry['keypoints'] + [entry['score']]).all()
@@ -184,8 +199,10 @@ def test_known_heatmaps_end_at_hand_computed_pixels(sample, monkeypatch):
     # NMS keeps the better of the two boxes of one person; the dog is no
     # person. A pose's score is the box's times the mean of joints over 0.2.
     assert [(e['image_id'], e['score']) for e in entries] == [
-        (7, pytest.approx(0.9 * 0.5)), (7, pytest.approx(0.7 * 0.5)),
-        (31, pytest.approx(0.6 * 0.5))]
+        (7, pytest.approx(0.9 * 0.5)),
+        (7, pytest.approx(0.7 * 0.5)),
+        (31, pytest.approx(0.6 * 0.5)),
+    ]
     # The crop is a square of 1.25 times the longer side, 50 pixels, around
     # the box's centre; a pixel of the map is 50 / 16 pixels of the image.
     for entry, (left, top) in zip(entries, [(6, 15), (45, 5), (30, 25)]):
@@ -193,7 +210,8 @@ def test_known_heatmaps_end_at_hand_computed_pixels(sample, monkeypatch):
         keypoints = np.reshape(entry['keypoints'], (17, 3))
         np.testing.assert_allclose(keypoints[:, :2], expected, atol=0.006)
         np.testing.assert_allclose(
-            keypoints[:, 2], [0.5, 0.1] * 8 + [0.5], atol=1e-4)
+            keypoints[:, 2], [0.5, 0.1] * 8 + [0.5], atol=1e-4
+        )
 
 
 def test_real_images_and_detections(tmp_path, monkeypatch):
@@ -203,21 +221,27 @@ def test_real_images_and_detections(tmp_path, monkeypatch):
     info = json.loads((coco / 'test_coco.json').read_text())
     del info['annotations']
     write(root / 'annotations/image_info_test-dev2017.json', info)
-    detections = json.loads(
-        (coco / 'test_coco_det_AP_H_56.json').read_text())
+    detections = json.loads((coco / 'test_coco_det_AP_H_56.json').read_text())
     # the most certain ones are enough
     detections = [d for d in detections if d['score'] > 0.1]
     write(root / 'detections.json', detections)
     (root / 'test2017').symlink_to(coco)
     # A config of COCO val and options, without the base config; MMPose's own
     # data set does as well where nothing is wrong.
-    assert run_test(
-        prepare(tmp_path), monkeypatch,
-        'test_dataloader.dataset.ann_file='
-        'annotations/image_info_test-dev2017.json',
-        'test_dataloader.dataset.data_prefix.img=test2017/',
-        'test_evaluator.type=CocoSubmission', 'test_evaluator.ann_file=None',
-        'test_evaluator.nms_mode=none', config='model.py') == 0
+    assert (
+        run_test(
+            prepare(tmp_path),
+            monkeypatch,
+            'test_dataloader.dataset.ann_file='
+            'annotations/image_info_test-dev2017.json',
+            'test_dataloader.dataset.data_prefix.img=test2017/',
+            'test_evaluator.type=CocoSubmission',
+            'test_evaluator.ann_file=None',
+            'test_evaluator.nms_mode=none',
+            config='model.py',
+        )
+        == 0
+    )
     entries = read_result(tmp_path)
     images = [entry['image_id'] for entry in entries]
     assert sorted(images) == sorted(d['image_id'] for d in detections)
@@ -229,33 +253,48 @@ def test_detections_that_cannot_be_used(case, sample, monkeypatch, capsys):
     path = sample / 'data/detections.json'
     if case == 'missing':
         path.unlink()
-        message = (f'FileNotFoundError: CocoTestDevDataset: no file {path}; '
-                   'set test_dataloader.dataset.bbox_file to one that is '
-                   'there')
+        message = (
+            f'FileNotFoundError: CocoTestDevDataset: no file {path}; '
+            'set test_dataloader.dataset.bbox_file to one that is '
+            'there'
+        )
     elif case == 'alien':
         write(path, [*DETECTIONS, detection(8, [1, 1, 9, 9])])
         message = (
             f'DetectionFileError: CocoTestDevDataset: {path} has 1 persons '
             f'in images that {sample}/data/annotations/'
             'image_info_test-dev2017.json does not have, the first in image '
-            '8; use the detections and the image file of the same subset')
+            '8; use the detections and the image file of the same subset'
+        )
     else:
         write(path, [])
-        message = (f'DetectionFileError: CocoTestDevDataset: {path} has no '
-                   'detection of a person (category_id 1) among its 0; run '
-                   'the detector on the images of this subset')
+        message = (
+            f'DetectionFileError: CocoTestDevDataset: {path} has no '
+            'detection of a person (category_id 1) among its 0; run '
+            'the detector on the images of this subset'
+        )
     assert run_test(sample, monkeypatch) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f'tools/test.py: {message}')
+        f'tools/test.py: {message}'
+    )
     assert not list(sample.glob('out/*'))
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(bbox=[1, 1, 0, 9]), 'detection 5: bbox must be 4 finite numbers'),
-    (dict(bbox=[1, 1, 9]), 'detection 5: bbox must be 4 finite numbers'),
-    (dict(score=float('nan')), 'score a finite number, but got .* and nan'),
-    (dict(score=None), 'score a finite number, but got .* and None'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            dict(bbox=[1, 1, 0, 9]),
+            'detection 5: bbox must be 4 finite numbers',
+        ),
+        (dict(bbox=[1, 1, 9]), 'detection 5: bbox must be 4 finite numbers'),
+        (
+            dict(score=float('nan')),
+            'score a finite number, but got .* and nan',
+        ),
+        (dict(score=None), 'score a finite number, but got .* and None'),
+    ],
+)
 def test_a_bad_detection_is_named(change, message, sample):
     entry = {**detection(7, [1, 1, 9, 9]), **change}
     write(sample / 'data/detections.json', [*DETECTIONS, entry])
@@ -265,19 +304,27 @@ def test_a_bad_detection_is_named(change, message, sample):
 
 def make_dataset(folder, **kwargs):
     return CocoTestDevDataset(
-        **{**dict(
-            data_root=f'{folder}/data',
-            ann_file='annotations/image_info_test-dev2017.json',
-            data_prefix=dict(img='test2017'),
-            bbox_file=f'{folder}/data/detections.json',
-            test_mode=True), **kwargs})
+        **{
+            **dict(
+                data_root=f'{folder}/data',
+                ann_file='annotations/image_info_test-dev2017.json',
+                data_prefix=dict(img='test2017'),
+                bbox_file=f'{folder}/data/detections.json',
+                test_mode=True,
+            ),
+            **kwargs,
+        }
+    )
 
 
-@pytest.mark.parametrize('content, message', [
-    ('{}', 'must be a list of detections, but is a dict'),
-    ('[{"image_id": 7}]', 'detection 0: must have image_id, category_id'),
-    ('[', 'not a whole JSON file'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('{}', 'must be a list of detections, but is a dict'),
+        ('[{"image_id": 7}]', 'detection 0: must have image_id, category_id'),
+        ('[', 'not a whole JSON file'),
+    ],
+)
 def test_a_file_that_is_not_of_detections(content, message, sample):
     (sample / 'data/detections.json').write_text(content)
     with pytest.raises(OSError, match=message):
@@ -297,11 +344,13 @@ def test_what_else_a_dataset_cannot_do_without(sample):
 
 def make_metric(folder, **kwargs):
     metric = METRICS.build(
-        dict(type='CocoSubmission', out_dir=str(folder / 'out'), **kwargs))
+        dict(type='CocoSubmission', out_dir=str(folder / 'out'), **kwargs)
+    )
     metric.dataset_meta = dict(
         dataset_name='no such data set',
         num_keypoints=17,
-        sigmas=np.full(17, 0.05))
+        sigmas=np.full(17, 0.05),
+    )
     return metric
 
 
@@ -312,7 +361,9 @@ def make_prediction(identity=0, joints=17):
         img_id=7,
         gt_instances=dict(bbox_scores=np.ones(1)),
         pred_instances=dict(
-            keypoints=keypoints, keypoint_scores=np.full((1, joints), 0.5)))
+            keypoints=keypoints, keypoint_scores=np.full((1, joints), 0.5)
+        ),
+    )
 
 
 def test_predictions_without_any_file_of_images(tmp_path):
@@ -335,11 +386,14 @@ def test_no_prediction_at_all(tmp_path):
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf])
-@pytest.mark.parametrize('place, key', [
-    ('pred_instances', 'keypoints'),
-    ('pred_instances', 'keypoint_scores'),
-    ('gt_instances', 'bbox_scores'),
-])
+@pytest.mark.parametrize(
+    'place, key',
+    [
+        ('pred_instances', 'keypoints'),
+        ('pred_instances', 'keypoint_scores'),
+        ('gt_instances', 'bbox_scores'),
+    ],
+)
 def test_predictions_that_are_not_finite(place, key, value, tmp_path):
     prediction = copy.deepcopy(make_prediction())
     prediction[place][key].flat[-1] = value
@@ -348,8 +402,9 @@ def test_predictions_that_are_not_finite(place, key, value, tmp_path):
 
 
 def test_other_joints_than_cocos(tmp_path):
-    with pytest.raises(SubmissionError, match='17 keypoints, but the model g'
-                       'ives 13'):
+    with pytest.raises(
+        SubmissionError, match='17 keypoints, but the model gives 13'
+    ):
         make_metric(tmp_path).process(None, [make_prediction(joints=13)])
 
 
@@ -375,16 +430,20 @@ def test_example_in_the_docs(tmp_path):
     text = (ROOT / 'docs/coco_test_dev.md').read_text()
     example = text.split('```python\n')[1].split('```')[0]
     (tmp_path / 'my_coco_jre.py').write_text(
-        example.replace('../_base_', f'{ROOT}/configs/_base_'))
+        example.replace('../_base_', f'{ROOT}/configs/_base_')
+    )
     config = Config.fromfile(tmp_path / 'my_coco_jre.py')
     assert isinstance(MODELS.build(config.model.head), JREHead)
     dataset = DATASETS.build(
-        dict(config.test_dataloader.dataset, lazy_init=True))
+        dict(config.test_dataloader.dataset, lazy_init=True)
+    )
     assert isinstance(dataset, CocoTestDevDataset) and dataset.test_mode
     assert dataset.ann_file == (
-        'data/coco/annotations/image_info_test-dev2017.json')
+        'data/coco/annotations/image_info_test-dev2017.json'
+    )
     assert dataset.data_prefix['img'] == 'data/coco/test2017/'
     metric = METRICS.build(
-        dict(config.test_evaluator, out_dir=str(tmp_path / 'out')))
+        dict(config.test_evaluator, out_dir=str(tmp_path / 'out'))
+    )
     assert isinstance(metric, CocoSubmission)
     assert metric.ann_file is None

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Two real processes: the score must not depend on how clips are dealt."""
+
 import json
 import multiprocessing
 import os
@@ -23,13 +24,13 @@ def evaluate():
     give 3 of 9, cutting frames to the number of clips fewer than 6.
     """
     clips = [
-        clip(0, num=3, first_frame=1, shift=200.),
+        clip(0, num=3, first_frame=1, shift=200.0),
         clip(1, num=3, first_frame=4, mask=[0, 0, 1]),
-        clip(2, num=3, first_frame=7, mask=[1, 0, 1])
+        clip(2, num=3, first_frame=7, mask=[1, 0, 1]),
     ]
     evaluator = Evaluator(
-        [ClipPCK(),
-         PerFrameMetric(PCKAccuracy(thr=0.2, prefix='stock'))])
+        [ClipPCK(), PerFrameMetric(PCKAccuracy(thr=0.2, prefix='stock'))]
+    )
     evaluator.dataset_meta = META
     dealt = list(DefaultSampler(clips, shuffle=False))
     for index in dealt:
@@ -45,8 +46,10 @@ def prediction(identity, image):
         img_id=image,
         gt_instances=dict(bbox_scores=np.ones(1)),
         pred_instances=dict(
-            keypoints=np.arange(34.).reshape(1, 17, 2) + 100 * identity,
-            keypoint_scores=np.full((1, 17), 0.5)))
+            keypoints=np.arange(34.0).reshape(1, 17, 2) + 100 * identity,
+            keypoint_scores=np.full((1, 17), 0.5),
+        ),
+    )
 
 
 def submit():
@@ -54,7 +57,8 @@ def submit():
     pose again."""
     metric = CocoSubmission(out_dir='out')
     metric.dataset_meta = dict(
-        dataset_name='made up', num_keypoints=17, sigmas=np.full(17, 0.05))
+        dataset_name='made up', num_keypoints=17, sigmas=np.full(17, 0.05)
+    )
     samples = [prediction(0, 5), prediction(1, 7), prediction(2, 5)]
     for index in DefaultSampler(samples, shuffle=False):
         metric.process(None, [samples[index]])
@@ -62,14 +66,16 @@ def submit():
     path = 'out/person_keypoints_test-dev2017_rpstn_results.json'
     with open(path) as file:
         entries = json.load(file)
-    return sorted((entry['image_id'], entry['keypoints'][0])
-                  for entry in entries)
+    return sorted(
+        (entry['image_id'], entry['keypoints'][0]) for entry in entries
+    )
 
 
 def _rank(rank, folder, queue, work):
     os.chdir(folder)  # mmengine exchanges results in ./.dist_test
     dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
     try:
         queue.put((rank, work()))
     finally:
@@ -78,8 +84,10 @@ def _rank(rank, folder, queue, work):
 
 def in_two_processes(folder, work):
     """What each of two processes returns, by rank."""
-    if ('fork' not in multiprocessing.get_all_start_methods()
-            or not dist.is_gloo_available()):
+    if (
+        'fork' not in multiprocessing.get_all_start_methods()
+        or not dist.is_gloo_available()
+    ):
         pytest.skip('needs forked processes and the gloo backend')
     context = multiprocessing.get_context('fork')
     queue = context.Queue()
@@ -105,7 +113,7 @@ def test_score_does_not_depend_on_the_number_of_ranks(tmp_path):
 
 def test_a_submission_holds_each_pose_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    expected = [(5, 0.), (5, 200.), (7, 100.)]
+    expected = [(5, 0.0), (5, 200.0), (7, 100.0)]
     assert submit() == expected
     (tmp_path / 'two').mkdir()
     results = in_two_processes(tmp_path / 'two', submit)

@@ -15,9 +15,19 @@ from rpstn_mmpose.evaluation.functional import (
 )
 
 PENN = [
-    'head', 'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
-    'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee',
-    'right_knee', 'left_ankle', 'right_ankle'
+    'head',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
 ]
 
 
@@ -34,10 +44,9 @@ def test_torso_runs_from_left_shoulder_to_right_hip():
     points[0, 8] = (33, 50)  # 30 and 40 apart: 50
     points[0, 2], points[0, 7] = (900, 900), (-900, 7)  # the other diagonal
     labeled = np.ones((1, 13))
-    assert reference_length('torso', PENN, points, labeled) == [50.]
+    assert reference_length('torso', PENN, points, labeled) == [50.0]
     order = PENN[::-1]
-    assert reference_length('torso', order, points[:, ::-1],
-                            labeled) == [50.]
+    assert reference_length('torso', order, points[:, ::-1], labeled) == [50.0]
 
 
 def test_undefined_torso_is_nan():
@@ -52,10 +61,12 @@ def test_undefined_torso_is_nan():
 
 
 def test_person_is_the_longer_side():
-    boxes = np.array([(10, 10, 40, 90), (0, 0, 7, 5), (3, 3, 3.5, 3.5),
-                      (0, 0, np.nan, 9)])
-    length = reference_length('person', ['x'], np.zeros((4, 1, 2)),
-                              np.ones((4, 1)), boxes)
+    boxes = np.array(
+        [(10, 10, 40, 90), (0, 0, 7, 5), (3, 3, 3.5, 3.5), (0, 0, np.nan, 9)]
+    )
+    length = reference_length(
+        'person', ['x'], np.zeros((4, 1, 2)), np.ones((4, 1)), boxes
+    )
     assert length[:2].tolist() == [80, 7] and np.isnan(length[2:]).all()
 
 
@@ -71,35 +82,44 @@ def test_reference_errors():
 
 def test_counts_by_hand():
     gt = np.zeros((3, 2, 2))
-    pred = np.array([[(6, 8), (0, 10.01)], [(0, 0), (0, 0)],
-                     [(0, 50), (np.nan, 0)]])
+    pred = np.array(
+        [[(6, 8), (0, 10.01)], [(0, 0), (0, 0)], [(0, 50), (np.nan, 0)]]
+    )
     mask = np.array([(1, 1), (0, 1), (1, 1)])
     # Limits at 0.2 and 1.0: 10 and 50 pixels.
-    correct, total = pck_counts(pred, gt, mask, np.full(3, 50.), (0.2, 1.0))
+    correct, total = pck_counts(pred, gt, mask, np.full(3, 50.0), (0.2, 1.0))
     assert total.tolist() == [2, 3]
     assert correct.tolist() == [[1, 1], [2, 2]]
 
 
 def test_the_limit_itself_is_correct():
     """A shift of exactly thr * length counts, the next float does not."""
-    for shift, expected in ((10., 1), (np.nextafter(10., 11.), 0)):
+    for shift, expected in ((10.0, 1), (np.nextafter(10.0, 11.0), 0)):
         correct, _ = pck_counts(
-            np.array([[(shift, 0.)]]), np.zeros((1, 1, 2)), np.ones((1, 1)),
-            [50.], 0.2)
+            np.array([[(shift, 0.0)]]),
+            np.zeros((1, 1, 2)),
+            np.ones((1, 1)),
+            [50.0],
+            0.2,
+        )
         assert correct.tolist() == [[expected]]
 
 
 def test_undefined_lengths_do_not_count():
     correct, total = pck_counts(
-        np.zeros((2, 1, 2)), np.zeros((2, 1, 2)), np.ones((2, 1)),
-        [np.nan, 10], 0.5)
+        np.zeros((2, 1, 2)),
+        np.zeros((2, 1, 2)),
+        np.ones((2, 1)),
+        [np.nan, 10],
+        0.5,
+    )
     assert correct.tolist() == [[1]] and total.tolist() == [1]
 
 
 def test_joints_without_instance_are_nan():
     zeros = np.zeros((2, 3, 2))
     mask = np.array([(1, 0, 0), (1, 0, 1)])
-    scores = pck(zeros, zeros, mask, [10., np.nan], 0.2)
+    scores = pck(zeros, zeros, mask, [10.0, np.nan], 0.2)
     assert scores[0, 0] == 1 and np.isnan(scores[0, 1:]).all()
     empty = pck(zeros[:0], zeros[:0], mask[:0], np.zeros(0), 0.2)
     assert empty.shape == (1, 3) and np.isnan(empty).all()
@@ -146,7 +166,13 @@ def test_agrees_with_mmpose_where_both_are_defined(thr):
 def test_groups_by_name():
     groups = joint_groups(PENN)
     assert list(groups) == [
-        'Head', 'Sho.', 'Elb.', 'Wri.', 'Hip', 'Knee', 'Ank.'
+        'Head',
+        'Sho.',
+        'Elb.',
+        'Wri.',
+        'Hip',
+        'Knee',
+        'Ank.',
     ]
     assert groups['Head'] == [0] and groups['Wri.'] == [5, 6]
     assert joint_groups(['nose', 'left_hip'])['Head'] == [0]

@@ -20,7 +20,7 @@ NAMES = list(PENN_JOINTS)
 
 def person(number, x, visible=None):
     """A box of 20 x 60 at x; the torso is 30 pixels: 18 by 24."""
-    points = np.tile([x + 10., 40.], (13, 1))
+    points = np.tile([x + 10.0, 40.0], (13, 1))
     points[NAMES.index('left_shoulder')] = (x + 19, 10)
     points[NAMES.index('right_hip')] = (x + 1, 34)
     flags = np.ones(13, int)
@@ -28,17 +28,18 @@ def person(number, x, visible=None):
         flags[visible:] = 0
     return dict(
         track_id=number,
-        bbox=[x, 0., x + 20., 60.],
+        bbox=[x, 0.0, x + 20.0, 60.0],
         keypoints=points.tolist(),
         keypoints_visible=flags.tolist(),
-        keypoints_labeled=[1] * 13)
+        keypoints_labeled=[1] * 13,
+    )
 
 
 def video(frames):
     return VideoPeople.from_frames(dict(enumerate(frames)), NAMES)
 
 
-def moved(people, ids, dx=0.):
+def moved(people, ids, dx=0.0):
     """A prediction: the same people with other ids, joints shifted."""
     out = copy.deepcopy(people)
     for item, key in zip(out, ids):
@@ -73,7 +74,8 @@ def test_switches_and_returns():
         occluded=None,
         stays=2,
         ids=3,
-        switches=1)
+        switches=1,
+    )
     assert score['false_people'] == 0 and score['num_frames'] == 6
 
 
@@ -135,7 +137,8 @@ def test_files_and_tool(tmp_path, capsys):
     # keys of a JSON object are text: 10 must not come before 2
     named = {str(i): name for i, name in enumerate(NAMES)}
     found = write(
-        tmp_path / 'p.json', [moved(there, [4])], keypoint_id2name=named)
+        tmp_path / 'p.json', [moved(there, [4])], keypoint_id2name=named
+    )
     assert load_people(found).joints == NAMES
     tool = load_tool('analysis_tools/score_video.py')
     out = tmp_path / 's.json'
@@ -148,12 +151,15 @@ def test_files_and_tool(tmp_path, capsys):
     assert row[1:-1] == ['0', '1', '100.0', '100.0', '-', '1', '1', '0']
 
 
-@pytest.mark.parametrize('content, message', [
-    (None, 'no such file'),
-    ('', 'holds no people by frame'),
-    ('[]', 'holds no people by frame'),
-    ('{"meta_info": {"keypoint_names": []}}', 'holds no people by frame'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (None, 'no such file'),
+        ('', 'holds no people by frame'),
+        ('[]', 'holds no people by frame'),
+        ('{"meta_info": {"keypoint_names": []}}', 'holds no people by frame'),
+    ],
+)
 def test_bad_files_are_one_line(tmp_path, content, message):
     path = tmp_path / 'x.json'
     if content is not None:

@@ -45,7 +45,7 @@ def test_wanted_frames_reach_the_inner_metric_once():
     samples = [
         clip(0, num=3, first_frame=1),
         clip(1, num=3, first_frame=2, mask=[0, 0, 1]),
-        clip(2, num=3, first_frame=9, mask=[0, 0, 0])
+        clip(2, num=3, first_frame=9, mask=[0, 0, 0]),
     ]
     result = run(PerFrameMetric(Collect()), samples)
     assert result['inner/frames'] == ['0001/1', '0001/2', '0001/3', '0001/4']
@@ -56,7 +56,7 @@ def test_padding_is_dropped_by_whole_clips():
     samples = [
         clip(0, num=3, first_frame=1),
         clip(1, num=3, first_frame=4),
-        clip(0, num=3, first_frame=1)
+        clip(0, num=3, first_frame=1),
     ]
     result = run(PerFrameMetric(Collect()), samples, size=2)
     assert result['inner/frames'] == [f'0001/{i}' for i in range(1, 7)]
@@ -70,16 +70,17 @@ def test_results_do_not_leak_into_the_next_evaluation():
 
 def test_prefix():
     assert 'mine/frames' in run(
-        PerFrameMetric(Collect(), prefix='mine'), [clip()])
+        PerFrameMetric(Collect(), prefix='mine'), [clip()]
+    )
 
 
 def test_stock_pck():
-    samples = [clip(0, num=3, mask=[1, 1, 0]), clip(1, num=2, shift=30.)]
+    samples = [clip(0, num=3, mask=[1, 1, 0]), clip(1, num=2, shift=30.0)]
     samples[0].pred_instances.keypoints[2] += 999
     metric = PerFrameMetric(dict(type='PCKAccuracy', thr=0.2, prefix='p'))
     # 30 pixels are beyond 0.2 * 120: two of four frames are right.
     assert run(metric, samples) == {'p/PCK': 0.5}
-    assert run(metric, [single(), single(shift=30.)])['p/PCK'] == 0.5
+    assert run(metric, [single(), single(shift=30.0)])['p/PCK'] == 0.5
 
 
 def test_equals_the_inner_metric_on_single_frames():
@@ -90,8 +91,10 @@ def test_equals_the_inner_metric_on_single_frames():
     frames = [f for s in samples for f in split_clip(s)]
     direct = run(PCKAccuracy(thr=0.1, prefix='x'), frames)
     assert 0.1 < direct['x/PCK'] < 0.9
-    assert run(
-        PerFrameMetric(PCKAccuracy(thr=0.1, prefix='x')), samples) == direct
+    assert (
+        run(PerFrameMetric(PCKAccuracy(thr=0.1, prefix='x')), samples)
+        == direct
+    )
 
 
 def test_coco_metric_needs_no_annotation_file():
@@ -107,7 +110,6 @@ def test_coco_metric_needs_no_annotation_file():
 def test_metrics_with_an_evaluate_of_their_own_are_refused():
 
     class Own(Collect):
-
         def evaluate(self, size):
             return dict()
 
@@ -121,10 +123,10 @@ def test_image_ids_name_the_frames():
     assert run(PerFrameMetric(Collect()), [sample])['inner/frames'] == [70, 72]
 
     class Truth(Collect):
-
         def process(self, data_batch, data_samples):
-            self.results += [s['raw_ann_info']['image_id']
-                             for s in data_samples]
+            self.results += [
+                s['raw_ann_info']['image_id'] for s in data_samples
+            ]
 
     assert run(PerFrameMetric(Truth()), [sample])['inner/frames'] == [70, 72]
 
@@ -134,7 +136,8 @@ def real_clips():
     """Clips of one frame, 14 people in three images; the truth as guess."""
     folder = require_real_data('mmpose_samples') / 'posetrack18/annotations'
     return folder, posetrack_samples.clips_of(
-        load_posetrack_dir(folder / 'val'))
+        load_posetrack_dir(folder / 'val')
+    )
 
 
 @pytest.mark.parametrize('with_file', [False, True])
@@ -143,10 +146,13 @@ def test_coco_metric_on_posetrack_clips(with_file, real_clips):
     metric = PerFrameMetric(
         CocoMetric(
             ann_file=str(folder / 'test_posetrack18_val.json')
-            if with_file else None,
+            if with_file
+            else None,
             score_mode='bbox',
             nms_mode='none',
-            use_area=False))
+            use_area=False,
+        )
+    )
     # One of the 14 people is missed.
     samples[0].pred_instances.keypoints += 900
     result = run(metric, samples, meta=dict(posetrack_samples.META))
@@ -160,8 +166,9 @@ def test_posetrack18_metric_asks_for_poseval(monkeypatch):
         PerFrameMetric(dict(type='PoseTrack18Metric'))
 
 
-def test_posetrack18_metric_writes_files_of_clips(real_clips, tmp_path,
-                                                  monkeypatch):
+def test_posetrack18_metric_writes_files_of_clips(
+    real_clips, tmp_path, monkeypatch
+):
     """All of MMPose's PoseTrack18Metric but the official program."""
     folder, samples = real_clips
     monkeypatch.setattr(posetrack18_metric, 'has_poseval', True)
@@ -170,14 +177,17 @@ def test_posetrack18_metric_writes_files_of_clips(real_clips, tmp_path,
         ap = posetrack_ap(folder / 'val', tmp_path)['ap']
         return list(posetrack_columns(ap).items())
 
-    monkeypatch.setattr(PoseTrack18Metric, '_do_python_keypoint_eval',
-                        evaluate)
+    monkeypatch.setattr(
+        PoseTrack18Metric, '_do_python_keypoint_eval', evaluate
+    )
     metric = PerFrameMetric(
         dict(
             type='PoseTrack18Metric',
             # From this name it knows that the sequences are in val/.
             ann_file=str(folder / 'test_posetrack18_val.json'),
-            outfile_prefix=str(tmp_path / 'result')))
+            outfile_prefix=str(tmp_path / 'result'),
+        )
+    )
     result = run(metric, samples, meta=dict(posetrack_samples.META))
     assert result['posetrack18/Total'] == pytest.approx(100)
     assert len(load_posetrack_dir(tmp_path)) == 3

@@ -54,7 +54,7 @@ def gt_dir(tmp_path):
     return write(tmp_path / 'gt', {'a.json': sequence(truth, 5)})
 
 
-def guesses(numbers, score=1., **kwargs):
+def guesses(numbers, score=1.0, **kwargs):
     return [person(i, score=score, **kwargs) for i in numbers]
 
 
@@ -64,16 +64,22 @@ def test_official_figures_and_files(tmp_path):
         dict(
             type='PoseTrackClipMetric',
             gt_dir=str(folder / 'gt'),
-            out_dir=str(tmp_path / 'out')))
+            out_dir=str(tmp_path / 'out'),
+        )
+    )
     preds = load_posetrack_dir(folder / 'pred')
     result = run(metric, clips_of(preds))
-    for kind, keys in (('AP', {'Total': 'ap'}),
-                       ('MOT', {'mota': 'mota', 'motp': 'motp'})):
+    for kind, keys in (
+        ('AP', {'Total': 'ap'}),
+        ('MOT', {'mota': 'mota', 'motp': 'motp'}),
+    ):
         official = json.loads(
-            (folder / f'total_{kind}_metrics.json').read_text())
+            (folder / f'total_{kind}_metrics.json').read_text()
+        )
         for name, key in keys.items():
             assert result[f'PoseTrack/{name}'] == pytest.approx(
-                official[key][15], abs=1e-3)
+                official[key][15], abs=1e-3
+            )
     # The files hold the same, and everything that the sample's hold.
     out = load_posetrack_dir(tmp_path / 'out')
     assert list(out) == list(preds)
@@ -93,12 +99,15 @@ def test_official_figures_and_files(tmp_path):
 
 def test_real_annotations(tmp_path):
     gt = str(
-        require_real_data('mmpose_samples') / 'posetrack18' / 'annotations' /
-        'val')
+        require_real_data('mmpose_samples')
+        / 'posetrack18'
+        / 'annotations'
+        / 'val'
+    )
     samples = clips_of(load_posetrack_dir(gt))
     assert len(samples) == 14
     # Joints that are not annotated have a score of 0 in these.
-    metric = PoseTrackClipMetric(gt, str(tmp_path), keypoint_thr=.5)
+    metric = PoseTrackClipMetric(gt, str(tmp_path), keypoint_thr=0.5)
     result = run(metric, samples)
     assert columns(result) == [pytest.approx(100)] * 8
     # Sequences of one frame say nothing about tracking.
@@ -115,7 +124,7 @@ def test_real_annotations(tmp_path):
 def test_wanted_frames_count_once(gt_dir):
     samples = [
         posetrack_clip(guesses((1, 2, 3)), 0, [1, 1, 0], track_id=0),
-        posetrack_clip(guesses((2, 3, 4)), 1, [0, 1, 1], track_id=0)
+        posetrack_clip(guesses((2, 3, 4)), 1, [0, 1, 1], track_id=0),
     ]
     for sample, row in zip(samples, (2, 0)):
         sample.pred_instances.keypoints[row] += 900
@@ -139,16 +148,17 @@ def test_frames_without_predictions_are_misses(gt_dir):
 def test_sequences_without_predictions_are_misses(tmp_path):
     contents = {
         'a.json': sequence([person(1)]),
-        'b.json': dict(sequence([person(7)]), images=[dict(id=7)])
+        'b.json': dict(sequence([person(7)]), images=[dict(id=7)]),
     }
     gt = write(tmp_path / 'gt', contents)
     metric = PoseTrackClipMetric(gt, str(tmp_path / 'out'))
-    result = run(metric, [posetrack_clip(guesses((1, )), track_id=0)])
+    result = run(metric, [posetrack_clip(guesses((1,)), track_id=0)])
     assert columns(result) == [pytest.approx(50)] * 8
     assert load_posetrack_dir(tmp_path / 'out')['b.json'] == dict(
         images=[dict(id=7)],
         annotations=[],
-        categories=contents['b.json']['categories'])
+        categories=contents['b.json']['categories'],
+    )
 
 
 def written_people(gt_dir, folder, samples, **kwargs):
@@ -164,18 +174,26 @@ def test_ids_of_the_written_people(gt_dir, tmp_path):
     ]
     people = written_people(gt_dir, tmp_path, samples)
     # By image, then in order of the samples.
-    assert [(p['id'], p['image_id'], p['track_id'], p['category_id'])
-            for p in people] == [(0, 1, 7, 1), (1, 1, 3, 1), (2, 1, 0, 1),
-                                 (3, 2, 3, 1), (4, 3, 0, 1), (5, 4, 7, 1)]
+    assert [
+        (p['id'], p['image_id'], p['track_id'], p['category_id'])
+        for p in people
+    ] == [
+        (0, 1, 7, 1),
+        (1, 1, 3, 1),
+        (2, 1, 0, 1),
+        (3, 2, 3, 1),
+        (4, 3, 0, 1),
+        (5, 4, 7, 1),
+    ]
 
 
 def test_boxes_of_the_written_people(gt_dir, tmp_path):
     """X, y, width and height, of the model's boxes or of the given ones."""
     sample = posetrack_clip(guesses((1, 2)), track_id=0)
-    sample.gt_instances.bboxes = np.array([[10., 20, 40, 80], [1, 2, 4, 8]])
+    sample.gt_instances.bboxes = np.array([[10.0, 20, 40, 80], [1, 2, 4, 8]])
     people = written_people(gt_dir, tmp_path, [sample])
     assert [p['bbox'] for p in people] == [[10, 20, 30, 60], [1, 2, 3, 6]]
-    sample.pred_instances.bboxes = np.array([[5., 6, 8, 10], [3, 3, 7, 9]])
+    sample.pred_instances.bboxes = np.array([[5.0, 6, 8, 10], [3, 3, 7, 9]])
     people = written_people(gt_dir, tmp_path, [sample])
     assert [p['bbox'] for p in people] == [[5, 6, 3, 4], [3, 3, 4, 6]]
     # Neither: the extent of the joints, which reach from (100, 100) down to
@@ -192,23 +210,29 @@ def test_scores_of_the_written_people(gt_dir, tmp_path):
     """The box's times the mean of the joints', wherever a box score is."""
     sample = posetrack_clip(guesses((1, 2)), track_id=0)
     sample.pred_instances.keypoint_scores = np.array(
-        [[.5] * 16 + [.33], np.arange(17) / 17])
+        [[0.5] * 16 + [0.33], np.arange(17) / 17]
+    )
     # (8 + 0.33) / 17 and (0 + ... + 16) / 17 / 17.
     means = np.array([8.33 / 17, 136 / 289])
     del sample.gt_instances.bbox_scores
-    for part, scores in ((None, [1, 1]), ('gt_instances', [.25, .5]),
-                         ('pred_instances', [.75, .1])):
+    for part, scores in (
+        (None, [1, 1]),
+        ('gt_instances', [0.25, 0.5]),
+        ('pred_instances', [0.75, 0.1]),
+    ):
         if part:
             sample.get(part).bbox_scores = np.array(scores)
         people = written_people(gt_dir, tmp_path, [sample])
-        np.testing.assert_allclose([p['score'] for p in people],
-                                   means * scores)
-        assert people[0]['scores'][15:] == [.5, .33]
+        np.testing.assert_allclose(
+            [p['score'] for p in people], means * scores
+        )
+        assert people[0]['scores'][15:] == [0.5, 0.33]
     # Joints below the threshold are left out, but not of the mean.
-    people = written_people(gt_dir, tmp_path, [sample], keypoint_thr=.4)
-    np.testing.assert_allclose([p['score'] for p in people],
-                               means * [.75, .1])
-    assert people[0]['scores'][15:] == [.5, 0]
+    people = written_people(gt_dir, tmp_path, [sample], keypoint_thr=0.4)
+    np.testing.assert_allclose(
+        [p['score'] for p in people], means * [0.75, 0.1]
+    )
+    assert people[0]['scores'][15:] == [0.5, 0]
 
 
 def test_an_image_that_is_listed_twice_is_written_once(gt_dir, tmp_path):
@@ -221,16 +245,21 @@ def test_an_image_that_is_listed_twice_is_written_once(gt_dir, tmp_path):
     images = load_posetrack_dir(tmp_path / 'out')['a.json']['images']
     assert [image['id'] for image in images] == [1, 1, 2, 3, 4, 5]
     # Frames 1, 1 and 2 of 1, 1, 2, 3 and 4.
-    assert columns(run(PoseTrackClipMetric(gt), [sample])) == [
-        pytest.approx(60)] * 8
+    assert (
+        columns(run(PoseTrackClipMetric(gt), [sample]))
+        == [pytest.approx(60)] * 8
+    )
 
 
 def test_a_track_twice_in_an_image_is_refused(gt_dir, tmp_path):
     samples = [
         posetrack_clip(guesses((1, 2)), i, track_id=3) for i in range(2)
     ]
-    with pytest.raises(ValueError, match='a.json: track_id 3 is there twice '
-                       r'in image 1 \(.*000001.jpg'):
+    with pytest.raises(
+        ValueError,
+        match='a.json: track_id 3 is there twice '
+        r'in image 1 \(.*000001.jpg',
+    ):
         run(PoseTrackClipMetric(gt_dir, str(tmp_path)), samples)
     # What was predicted is not lost.
     assert len(load_posetrack_dir(tmp_path)['a.json']['annotations']) == 4
@@ -239,8 +268,8 @@ def test_a_track_twice_in_an_image_is_refused(gt_dir, tmp_path):
 def duplicates(track_ids):
     """Right in four frames, and a worse one beside it in frames 1 and 2."""
     samples = [
-        posetrack_clip(guesses((1, 2, 3, 4), .9), 0, track_id=track_ids[0]),
-        posetrack_clip(guesses((1, 2), .8, x=101), 1, track_id=track_ids[1])
+        posetrack_clip(guesses((1, 2, 3, 4), 0.9), 0, track_id=track_ids[0]),
+        posetrack_clip(guesses((1, 2), 0.8, x=101), 1, track_id=track_ids[1]),
     ]
     for sample in samples:
         sample.gt_instances.bboxes[:] = [90, 90, 290, 1790]
@@ -253,21 +282,26 @@ def test_duplicates_among_detections_are_dropped(track_ids, gt_dir, tmp_path):
     result = run(metric, duplicates(track_ids))
     people = load_posetrack_dir(tmp_path)['a.json']['annotations']
     assert [p['image_id'] for p in people] == [1, 2, 3, 4]
-    assert [p['score'] for p in people] == [pytest.approx(.9)] * 4
+    assert [p['score'] for p in people] == [pytest.approx(0.9)] * 4
     # Numbers that mean nothing are not evaluated.
     assert 'PoseTrack/mota' not in result
 
     metric = PoseTrackClipMetric(gt_dir, str(tmp_path), nms_thr=None)
     run(metric, duplicates(track_ids))
     people = load_posetrack_dir(tmp_path)['a.json']['annotations']
-    assert [(p['image_id'], p['track_id'])
-            for p in people] == [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0),
-                                 (4, 0)]
+    assert [(p['image_id'], p['track_id']) for p in people] == [
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+        (3, 0),
+        (4, 0),
+    ]
 
 
 def test_the_box_score_decides_between_duplicates(gt_dir, tmp_path):
     samples = duplicates((None, None))
-    samples[0].gt_instances.bbox_scores[:2] = [1., .5]
+    samples[0].gt_instances.bbox_scores[:2] = [1.0, 0.5]
     run(PoseTrackClipMetric(gt_dir, str(tmp_path)), samples)
     people = load_posetrack_dir(tmp_path)['a.json']['annotations']
     # 0.9 against 0.8 in frame 1, 0.45 against 0.8 in frame 2.
@@ -291,15 +325,15 @@ def test_tracked_people_are_not_taken_for_duplicates(gt_dir, tmp_path):
 def test_joints_below_the_threshold_are_not_predicted(gt_dir, tmp_path):
     sample = posetrack_clip(guesses((1, 2, 3, 4)), track_id=0)
     nose, neck = JOINTS.index('nose'), JOINTS.index('head_bottom')
-    sample.pred_instances.keypoint_scores[:, nose] = .29
-    sample.pred_instances.keypoint_scores[:, neck] = .3
-    sample.pred_instances.keypoint_scores[3] = .1
-    metric = PoseTrackClipMetric(gt_dir, str(tmp_path), keypoint_thr=.3)
+    sample.pred_instances.keypoint_scores[:, nose] = 0.29
+    sample.pred_instances.keypoint_scores[:, neck] = 0.3
+    sample.pred_instances.keypoint_scores[3] = 0.1
+    metric = PoseTrackClipMetric(gt_dir, str(tmp_path), keypoint_thr=0.3)
     result = run(metric, [sample])
     # The head's columns: neck and top found in three frames, nose in none.
-    assert columns(result) == [pytest.approx(50)] + [pytest.approx(75)
-                                                     ] * 6 + [pytest.approx(70)
-                                                              ]
+    assert columns(result) == [pytest.approx(50)] + [pytest.approx(75)] * 6 + [
+        pytest.approx(70)
+    ]
     people = load_posetrack_dir(tmp_path)['a.json']['annotations']
     assert len(people) == 3  # nobody is left in frame 4
     assert people[0]['keypoints'][:3] == [0, 0, 0]
@@ -310,14 +344,14 @@ def test_neck_between_the_shoulders(gt_dir, tmp_path):
     the shoulders' mean is far from the true neck, which is then missed."""
     sample = posetrack_clip(guesses((1, 2, 3, 4)), track_id=0)
     scores = sample.pred_instances.keypoint_scores
-    scores[:, JOINTS.index('left_shoulder')] = .5
+    scores[:, JOINTS.index('left_shoulder')] = 0.5
     metric = PoseTrackClipMetric(gt_dir, str(tmp_path), neck='shoulders')
     result = run(metric, [sample])
     expected = [200 / 3, *[100] * 6, 1400 / 15]
     assert columns(result) == pytest.approx(expected)
     written = load_posetrack_dir(tmp_path)['a.json']['annotations'][0]
     neck = 3 * JOINTS.index('head_bottom')
-    assert written['keypoints'][neck:neck + 3] == [100, 650, .75]
+    assert written['keypoints'][neck : neck + 3] == [100, 650, 0.75]
     assert written['keypoints'][:3] == [100, 100, 1]
 
 
@@ -325,11 +359,12 @@ def test_scores_of_joints_times_that_of_the_box(gt_dir, tmp_path):
     """They rank by it and are compared with the threshold; what is written
     of the person stays."""
     sample = posetrack_clip(guesses((1, 2)), track_id=0)
-    sample.gt_instances.bbox_scores = np.array([.5, 1])
-    options = dict(score_mode='bbox_keypoint', keypoint_thr=.6)
-    people = written_people(gt_dir, tmp_path / 'all', [sample],
-                            score_mode='bbox_keypoint')
-    assert [p['scores'][0] for p in people] == [.5, 1]
+    sample.gt_instances.bbox_scores = np.array([0.5, 1])
+    options = dict(score_mode='bbox_keypoint', keypoint_thr=0.6)
+    people = written_people(
+        gt_dir, tmp_path / 'all', [sample], score_mode='bbox_keypoint'
+    )
+    assert [p['scores'][0] for p in people] == [0.5, 1]
     assert [p['score'] for p in people] == [
         p['score']
         for p in written_people(gt_dir, tmp_path / 'plain', [sample])
@@ -351,10 +386,11 @@ def test_joints_go_by_name(gt_dir):
     pred = sample.pred_instances
     sample.pred_instances = InstanceData(
         keypoints=torch.tensor(pred.keypoints[:, order]),
-        keypoint_scores=torch.tensor(pred.keypoint_scores[:, order]))
+        keypoint_scores=torch.tensor(pred.keypoint_scores[:, order]),
+    )
     meta = dict(
-        META, keypoint_id2name={i: JOINTS[j]
-                                for i, j in enumerate(order)})
+        META, keypoint_id2name={i: JOINTS[j] for i, j in enumerate(order)}
+    )
     result = run(PoseTrackClipMetric(gt_dir), [sample], meta=meta)
     assert columns(result) == [pytest.approx(100)] * 8
 
@@ -366,7 +402,9 @@ def test_stock_single_frame_samples(gt_dir):
             metainfo=dict(id=i, img_id=p['image_id']),
             pred_instances=InstanceData(
                 keypoints=np.array(p['keypoints']).reshape(1, 17, 3)[..., :2],
-                keypoint_scores=np.ones((1, 17))))
+                keypoint_scores=np.ones((1, 17)),
+            ),
+        )
         for i, p in enumerate(people)
     ]
     result = run(PoseTrackClipMetric(gt_dir), samples)
@@ -409,13 +447,15 @@ def test_models_and_samples_that_do_not_fit(gt_dir):
         return str(error.value)
 
     sample = posetrack_clip(guesses((1, 2)))
-    assert "evaluates 'head_top', which" in message(sample,
-                                                    without('head_top'))
+    assert "evaluates 'head_top', which" in message(
+        sample, without('head_top')
+    )
     assert 'T x 16 x 2' in message(sample, without('left_ear'))
     assert "'keypoint_id2name'" in message(sample, meta={})
 
     assert 'a prediction is of image 9,' in message(
-        posetrack_clip(guesses((1, 9))))
+        posetrack_clip(guesses((1, 9)))
+    )
     # Frames that are not wanted may be anywhere, e.g. repeated borders.
     run(metric, [posetrack_clip(guesses((1, 9)), mask=[1, 0])])
 
@@ -441,7 +481,7 @@ def evaluate(gt_dir):
     clips = [
         posetrack_clip(guesses((1, 2)), 0, track_id=0),
         posetrack_clip(guesses((2, 3), x=500), 1, [0, 1], track_id=0),
-        posetrack_clip(guesses((3, 4)), 2, [0, 1], track_id=0)
+        posetrack_clip(guesses((3, 4)), 2, [0, 1], track_id=0),
     ]
     evaluator = Evaluator([PoseTrackClipMetric(gt_dir)])
     evaluator.dataset_meta = META
@@ -453,7 +493,8 @@ def evaluate(gt_dir):
 def _rank(rank, folder, gt_dir, queue):
     os.chdir(folder)  # mmengine exchanges results in ./.dist_test
     dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
     try:
         queue.put(evaluate(gt_dir))
     finally:
@@ -463,7 +504,8 @@ def _rank(rank, folder, gt_dir, queue):
 @pytest.mark.skipif(
     'fork' not in multiprocessing.get_all_start_methods()
     or not dist.is_gloo_available(),
-    reason='needs forked processes and the gloo backend')
+    reason='needs forked processes and the gloo backend',
+)
 def test_score_does_not_depend_on_the_number_of_ranks(tmp_path, gt_dir):
     expected = evaluate(gt_dir)
     assert columns(expected) == [pytest.approx(25 + 50 * 3 / 4)] * 8
@@ -474,7 +516,8 @@ def test_score_does_not_depend_on_the_number_of_ranks(tmp_path, gt_dir):
     queue = context.Queue()
     ranks = [
         context.Process(
-            target=_rank, args=(rank, str(tmp_path), gt_dir, queue))
+            target=_rank, args=(rank, str(tmp_path), gt_dir, queue)
+        )
         for rank in range(2)
     ]
     for process in ranks:

@@ -12,9 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture()
 def folder(tmp_path, monkeypatch):
     """A stand-in for configs/."""
-    for name in ('_base_/runtime.py', 'body/a/alpha_res50.py',
-                 'body/b/beta_res18.py', 'body/a/twice.py',
-                 'body/b/twice.py'):
+    for name in (
+        '_base_/runtime.py',
+        'body/a/alpha_res50.py',
+        'body/b/beta_res18.py',
+        'body/a/twice.py',
+        'body/b/twice.py',
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('')
@@ -33,17 +37,22 @@ def test_the_checkouts_own_configs():
 
 def test_list(folder):
     assert recipes.list_configs() == [
-        'body/a/alpha_res50.py', 'body/a/twice.py', 'body/b/beta_res18.py',
-        'body/b/twice.py'
+        'body/a/alpha_res50.py',
+        'body/a/twice.py',
+        'body/b/beta_res18.py',
+        'body/b/twice.py',
     ]
 
 
-@pytest.mark.parametrize('name, expected', [
-    ('body/a/alpha_res50.py', 'body/a/alpha_res50.py'),
-    ('alpha_res50.py', 'body/a/alpha_res50.py'),
-    ('alpha_res50', 'body/a/alpha_res50.py'),
-    ('body/b/twice', 'body/b/twice.py'),
-])
+@pytest.mark.parametrize(
+    'name, expected',
+    [
+        ('body/a/alpha_res50.py', 'body/a/alpha_res50.py'),
+        ('alpha_res50.py', 'body/a/alpha_res50.py'),
+        ('alpha_res50', 'body/a/alpha_res50.py'),
+        ('body/b/twice', 'body/b/twice.py'),
+    ],
+)
 def test_path(folder, name, expected):
     assert recipes.config_path(name) == str(folder / expected)
 
@@ -53,7 +62,8 @@ def test_unknown_name(folder):
         recipes.config_path('alpha_res51')
     assert str(caught.value).startswith(
         "config_path: no recipe is called 'alpha_res51'; close: "
-        'body/a/alpha_res50.py')
+        'body/a/alpha_res50.py'
+    )
 
 
 def test_name_without_resemblance(folder):
@@ -63,7 +73,8 @@ def test_name_without_resemblance(folder):
 
 def test_ambiguous_name(folder):
     with pytest.raises(
-            FileNotFoundError, match='body/a/twice.py, body/b/twice.py'):
+        FileNotFoundError, match='body/a/twice.py, body/b/twice.py'
+    ):
         recipes.config_path('twice')
 
 

@@ -11,10 +11,21 @@ import pytest
 from rpstn_mmpose import __version__, list_configs
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ('rpstn_mmpose', 'configs', 'tools', 'demo', 'requirements',
-           'setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE',
-           'README.md', 'CHANGELOG.md', 'model-index.yml',
-           'dataset-index.yml')
+SOURCES = (
+    'rpstn_mmpose',
+    'configs',
+    'tools',
+    'demo',
+    'requirements',
+    'setup.py',
+    'pyproject.toml',
+    'MANIFEST.in',
+    'LICENSE',
+    'README.md',
+    'CHANGELOG.md',
+    'model-index.yml',
+    'dataset-index.yml',
+)
 
 
 def copy_sources(folder: Path) -> None:
@@ -24,7 +35,8 @@ def copy_sources(folder: Path) -> None:
             shutil.copytree(
                 source,
                 folder / name,
-                ignore=shutil.ignore_patterns('__pycache__', '.mim'))
+                ignore=shutil.ignore_patterns('__pycache__', '.mim'),
+            )
         elif source.exists():
             shutil.copy(source, folder / name)
 
@@ -39,13 +51,17 @@ def files_under(folder: Path) -> set:
 
 def build(checkout: Path, command: str) -> Path:
     """Build a wheel or sdist in a checkout."""
-    script = ('import sys; from setuptools import build_meta as backend; '
-              f'print("built", backend.build_{command}("dist"))')
+    script = (
+        'import sys; from setuptools import build_meta as backend; '
+        f'print("built", backend.build_{command}("dist"))'
+    )
     (checkout / 'dist').mkdir(exist_ok=True)
-    done = subprocess.run([sys.executable, '-c', script],
-                          cwd=checkout,
-                          capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     name = done.stdout.splitlines()[-1].split()[-1]
     return checkout / 'dist' / name
@@ -90,8 +106,12 @@ def test_sdist_makes_the_same_wheel(wheel, checkout, tmp_path):
     shutil.unpack_archive(sdist, tmp_path)
     again = build(next(tmp_path.iterdir()), 'wheel')
     contents = [
-        {name for name in zipfile.ZipFile(path).namelist()
-         if '.dist-info/' not in name} for path in (wheel, again)
+        {
+            name
+            for name in zipfile.ZipFile(path).namelist()
+            if '.dist-info/' not in name
+        }
+        for path in (wheel, again)
     ]
     assert contents[0] == contents[1]
 
@@ -113,26 +133,33 @@ def test_installed_copy_finds_its_configs(wheel, tmp_path):
         'print(path)\n'
         'from mmengine.config import Config\n'
         'cfg = Config.fromfile(path, import_custom_modules=False)\n'
-        'print(cfg.custom_imports.imports[0])\n')
-    done = subprocess.run([sys.executable, '-c', script],
-                          cwd=elsewhere,
-                          env={**os.environ, 'PYTHONPATH': ''},
-                          capture_output=True,
-                          text=True)
+        'print(cfg.custom_imports.imports[0])\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        cwd=elsewhere,
+        env={**os.environ, 'PYTHONPATH': ''},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [
-        f'{site}/rpstn_mmpose/.mim/configs/{recipe}', 'rpstn_mmpose'
+        f'{site}/rpstn_mmpose/.mim/configs/{recipe}',
+        'rpstn_mmpose',
     ]
 
 
 def test_editable_install_links(checkout, tmp_path):
     script = (
         'from setuptools import build_meta as backend; '
-        f'backend.build_editable(r"{tmp_path}")')
-    done = subprocess.run([sys.executable, '-c', script],
-                          cwd=checkout,
-                          capture_output=True,
-                          text=True)
+        f'backend.build_editable(r"{tmp_path}")'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     mim = checkout / 'rpstn_mmpose/.mim'
     assert (mim / 'configs').resolve() == checkout / 'configs'

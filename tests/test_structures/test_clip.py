@@ -13,7 +13,8 @@ def test_one_stock_sample_a_row():
     sample = clip(clip_id=4, num=3, first_frame=11, mask=[1, 0, 1])
     sample.gt_instances.keypoints[1] += 7
     sample.gt_instance_labels = InstanceData(
-        heatmaps=torch.arange(3.)[:, None, None, None] * torch.ones(13, 4, 4))
+        heatmaps=torch.arange(3.0)[:, None, None, None] * torch.ones(13, 4, 4)
+    )
     frames = split_clip(sample)
     assert len(frames) == 3
     for row, frame in enumerate(frames):
@@ -31,27 +32,31 @@ def test_one_stock_sample_a_row():
         assert frame.pred_instances.keypoint_scores.shape == (1, 13)
         assert frame.gt_instances.bboxes.shape == (1, 4)
         assert (frame.gt_instance_labels.heatmaps == row).all()
-    np.testing.assert_allclose(frames[1].gt_instances.keypoints[0],
-                               body() + 7)
+    np.testing.assert_allclose(frames[1].gt_instances.keypoints[0], body() + 7)
     np.testing.assert_allclose(frames[2].gt_instances.keypoints[0], body())
 
 
 def test_numbers_of_the_data_set():
     sample = clip(num=3, mask=[1, 0, 1])
     sample.set_metainfo(
-        dict(track_id=4, image_ids=[10**10, 10**10 + 1, 10**10 + 2]))
-    sample.gt_instances.bbox_scores[:] = [.5, .25, .125]
-    for samples in (split_clip(sample, only_wanted=True),
-                    split_clip(sample.to_dict(), only_wanted=True)):
+        dict(track_id=4, image_ids=[10**10, 10**10 + 1, 10**10 + 2])
+    )
+    sample.gt_instances.bbox_scores[:] = [0.5, 0.25, 0.125]
+    for samples in (
+        split_clip(sample, only_wanted=True),
+        split_clip(sample.to_dict(), only_wanted=True),
+    ):
         assert [s.get('img_id') for s in samples] == [10**10, 10**10 + 2]
         assert [s.get('track_id') for s in samples] == [4, 4]
         assert [s.get('frame_id') for s in samples] == [1, 3]
-        assert [s.get('raw_ann_info')['image_id'] for s in samples
-                ] == [10**10, 10**10 + 2]
+        assert [s.get('raw_ann_info')['image_id'] for s in samples] == [
+            10**10,
+            10**10 + 2,
+        ]
         assert all('image_ids' not in s for s in samples)
     last = split_clip(sample)[2]
     assert type(last.metainfo['img_id']) is int
-    assert last.gt_instances.bbox_scores.tolist() == [.125]
+    assert last.gt_instances.bbox_scores.tolist() == [0.125]
 
 
 def test_only_wanted_rows():
@@ -78,7 +83,7 @@ def test_stock_sample_stays_as_it_is():
 
 def test_heatmaps_of_all_frames_in_one_field():
     sample = clip(num=2)
-    heatmaps = torch.arange(26.)[:, None, None] * torch.ones(4, 4)
+    heatmaps = torch.arange(26.0)[:, None, None] * torch.ones(4, 4)
     sample.pred_fields = PixelData(heatmaps=heatmaps)
     frames = split_clip(sample)
     assert frames[1].pred_fields.heatmaps.shape == (13, 4, 4)

@@ -44,28 +44,32 @@ def test_people_cross_leave_and_return(crossing):
         assert {1, -1} == set(order) and (np.diff(order) != 0).sum() >= 1
     for a, b in ((0, 2), (1, 3)):
         assert (x[:, a] < x[:, b]).all()
-    present = np.array([[(t['hidden_by'] != OUTSIDE).any() for t in f]
-                        for f in crossing])
+    present = np.array(
+        [[(t['hidden_by'] != OUTSIDE).any() for t in f] for f in crossing]
+    )
     for column in present.T:
         # a loop in time: whoever is out of the picture comes back
         away = (~column).sum()
         assert 8 <= away <= 50
-        assert np.abs(np.diff(np.r_[column, column[:1]].astype(int))
-                      ).sum() == 2
+        assert (
+            np.abs(np.diff(np.r_[column, column[:1]].astype(int))).sum() == 2
+        )
 
 
 def test_walkers_face_where_they_go(crossing):
     """A running person's nose side: toes are ahead of the ankles."""
     from rpstn_mmpose.synthetic.skeleton import POINT_INDEX
+
     agree = []
     for before, after in zip(crossing[:-1], crossing[1:]):
         for one, two in zip(before, after):
             way = (two['keypoints'] - one['keypoints'])[:, 0].mean()
             if abs(way) > 4:
                 p = one['points'][:, 0]
-                ahead = sum(p[POINT_INDEX[f'{s}_toe']] -
-                            p[POINT_INDEX[f'{s}_ankle']]
-                            for s in ('left', 'right'))
+                ahead = sum(
+                    p[POINT_INDEX[f'{s}_toe']] - p[POINT_INDEX[f'{s}_ankle']]
+                    for s in ('left', 'right')
+                )
                 agree.append(np.sign(ahead) == np.sign(way))
     assert len(agree) > 100 and np.mean(agree) > 0.9
 
@@ -78,13 +82,19 @@ def test_same_seed_same_pixels():
     assert not np.array_equal(first(1), first(2))
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(num_frames=0), 'num_frames=0 must be at least 1'),
-    (dict(num_frames=2, num_people=1), 'between 2 and 6'),
-    (dict(num_frames=2, num_people=7), 'between 2 and 6'),
-    (dict(num_frames=2, image_size=(200, 288)), 'of 0.83 times its height'),
-    (dict(num_frames=2, image_size=(20, 20)), 'at least 32 pixels'),
-])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (dict(num_frames=0), 'num_frames=0 must be at least 1'),
+        (dict(num_frames=2, num_people=1), 'between 2 and 6'),
+        (dict(num_frames=2, num_people=7), 'between 2 and 6'),
+        (
+            dict(num_frames=2, image_size=(200, 288)),
+            'of 0.83 times its height',
+        ),
+        (dict(num_frames=2, image_size=(20, 20)), 'at least 32 pixels'),
+    ],
+)
 def test_bad_crossing(kwargs, message):
     with pytest.raises(ValueError, match=message):
         crossing_scene(**kwargs)
@@ -102,9 +112,10 @@ def test_group_has_the_people_asked_for():
     assert len(counts) > 2
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(num_people=7), dict(num_people=-1), dict(image_size=(16, 144))
-])
+@pytest.mark.parametrize(
+    'kwargs',
+    [dict(num_people=7), dict(num_people=-1), dict(image_size=(16, 144))],
+)
 def test_bad_group(kwargs):
     with pytest.raises(ValueError, match='group_scene: image_size='):
         group_scene(**kwargs)

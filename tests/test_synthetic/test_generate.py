@@ -90,9 +90,7 @@ def test_files_on_disk(tmp_path):
 
 
 def test_test_videos_of_another_length(tmp_path):
-    generate_penn(
-        tmp_path, pictures=False, **dict(SMALL, num_test_frames=4)
-    )
+    generate_penn(tmp_path, pictures=False, **dict(SMALL, num_test_frames=4))
     lengths = [
         loadmat(tmp_path / f'labels/{number:04d}.mat')['nframes'].item()
         for number in range(1, 6)

@@ -70,7 +70,8 @@ def test_video_and_its_truth(tmp_path):
     path = write_crossing_video(out, **settings)
     assert path == tmp_path / 'a' / 'crowd.json'
     assert sorted(p.name for p in path.parent.iterdir()) == [
-        'crowd.json', 'crowd.mp4'
+        'crowd.json',
+        'crowd.mp4',
     ]
     truth = json.loads(path.read_text())
     assert truth['meta_info']['keypoint_names'] == list(PENN_JOINTS)
@@ -112,8 +113,9 @@ def test_detection_set_is_coco_and_does_not_depend_on_workers(tmp_path):
         assert len(coco.imgs) == count and coco.getCatIds(['person']) == [1]
         assert len(coco.anns) == manifest['people'][split]
         for image in coco.imgs.values():
-            picture = cv2.imread(str(tmp_path / 'a' / split /
-                                     image['file_name']))
+            picture = cv2.imread(
+                str(tmp_path / 'a' / split / image['file_name'])
+            )
             assert picture.shape == (72, 96, 3)
         for box in (a['bbox'] for a in coco.anns.values()):
             assert box[0] >= 0 and box[0] + box[2] <= 95.01
@@ -150,7 +152,8 @@ def test_folder_is_kept_refused_or_made_again(tmp_path):
         generate_detection(out, **dict(SMALL, seed=1))
     # a run that was killed before its manifest had its name
     (out / 'synthetic_manifest.json').rename(
-        out / 'synthetic_manifest.partial.json')
+        out / 'synthetic_manifest.partial.json'
+    )
     (out / 'train' / '000001.jpg').write_bytes(b'half')
     assert not generate_detection(out, **SMALL)['existed']
     assert digest(out) == first
@@ -162,13 +165,16 @@ def test_folder_is_kept_refused_or_made_again(tmp_path):
         generate_detection(tmp_path / 'b' / 'mine.txt', **SMALL)
 
 
-@pytest.mark.parametrize('changes, message', [
-    (dict(num_train=0), 'num_train must be at least 1, got 0'),
-    (dict(num_workers=0), 'num_workers must be at least 1'),
-    (dict(seed=-1), 'seed must not be negative'),
-    (dict(image_size=(16, 16)), 'at least 32 pixels'),
-    (dict(difficulty='brutal'), "unknown preset 'brutal'"),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(num_train=0), 'num_train must be at least 1, got 0'),
+        (dict(num_workers=0), 'num_workers must be at least 1'),
+        (dict(seed=-1), 'seed must not be negative'),
+        (dict(image_size=(16, 16)), 'at least 32 pixels'),
+        (dict(difficulty='brutal'), "unknown preset 'brutal'"),
+    ],
+)
 def test_bad_settings(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         generate_detection(tmp_path / 'a', **dict(SMALL, **changes))
@@ -177,8 +183,16 @@ def test_bad_settings(tmp_path, changes, message):
 
 def test_tool(main, tmp_path, capsys):
     out = str(tmp_path / 'a')
-    arguments = ['detection', out, '--num-train', '2', '--num-test', '1',
-                 '--size', '64x48']
+    arguments = [
+        'detection',
+        out,
+        '--num-train',
+        '2',
+        '--num-test',
+        '1',
+        '--size',
+        '64x48',
+    ]
     main(arguments)
     assert ': written: 2 train and 1 test pictures' in capsys.readouterr().out
     main(arguments)
@@ -189,11 +203,14 @@ def test_tool(main, tmp_path, capsys):
     assert video.is_file() and video.with_suffix('.json').is_file()
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['video', 'v.avi'], 'must end in .mp4'),
-    (['video', 'v.mp4', '--num-people', '9'], 'between 2 and 6'),
-    (['detection', 'd', '--num-test', '0'], 'num_test must be at least 1'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['video', 'v.avi'], 'must end in .mp4'),
+        (['video', 'v.mp4', '--num-people', '9'], 'between 2 and 6'),
+        (['detection', 'd', '--num-test', '0'], 'num_test must be at least 1'),
+    ],
+)
 def test_bad_values_are_one_line(
     main, tmp_path, monkeypatch, arguments, message
 ):

@@ -54,9 +54,7 @@ def test_the_reader_reads_what_the_penn_reader_reads(roots):
     """The same people in the same places, once the sides are swapped back
     that Penn Action names from the camera's point of view."""
     jhmdb = JHMDBClipDataset(str(roots[0]), 'all', test_mode=True)
-    order = [
-        int(video.rsplit('_', 1)[1]) for video in jhmdb.tracks.video_ids
-    ]
+    order = [int(video.rsplit('_', 1)[1]) for video in jhmdb.tracks.video_ids]
     assert sorted(order) == [1, 2, 3, 4, 5, 6]
     compared = outside = 0
     for split in ('train', 'test'):

@@ -74,8 +74,7 @@ def test_files_on_disk(tmp_path):
     assert summary['num_sequences'] == dict(train=2, val=1)
     assert summary['num_frames'] == 9
     names = sorted(
-        path.relative_to(tmp_path).as_posix()
-        for path in tmp_path.rglob('*.*')
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*.*')
     )
     assert names == sorted(
         [
@@ -196,13 +195,17 @@ def test_ignore_regions_are_in_the_picture_and_of_somebody(crowd):
     assert with_regions > 14
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(),
-    dict(clip_length=3),
-    dict(clip_length=7, max_gap=4),
-    dict(clip_length=2, frame_interval=4),
-    dict(clip_offsets=(-1, 0, 1)),
-], ids=str)
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(),
+        dict(clip_length=3),
+        dict(clip_length=7, max_gap=4),
+        dict(clip_length=2, frame_interval=4),
+        dict(clip_offsets=(-1, 0, 1)),
+    ],
+    ids=str,
+)
 def test_every_labelled_pose_is_wanted_once(crowd, kwargs):
     folder, summary = crowd
     expected = labelled_poses(folder)
@@ -289,10 +292,13 @@ def test_detections_are_near_the_people(crowd):
                 truth.setdefault(item['image_id'], []).append(item['bbox'])
     found = total = 0
     for image, boxes in truth.items():
-        centers = np.array([
-            np.array(d['bbox'][:2]) + np.array(d['bbox'][2:]) / 2
-            for d in detections if d['image_id'] == image
-        ]).reshape(-1, 2)
+        centers = np.array(
+            [
+                np.array(d['bbox'][:2]) + np.array(d['bbox'][2:]) / 2
+                for d in detections
+                if d['image_id'] == image
+            ]
+        ).reshape(-1, 2)
         for x, y, w, h in boxes:
             total += 1
             near = np.abs(centers - (x + w / 2, y + h / 2)) < (w / 2, h / 2)

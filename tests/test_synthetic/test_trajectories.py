@@ -226,9 +226,7 @@ def test_no_usable_file(tmp_path):
     write(tmp_path / 'labels/0001.mat', joints=walking(3))
     with pytest.raises(ValueError, match='none of 1 label files is usable'):
         generate_penn(
-            tmp_path / 'out',
-            trajectories=tmp_path / 'labels',
-            progress=False,
+            tmp_path / 'out', trajectories=tmp_path / 'labels', progress=False
         )
 
 

@@ -54,7 +54,8 @@ def test_score_without_reference_length(dataset, bad):
     labeled = poses.keypoints_labeled.copy()
     labeled[0, 8] = False
     score = score_video(
-        replace(poses, keypoints_labeled=labeled), dataset.metainfo)
+        replace(poses, keypoints_labeled=labeled), dataset.metainfo
+    )
     assert not score.wrong[0].any() and score.wrong[1:, 7].all()
     assert score.total[0].sum() == 0
 
@@ -65,8 +66,13 @@ def red(image):
 
 def test_video_shows_truth_and_models(dataset, good, bad, tmp_path):
     scores = write_comparison(
-        tmp_path / 'a.mp4', [good, bad], ['good', 'bad'], dataset.metainfo,
-        fps=10, panel_height=256)
+        tmp_path / 'a.mp4',
+        [good, bad],
+        ['good', 'bad'],
+        dataset.metainfo,
+        fps=10,
+        panel_height=256,
+    )
     # by hand: joint 7 is wrong in all frames, joint 5 in the two where it is
     # visible and the five where it is not
     assert scores['good'] == (100, 100)
@@ -80,12 +86,11 @@ def test_video_shows_truth_and_models(dataset, good, bad, tmp_path):
     for number, frame in enumerate(frames, 1):
         # the background tells which frame it is
         for left in (0, 390, 780):
-            corner = frame[66 + 200:66 + 250, left + 340:left + 380]
-            np.testing.assert_allclose(
-                corner.mean(), 20 + 4 * number, atol=3)
-        picture = frame[66:66 + 256]
+            corner = frame[66 + 200 : 66 + 250, left + 340 : left + 380]
+            np.testing.assert_allclose(corner.mean(), 20 + 4 * number, atol=3)
+        picture = frame[66 : 66 + 256]
         # Orange is not far from red where the codec halves the colours.
-        counts = [red(picture[:, x:x + 384]) for x in (0, 390, 780)]
+        counts = [red(picture[:, x : x + 384]) for x in (0, 390, 780)]
         assert counts[1] == pytest.approx(counts[0], abs=10)
         assert counts[2] > 10 * counts[0] + 50
         # Joint 12 at (20 + f, 53), in colour and enlarged, in all three;
@@ -93,18 +98,21 @@ def test_video_shows_truth_and_models(dataset, good, bad, tmp_path):
         x, y = 4 * (19 + number) + 2, 66 + 4 * 53 + 2
         for left in (0, 390, 780):
             np.testing.assert_allclose(
-                frame[y, left + x], (0, 128, 255), atol=45)
+                frame[y, left + x], (0, 128, 255), atol=45
+            )
 
 
 def test_hidden_joints_are_hollow_in_the_video(dataset, good, tmp_path):
     write_comparison(
-        tmp_path / 'a.mp4', [good], ['x'], dataset.metainfo,
-        panel_height=512)
+        tmp_path / 'a.mp4', [good], ['x'], dataset.metainfo, panel_height=512
+    )
     frames = decode(tmp_path / 'a.mp4')[0]
     # joint 5 at (43 + f, 25), 8 times enlarged; green where visible
     for number, frame in enumerate(frames, 1):
         x, y = round(8 * (43 + number + 0.5)), 66 + round(8 * 25.5)
-        middle = frame[y - 1:y + 2, x - 1:x + 2].reshape(-1, 3).mean(axis=0)
+        middle = (
+            frame[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(axis=0)
+        )
         level = 20 + 4 * number
         if number < 3:
             np.testing.assert_allclose(middle, (0, 255, 0), atol=45)
@@ -114,6 +122,7 @@ def test_hidden_joints_are_hollow_in_the_video(dataset, good, tmp_path):
 
 def test_videos_of_different_sizes_share_a_canvas(tmp_path, good, dataset):
     import cv2
+
     poses = good['0001']
     paths = []
     for i in range(3):
@@ -121,15 +130,20 @@ def test_videos_of_different_sizes_share_a_canvas(tmp_path, good, dataset):
         cv2.imwrite(paths[-1], np.full((128, 64, 3), 77, np.uint8))
     tall = replace(poses.take(slice(3)), img_paths=np.array(paths))
     write_comparison(
-        tmp_path / 'a.mp4', [{'1': poses, '2': tall}], ['x'],
-        dataset.metainfo, panel_height=128)
+        tmp_path / 'a.mp4',
+        [{'1': poses, '2': tall}],
+        ['x'],
+        dataset.metainfo,
+        panel_height=128,
+    )
     frames = decode(tmp_path / 'a.mp4')[0]
     assert len(frames) == 10
     assert len({frame.shape for frame in frames}) == 1
     # 64 wide in the middle of 192
     np.testing.assert_allclose(frames[-1][66 + 120, 64:70], 77, atol=6)
     np.testing.assert_allclose(
-        frames[-1][66 + 120, :60], [(38, 34, 30)] * 60, atol=8)
+        frames[-1][66 + 120, :60], [(38, 34, 30)] * 60, atol=8
+    )
 
 
 def test_predictions_that_do_not_fit(dataset, good, tmp_path):

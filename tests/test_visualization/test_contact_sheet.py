@@ -46,15 +46,22 @@ def test_frames_with_most_occluded_joints_are_chosen():
 
 def test_sheet(dataset, poses, tmp_path):
     path = tmp_path / 'sub' / 'sheet.png'
-    write_contact_sheet(path, [poses, poses], ['A', 'B'], dataset.metainfo,
-                        num_frames=3, step=2, tile_height=200)
+    write_contact_sheet(
+        path,
+        [poses, poses],
+        ['A', 'B'],
+        dataset.metainfo,
+        num_frames=3,
+        step=2,
+        tile_height=200,
+    )
     image = cv2.imread(str(path))
     # Boxes (10, 1) to (60, 59), 8 % of 58 around: 5..65 x 0..63 of 64,
     # i.e. 60 or 61 x 64 pixels.
     rows = 3 * (34 + 200) + 34
     assert image.shape[0] == rows
     assert image.shape[1] == pytest.approx(3 * 200 * 61 / 64 + 12, abs=12)
-    tile_rows = [image[34 + i * 234:234 + i * 234] for i in range(3)]
+    tile_rows = [image[34 + i * 234 : 234 + i * 234] for i in range(3)]
     # joint 7 is wrong in the models' rows
     assert red(tile_rows[0]) == 0
     assert red(tile_rows[1]) > 40
@@ -62,8 +69,9 @@ def test_sheet(dataset, poses, tmp_path):
     # hidden from frame 3 on: frames 3, 5, 7 of grey levels 32, 40, 48
     width = (image.shape[1] - 12) // 3
     for i, level in enumerate((32, 40, 48)):
-        corner = tile_rows[0][-20:, (i + 1) * (width + 6) - 30:
-                              (i + 1) * (width + 6) - 10]
+        corner = tile_rows[0][
+            -20:, (i + 1) * (width + 6) - 30 : (i + 1) * (width + 6) - 10
+        ]
         np.testing.assert_allclose(corner.mean(), level, atol=2)
 
 
@@ -73,7 +81,9 @@ def test_bad_arguments(dataset, poses, tmp_path):
         write_contact_sheet(tmp_path / 'a.gif', [poses], ['A'], meta)
     with pytest.raises(ValueError, match='at least 1, but got 0 and 3'):
         write_contact_sheet(
-            tmp_path / 'a.png', [poses], ['A'], meta, num_frames=0)
+            tmp_path / 'a.png', [poses], ['A'], meta, num_frames=0
+        )
     with pytest.raises(ValueError, match="no video '7'; there are .'0001'."):
         write_contact_sheet(
-            tmp_path / 'a.png', [poses], ['A'], meta, video_id='7')
+            tmp_path / 'a.png', [poses], ['A'], meta, video_id='7'
+        )

@@ -30,7 +30,7 @@ def test_fit_frame_points_follow_the_picture():
     frame[5, 7] = 255
     canvas, place = fit_frame(frame, (32 * 3, 24 * 3 + 8))
     # by hand: pixel 7 covers 21, 22, 23; pixel 5 covers 15..17, 4 further
-    assert place.apply(np.array([7., 5.])).tolist() == [22., 20.]
+    assert place.apply(np.array([7.0, 5.0])).tolist() == [22.0, 20.0]
     y, x = np.unravel_index(canvas[4:-4, :, 0].argmax(), (72, 96))
     assert (x, y + 4) == (22, 20)
 
@@ -43,8 +43,12 @@ def test_fit_frame_reduces():
 
 
 def test_compose_panels_layout():
-    image = compose_panels([solid(40, 60, 10), solid(40, 60, 250)],
-                           ['left', 'right'], 'header', gap=6)
+    image = compose_panels(
+        [solid(40, 60, 10), solid(40, 60, 250)],
+        ['left', 'right'],
+        'header',
+        gap=6,
+    )
     assert image.shape == (36 + 30 + 40, 60 + 6 + 60, 3)
     assert (image[66:, :60] == 10).all()
     assert (image[66:, 66:] == 250).all()
@@ -82,8 +86,9 @@ def test_stack_rows_pads_to_the_widest():
 
 
 def test_legend_is_of_the_width_asked_for():
-    wide, narrow = (draw_legend(w, 'wrong (over 0.2 torso)')
-                    for w in (900, 200))
+    wide, narrow = (
+        draw_legend(w, 'wrong (over 0.2 torso)') for w in (900, 200)
+    )
     assert wide.shape == (34, 900, 3)
     assert narrow.shape == (34, 200, 3)
     red = (wide[..., 2].astype(int) - wide[..., 1]) > 150

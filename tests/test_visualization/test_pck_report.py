@@ -17,16 +17,20 @@ def make_result(values, occluded, auc, thr=0.2):
     def part(scores):
         return dict(
             scores=dict(zip(COLUMNS, scores)),
-            sweep={c: [v and v / 2, v, v and 100.]
-                   for c, v in zip(COLUMNS, scores)},
-            auc=auc)
+            sweep={
+                c: [v and v / 2, v, v and 100.0]
+                for c, v in zip(COLUMNS, scores)
+            },
+            auc=auc,
+        )
 
     return dict(
         thr=thr,
         thresholds=thresholds,
         norms=dict(
-            torso=dict(
-                visible=part(values), occluded=part([occluded] * 8))))
+            torso=dict(visible=part(values), occluded=part([occluded] * 8))
+        ),
+    )
 
 
 FIRST = make_result([97.25, 90, 80, 70.06, 60, 50, None, 74.55], 41.96, 81.2)
@@ -43,7 +47,8 @@ def test_table_is_the_expected_markdown():
         '| RPSTN           |  97.2 | 90.0 | 80.0 | 70.1 | 60.0 | 50.0 |    - '
         '| 74.5 |     42.0 | 81.2 |\n'
         '| a\\|b            | 100.0 | 99.0 | 98.0 | 97.0 | 96.0 | 95.0 | 94.0 '
-        '| 97.0 |        - |    - |\n')
+        '| 97.0 |        - |    - |\n'
+    )
 
 
 def test_nan_is_a_dash():
@@ -57,8 +62,9 @@ def near(image, bgr, tolerance=12):
 
 
 def test_plot_has_the_models_colours(tmp_path):
-    plot_pck([FIRST, SECOND], ['A', 'B'], tmp_path / 'sub' / 'pck.png',
-             title='t')
+    plot_pck(
+        [FIRST, SECOND], ['A', 'B'], tmp_path / 'sub' / 'pck.png', title='t'
+    )
     image = cv2.imread(str(tmp_path / 'sub' / 'pck.png'))
     assert image.shape == (676, 1625, 3)
     blue, orange = (0xB2, 0x72, 0x00), (0x00, 0x5E, 0xD5)
@@ -74,8 +80,11 @@ def test_plot_has_the_models_colours(tmp_path):
 
 @pytest.mark.parametrize('number', [1, 4, 9])
 def test_plot_of_any_number_of_models(tmp_path, number):
-    plot_pck([FIRST] * number, [f'model {i}' for i in range(number)],
-             tmp_path / 'a.svg')
+    plot_pck(
+        [FIRST] * number,
+        [f'model {i}' for i in range(number)],
+        tmp_path / 'a.svg',
+    )
     assert '<svg' in (tmp_path / 'a.svg').read_text()[:600]
 
 
@@ -105,15 +114,22 @@ def test_load(tmp_path):
     assert load_pck_result(path) == FIRST
 
 
-@pytest.mark.parametrize('content, message', [
-    ('{', 'is not JSON'),
-    ('[1]', 'is not a result of ClipPCK'),
-    ('{"thr": 0.2, "norms": {}}', 'it has no "thresholds"'),
-    ('{"thr": 0.2, "thresholds": [1], "norms": {"torso": {}}}',
-     'no visible scores'),
-    (json.dumps(dict(FIRST, norms=dict(person={}))),
-     r"has no scores by 'torso', but by \['person'\]"),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('{', 'is not JSON'),
+        ('[1]', 'is not a result of ClipPCK'),
+        ('{"thr": 0.2, "norms": {}}', 'it has no "thresholds"'),
+        (
+            '{"thr": 0.2, "thresholds": [1], "norms": {"torso": {}}}',
+            'no visible scores',
+        ),
+        (
+            json.dumps(dict(FIRST, norms=dict(person={}))),
+            r"has no scores by 'torso', but by \['person'\]",
+        ),
+    ],
+)
 def test_load_of_other_files(tmp_path, content, message):
     path = tmp_path / 'a.json'
     path.write_text(content)
@@ -130,9 +146,10 @@ def test_load_of_a_missing_file(tmp_path):
 def test_what_clip_pck_writes_can_be_shown(tmp_path):
     """One frame: all 13 joints right but the left ankle, which is hidden."""
     from rpstn_mmpose.evaluation import ClipPCK
+
     names = ['head'] + [
-        f'{side}_{part}' for part in ('shoulder', 'elbow', 'wrist', 'hip',
-                                      'knee', 'ankle')
+        f'{side}_{part}'
+        for part in ('shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')
         for side in ('left', 'right')
     ]
     truth = np.zeros((1, 13, 2))
@@ -143,14 +160,19 @@ def test_what_clip_pck_writes_can_be_shown(tmp_path):
     pred[0, names.index('left_ankle')] = (50, 0)
     metric = ClipPCK(out_file=str(tmp_path / 'a.json'))
     metric.dataset_meta = dict(keypoint_id2name=dict(enumerate(names)))
-    metric.process(None, [
-        dict(
-            gt_instances=dict(
-                keypoints=truth,
-                keypoints_visible=visible,
-                keypoints_labeled=np.ones((1, 13))),
-            pred_instances=dict(keypoints=pred))
-    ])
+    metric.process(
+        None,
+        [
+            dict(
+                gt_instances=dict(
+                    keypoints=truth,
+                    keypoints_visible=visible,
+                    keypoints_labeled=np.ones((1, 13)),
+                ),
+                pred_instances=dict(keypoints=pred),
+            )
+        ],
+    )
     metric.evaluate(1)
     row = pck_table([load_pck_result(tmp_path / 'a.json')], ['x'])
     cells = [cell.strip() for cell in row.splitlines()[2].split('|')[2:-1]]

@@ -17,7 +17,8 @@ from rpstn_mmpose.visualization.relation_figure import (
 )
 
 CODEC = dict(
-    type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=2)
+    type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=2
+)
 
 
 def image_config(head='JREHead', **kwargs):
@@ -29,8 +30,8 @@ def image_config(head='JREHead', **kwargs):
                 type='TopdownPoseEstimator',
                 data_preprocessor=dict(type='PoseDataPreprocessor'),
                 backbone=dict(
-                    type='ResNet', depth=18, stem_channels=8,
-                    base_channels=8),
+                    type='ResNet', depth=18, stem_channels=8, base_channels=8
+                ),
                 head=dict(
                     type=head,
                     in_channels=64,
@@ -38,8 +39,10 @@ def image_config(head='JREHead', **kwargs):
                     deconv_out_channels=(8, 8, 8),
                     deconv_kernel_sizes=(4, 4, 4),
                     decoder=CODEC,
-                    **kwargs),
-                test_cfg=dict(flip_test=True)),
+                    **kwargs,
+                ),
+                test_cfg=dict(flip_test=True),
+            ),
             test_dataloader=dict(
                 dataset=dict(
                     type='CocoDataset',
@@ -50,14 +53,19 @@ def image_config(head='JREHead', **kwargs):
                         dict(type='LoadImage'),
                         dict(type='GetBBoxCenterScale'),
                         dict(type='TopdownAffine', input_size=(64, 64)),
-                        dict(type='PackPoseInputs')
-                    ]))))
+                        dict(type='PackPoseInputs'),
+                    ],
+                )
+            ),
+        )
+    )
 
 
 def clip_config(**model):
     """The quick start's RPSTN; its data are nowhere."""
     config = Config.fromfile(
-        rpstn_mmpose.config_path('rpstn_tiny_1xb8-1e_synthetic-penn-128x128'))
+        rpstn_mmpose.config_path('rpstn_tiny_1xb8-1e_synthetic-penn-128x128')
+    )
     config.model.pop('image_pretrained')
     config.merge_from_dict(dict(model=model))
     config.test_dataloader.dataset.data_root = 'nowhere'
@@ -81,7 +89,9 @@ def build(config):
 def make_frames(number, size=(90, 120)):
     return list(
         np.random.default_rng(0).integers(
-            0, 256, (number, *size, 3), dtype=np.uint8))
+            0, 256, (number, *size, 3), dtype=np.uint8
+        )
+    )
 
 
 def expected_from(before, relation):
@@ -90,8 +100,10 @@ def expected_from(before, relation):
     correlation = maps @ maps.T
     weights = np.exp(correlation - correlation.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
-    g, o = (conv.weight.detach().double().numpy()[:, :, 0, 0]
-            for conv in (relation.conv_g, relation.conv_o))
+    g, o = (
+        conv.weight.detach().double().numpy()[:, :, 0, 0]
+        for conv in (relation.conv_g, relation.conv_o)
+    )
     after = o @ weights @ g @ maps + maps
     return correlation, weights, after.reshape(before.shape)
 
@@ -99,8 +111,9 @@ def expected_from(before, relation):
 def check(record, model):
     relation = find_relation(model)
     correlation, weights, after = expected_from(record.before, relation)
-    np.testing.assert_allclose(record.correlation, correlation, rtol=1e-3,
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        record.correlation, correlation, rtol=1e-3, atol=1e-5
+    )
     np.testing.assert_allclose(record.weights, weights, atol=1e-4)
     np.testing.assert_allclose(record.after, after, atol=1e-4)
     assert np.abs(record.after - record.before).max() > 1e-3
@@ -108,7 +121,7 @@ def check(record, model):
 
 def test_image_model():
     model, dataset = build(image_config())
-    frame, = make_frames(1)
+    (frame,) = make_frames(1)
     record = predict_relation(model, dataset, [frame], (20, 10, 60, 50))
     assert record.before.shape == (17, 16, 16)
     check(record, model)
@@ -117,13 +130,15 @@ def test_image_model():
     model.test_cfg['flip_test'] = False
     record = predict_relation(model, dataset, [frame], (20, 10, 60, 50))
     rows, columns = np.unravel_index(
-        record.after.reshape(17, -1).argmax(axis=1), (16, 16))
+        record.after.reshape(17, -1).argmax(axis=1), (16, 16)
+    )
     expected = np.stack([columns, rows], axis=1) * 50 / 16 + [15, 5]
     # The decoder gives no joint where nothing is positive.
     found = record.after.max(axis=(1, 2)) > 0
     assert found.sum() > 5
     np.testing.assert_allclose(
-        record.keypoints[found], expected[found], atol=0.8)
+        record.keypoints[found], expected[found], atol=0.8
+    )
     # the whole image, without a box
     record = predict_relation(model, dataset, [frame])
     assert record.bbox.tolist() == [0, 0, 120, 90]
@@ -133,6 +148,7 @@ def test_image_model():
 def recurrent():
     torch.manual_seed(0)
     from mmengine.registry import init_default_scope
+
     init_default_scope('mmpose')
     return build(clip_config())
 
@@ -141,8 +157,10 @@ def test_clip_model_gives_the_frame_that_was_asked_for(recurrent):
     model, dataset = recurrent
     frames = make_frames(3)
     box = (10, 5, 100, 80)
-    records = [predict_relation(model, dataset, frames, box, index)
-               for index in range(3)]
+    records = [
+        predict_relation(model, dataset, frames, box, index)
+        for index in range(3)
+    ]
     for index, record in enumerate(records):
         check(record, model)
         assert record.image is frames[index]
@@ -155,9 +173,9 @@ def test_clip_model_gives_the_frame_that_was_asked_for(recurrent):
         bbox_score=np.ones(3),
         keypoints=np.zeros((3, 13, 2)),
         keypoints_visible=np.zeros((3, 13)),
-        frame_mask=np.ones(3, bool))
-    batch = model.data_preprocessor(
-        pseudo_collate([dataset.pipeline(info)]))
+        frame_mask=np.ones(3, bool),
+    )
+    batch = model.data_preprocessor(pseudo_collate([dataset.pipeline(info)]))
     with torch.no_grad():
         heatmaps = model(batch['inputs'], None, mode='tensor')[0]
         for index, record in enumerate(records):
@@ -165,7 +183,8 @@ def test_clip_model_gives_the_frame_that_was_asked_for(recurrent):
             if index > 0:
                 after = model.head.norm(after)
             torch.testing.assert_close(
-                after[0], heatmaps[index], rtol=1e-4, atol=1e-4)
+                after[0], heatmaps[index], rtol=1e-4, atol=1e-4
+            )
 
 
 def test_flip_test_and_later_frames_change_nothing(recurrent):
@@ -187,7 +206,9 @@ def test_a_model_that_refines_all_frames_in_one_call():
         clip_config(
             neck=None,
             initializer='features',
-            train_cfg=dict(initializer_loss_weight=0)))
+            train_cfg=dict(initializer_loss_weight=0),
+        )
+    )
     frames = make_frames(3)
     record = predict_relation(model, dataset, frames, index=1)
     alone = predict_relation(model, dataset, frames[1:2])
@@ -200,18 +221,25 @@ def test_the_first_relation_of_several_with_a_matrix_is_taken():
         type='RelationSequence',
         relations=[
             dict(type='NonLocalRelation'),
-            dict(type='JointRelationExtractor')
-        ])
+            dict(type='JointRelationExtractor'),
+        ],
+    )
     model = MODELS.build(image_config(relation=relation).model)
     assert find_relation(model) is model.head.relation[1]
 
 
-@pytest.mark.parametrize('head, kwargs, message', [
-    ('HeatmapHead', {}, 'its HeatmapHead has no relation; use a JREHead'),
-    ('JREHead', dict(relation=None), 'its JREHead has no relation'),
-    ('JREHead', dict(relation=dict(type='NonLocalRelation')),
-     'a NonLocalRelation, which compares no joints'),
-])
+@pytest.mark.parametrize(
+    'head, kwargs, message',
+    [
+        ('HeatmapHead', {}, 'its HeatmapHead has no relation; use a JREHead'),
+        ('JREHead', dict(relation=None), 'its JREHead has no relation'),
+        (
+            'JREHead',
+            dict(relation=dict(type='NonLocalRelation')),
+            'a NonLocalRelation, which compares no joints',
+        ),
+    ],
+)
 def test_models_without_a_jre(head, kwargs, message):
     model = MODELS.build(image_config(head, **kwargs).model)
     with pytest.raises(ValueError, match=message):
@@ -227,8 +255,9 @@ def test_calls_that_fit_no_frames():
         recorder.frame(0, 2)
 
 
-@pytest.mark.parametrize('box', [(5, 5, 5, 9), (5, 9, 8, 2),
-                                 (0, 0, np.nan, 9), (0, 0, np.inf, 9)])
+@pytest.mark.parametrize(
+    'box', [(5, 5, 5, 9), (5, 9, 8, 2), (0, 0, np.nan, 9), (0, 0, np.inf, 9)]
+)
 def test_boxes_without_area(box):
     with pytest.raises(ValueError, match='must be finite with x1 < x2'):
         check_box(box, (90, 120))
@@ -236,8 +265,9 @@ def test_boxes_without_area(box):
 
 @pytest.mark.parametrize('box', [(120, 0, 130, 9), (0, -9, 5, 0)])
 def test_boxes_outside(box):
-    with pytest.raises(ValueError, match='outside of the image, which is '
-                       '120 x 90'):
+    with pytest.raises(
+        ValueError, match='outside of the image, which is 120 x 90'
+    ):
         check_box(box, (90, 120))
 
 
@@ -259,9 +289,14 @@ def test_figure(tmp_path):
     assert width == 1700 and height > 1000
     # something in the line above, the three panels and the maps' rows
     top = int(0.55 * height)
-    for part in (picture[:40], picture[60:top, :400],
-                 picture[60:top, 500:1000], picture[60:top, 1100:],
-                 picture[top:, :800], picture[top:, 800:]):
+    for part in (
+        picture[:40],
+        picture[60:top, :400],
+        picture[60:top, 500:1000],
+        picture[60:top, 1100:],
+        picture[top:, :800],
+        picture[top:, 800:],
+    ):
         assert part.std() > 5
     # and white margins between them
     assert (picture[45:55] == 255).all()

@@ -13,8 +13,9 @@ from rpstn_mmpose.visualization.skeleton_drawing import (
 META = dict(
     keypoint_colors=np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250]]),
     skeleton_links=[(0, 1), (1, 2)],
-    skeleton_link_colors=np.array([[200, 100, 0], [0, 100, 200]]))
-POINTS = np.array([[30., 50.], [100., 50.], [170., 50.]])
+    skeleton_link_colors=np.array([[200, 100, 0], [0, 100, 200]]),
+)
+POINTS = np.array([[30.0, 50.0], [100.0, 50.0], [170.0, 50.0]])
 GREY = np.full((100, 200, 3), 128, np.uint8)
 
 
@@ -43,7 +44,7 @@ def test_occluded_joints_are_hollow_and_their_links_dashed():
     ring = image[50, 102:107].astype(int)
     assert ([0, 250, 0] == ring).all(axis=1).any()
     for start in (36, 108):
-        line = image[50, start:start + 56].astype(int)
+        line = image[50, start : start + 56].astype(int)
         gaps = (line == 128).all(axis=1)
         assert 0.25 < gaps.mean() < 0.75
     solid = draw_pose(GREY, POINTS, META, thickness=2)[50, 36:92]
@@ -66,9 +67,16 @@ def test_wrong_joints_get_a_red_ring():
     assert (wrong[:, :150] == right[:, :150]).all()
 
 
-@pytest.mark.parametrize('bad', [
-    (np.nan, 50.), (50., np.nan), (np.inf, 0.), (-np.inf, 3.), (1e9, 1e9)
-])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        (np.nan, 50.0),
+        (50.0, np.nan),
+        (np.inf, 0.0),
+        (-np.inf, 3.0),
+        (1e9, 1e9),
+    ],
+)
 def test_a_joint_that_is_nowhere_is_left_out(bad):
     points = POINTS.copy()
     points[2] = bad
@@ -79,13 +87,13 @@ def test_a_joint_that_is_nowhere_is_left_out(bad):
 
 
 def test_a_joint_outside_is_cut_off():
-    points = np.array([[30., 50.], [100., 50.], [400., 50.]])
+    points = np.array([[30.0, 50.0], [100.0, 50.0], [400.0, 50.0]])
     image = draw_pose(GREY, points, META, wrong=[0, 0, 1], thickness=3)
     assert pixel(image, 199, 50) == [200, 100, 0]
 
 
 def test_coinciding_joints():
-    points = np.full((3, 2), 50.)
+    points = np.full((3, 2), 50.0)
     image = draw_pose(GREY, points, META, visible=[0, 0, 0])
     assert pixel(image, 50, 50) != [0, 0, 0]
     assert (image != GREY).any()
@@ -96,7 +104,7 @@ def test_subpixel_positions(shift):
     """The centre of mass of a disc follows its joint."""
     points = POINTS + [shift, shift]
     image = draw_pose(GREY, points, META, shown=[1, 0, 0], thickness=3)
-    mass = (128. - image[..., 0]) / 128
+    mass = (128.0 - image[..., 0]) / 128
     y, x = np.indices(mass.shape)
     assert (mass * x).sum() / mass.sum() == pytest.approx(30 + shift, abs=0.3)
     assert (mass * y).sum() / mass.sum() == pytest.approx(50 + shift, abs=0.3)

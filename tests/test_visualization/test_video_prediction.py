@@ -24,8 +24,9 @@ def levels(number, frames):
     return np.array([20 * (number + 1) + 4 * frame for frame in frames])
 
 
-@pytest.mark.parametrize('clip_length, batch_size', [(5, 2), (5, 64), (1, 4),
-                                                     (4, 3)])
+@pytest.mark.parametrize(
+    'clip_length, batch_size', [(5, 2), (5, 64), (1, 4), (4, 3)]
+)
 def test_every_frame_once_and_in_order(root, clip_length, batch_size):
     """7 and 12 frames need a shifted last window, 3 a padded one."""
     dataset = build_dataset(root, clip_length)
@@ -36,14 +37,16 @@ def test_every_frame_once_and_in_order(root, clip_length, batch_size):
         poses = result[video]
         assert len(poses) == length
         assert poses.frame_ids.tolist() == list(range(1, length + 1))
-        assert [path[-15:] for path in poses.img_paths
-                ] == [f'{video}/{i:06d}.jpg' for i in poses.frame_ids]
+        assert [path[-15:] for path in poses.img_paths] == [
+            f'{video}/{i:06d}.jpg' for i in poses.frame_ids
+        ]
         expected = levels(number, poses.frame_ids)
         assert poses.keypoints.shape == (length, 13, 2)
         np.testing.assert_allclose(
             poses.keypoints,
             np.broadcast_to(expected[:, None, None], (length, 13, 2)),
-            atol=1)
+            atol=1,
+        )
         assert poses.keypoint_scores.shape == (length, 13)
         np.testing.assert_allclose(poses.gt_keypoints, truth(length))
         assert poses.keypoints_visible[:2].all()
@@ -58,15 +61,18 @@ def test_centred_windows(root):
     poses = predict_videos(LevelModel(), dataset, ['0001'])['0001']
     assert poses.frame_ids.tolist() == [1, 2, 3, 4, 5, 6, 7]
     np.testing.assert_allclose(
-        poses.keypoints[:, 0, 0], [24, 28, 32, 36, 40, 44, 48], atol=1)
+        poses.keypoints[:, 0, 0], [24, 28, 32, 36, 40, 44, 48], atol=1
+    )
 
 
-@pytest.mark.parametrize('max_frames, clips', [(5, 1), (6, 2), (1, 1),
-                                               (100, 3)])
+@pytest.mark.parametrize(
+    'max_frames, clips', [(5, 1), (6, 2), (1, 1), (100, 3)]
+)
 def test_max_frames_runs_no_more_clips_than_needed(root, max_frames, clips):
     model = LevelModel()
     result = predict_videos(
-        model, build_dataset(root), ['0002'], max_frames=max_frames)
+        model, build_dataset(root), ['0002'], max_frames=max_frames
+    )
     length = min(max_frames, 12)
     assert result['0002'].frame_ids.tolist() == list(range(1, length + 1))
     assert sum(model.batch_sizes) == clips
@@ -74,13 +80,15 @@ def test_max_frames_runs_no_more_clips_than_needed(root, max_frames, clips):
 
 def test_order_of_the_videos_is_as_asked(root):
     result = predict_videos(
-        LevelModel(), build_dataset(root), ['0004', '0001'], device='cpu')
+        LevelModel(), build_dataset(root), ['0004', '0001'], device='cpu'
+    )
     assert list(result) == ['0004', '0001']
 
 
 def test_progress_bar_counts_frames(root, capsys):
     predict_videos(
-        LevelModel(), build_dataset(root), ['0001'], progress='RPSTN')
+        LevelModel(), build_dataset(root), ['0001'], progress='RPSTN'
+    )
     assert '7/7' in capsys.readouterr().err
     predict_videos(LevelModel(), build_dataset(root), ['0001'])
     assert capsys.readouterr().err == ''
@@ -102,14 +110,13 @@ def test_list_videos(root):
     assert list_videos(build_dataset(root)) == {
         '0001': [0, 1],
         '0002': [2, 3, 4],
-        '0004': [5]
+        '0004': [5],
     }
 
 
 def test_list_videos_of_images():
 
     class Images(list):
-
         def get_data_info(self, index):
             return self[index]
 
@@ -125,8 +132,9 @@ def test_choose_videos():
     assert choose_videos(names, 4) == ['0000', '0003', '0006', '0009']
     ids = ['0007', '0002', '0007']
     assert choose_videos(names, 4, ids) == ['0007', '0002']
-    with pytest.raises(ValueError, match='no video 7 in the data set; it '
-                       'has 10: 0000, 0001'):
+    with pytest.raises(
+        ValueError, match='no video 7 in the data set; it has 10: 0000, 0001'
+    ):
         choose_videos(names, video_ids=['0007', '7'])
     with pytest.raises(ValueError, match='at least 1, but got 0'):
         choose_videos(names, 0)
@@ -135,7 +143,8 @@ def test_choose_videos():
 def small_config(root):
     """A heatmap model with a few thousand parameters, on single frames."""
     codec = dict(
-        type='MSRAHeatmap', input_size=(32, 32), heatmap_size=(8, 8), sigma=1)
+        type='MSRAHeatmap', input_size=(32, 32), heatmap_size=(8, 8), sigma=1
+    )
     return Config(
         dict(
             default_scope='mmpose',
@@ -143,17 +152,17 @@ def small_config(root):
                 type='TopdownPoseEstimator',
                 data_preprocessor=dict(type='PoseDataPreprocessor'),
                 backbone=dict(
-                    type='ResNet',
-                    depth=18,
-                    stem_channels=4,
-                    base_channels=4),
+                    type='ResNet', depth=18, stem_channels=4, base_channels=4
+                ),
                 head=dict(
                     type='HeatmapHead',
                     in_channels=32,
                     out_channels=13,
                     deconv_out_channels=(4, 4, 4),
                     deconv_kernel_sizes=(4, 4, 4),
-                    decoder=codec)),
+                    decoder=codec,
+                ),
+            ),
             test_dataloader=dict(
                 dataset=dict(
                     type='PennActionDataset',
@@ -165,14 +174,19 @@ def small_config(root):
                         dict(type='LoadImage'),
                         dict(type='GetBBoxCenterScale'),
                         dict(type='TopdownAffine', input_size=(32, 32)),
-                        dict(type='PackPoseInputs')
-                    ]))))
+                        dict(type='PackPoseInputs'),
+                    ],
+                )
+            ),
+        )
+    )
 
 
 @pytest.fixture(scope='module')
 def files(root, tmp_path_factory):
     """A config and a checkpoint of its model."""
     from mmpose.registry import MODELS
+
     folder = tmp_path_factory.mktemp('model')
     config = small_config('nowhere')
     config.dump(str(folder / 'config.py'))
@@ -188,7 +202,8 @@ def files(root, tmp_path_factory):
 def test_load_model_and_dataset(root, files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # metainfo is found from anywhere
     model, dataset = load_model_and_dataset(
-        *files, data_root=str(root), device='cpu')
+        *files, data_root=str(root), device='cpu'
+    )
     assert len(dataset) == sum(LENGTHS.values())
     assert not model.training
     weight = model.head.final_layer.weight

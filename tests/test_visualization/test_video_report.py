@@ -31,22 +31,26 @@ NASTY = '"><img src=x onerror=alert(1)></script><script>alert(2)</script>&amp;'
 def person(track_id, *scores, **others):
     return dict(
         track_id=track_id,
-        bbox=[[1., 2., 30., 40.]],
-        keypoints=[[5., 6.]] * len(scores),
+        bbox=[[1.0, 2.0, 30.0, 40.0]],
+        keypoints=[[5.0, 6.0]] * len(scores),
         keypoint_scores=list(scores),
-        **others)
+        **others,
+    )
 
 
 def make_content(frames, damaged=(), joints=JOINTS, **video):
     """As the video demo writes it; ``frames`` are lists of instances."""
     video = dict(
-        dict(name='clip', fps=10., width=96, height=64,
-             announced_frames=None), **video)
+        dict(
+            name='clip', fps=10.0, width=96, height=64, announced_frames=None
+        ),
+        **video,
+    )
     meta = dict(
         dataset_name='toy',
-        keypoint_id2name={str(k): name
-                          for k, name in enumerate(joints)},
-        video=video)
+        keypoint_id2name={str(k): name for k, name in enumerate(joints)},
+        video=video,
+    )
     records = []
     for frame, instances in enumerate(frames):
         record = dict(frame_id=frame, instances=instances)
@@ -67,7 +71,7 @@ def two_people():
     for f in range(10):
         people = []
         if f <= 5 or f >= 8:
-            people.append(person(4, 0.8, wrist.get(f, 0.4), 0.))
+            people.append(person(4, 0.8, wrist.get(f, 0.4), 0.0))
         if 3 <= f <= 5:
             people.append(person(2, 0.5, 0.6, 0.7))
         frames.append(people)
@@ -119,9 +123,12 @@ class Page(HTMLParser):
 
     def find(self, tag, **attributes):
         return [
-            found for name, found in self.elements if name == tag and all(
-                found.get(key) == value
-                for key, value in attributes.items())
+            found
+            for name, found in self.elements
+            if name == tag
+            and all(
+                found.get(key) == value for key, value in attributes.items()
+            )
         ]
 
     def text(self, name):
@@ -134,22 +141,28 @@ class Page(HTMLParser):
 
 def test_what_is_read(tmp_path):
     info = load(two_people(), tmp_path)
-    assert (info.name, info.fps, info.size, info.num_frames, info.damaged,
-            info.dataset) == ('clip', 10., (96, 64), 10, [5], 'toy')
+    assert (
+        info.name,
+        info.fps,
+        info.size,
+        info.num_frames,
+        info.damaged,
+        info.dataset,
+    ) == ('clip', 10.0, (96, 64), 10, [5], 'toy')
     assert joint_titles(info) == ['head', 'left wrist', 'right wrist']
     tracks = tracks_of(info)
     assert list(tracks) == [4, 2], 'who was there longest comes first'
     track = tracks[4]
     assert track.frames.tolist() == [0, 1, 2, 3, 4, 5, 8, 9]
     assert np.isnan(track.scores[5]).all(), 'damaged: the pose is repeated'
-    np.testing.assert_allclose(track.scores[7], [0.8, 0.19, 0.])
+    np.testing.assert_allclose(track.scores[7], [0.8, 0.19, 0.0])
     np.testing.assert_allclose(track.bboxes, [[1, 2, 30, 40]] * 8)
     assert (info.track_ids >= 0).all()
 
 
 def test_occlusion_is_below_a_fraction_of_the_joints_median(tmp_path):
     track = tracks_of(load(two_people(), tmp_path))[4]
-    np.testing.assert_allclose(track.medians(), [0.8, 0.4, 0.])
+    np.testing.assert_allclose(track.medians(), [0.8, 0.4, 0.0])
     # a median of 0 leaves nothing to be a fraction of
     np.testing.assert_allclose(track.limits(0.5), [0.4, 0.2, np.nan])
     low = track.occluded(0.5)
@@ -159,10 +172,14 @@ def test_occlusion_is_below_a_fraction_of_the_joints_median(tmp_path):
 
 
 def test_median_of_an_even_number_and_of_unknown_scores(tmp_path):
-    content = make_content([[person(0, 0.2, None, -0.4)],
-                            [person(0, 0.7, None, -0.1)],
-                            [person(0, 0.5, None, -0.2)],
-                            [person(0, 0.8, None, None)]])
+    content = make_content(
+        [
+            [person(0, 0.2, None, -0.4)],
+            [person(0, 0.7, None, -0.1)],
+            [person(0, 0.5, None, -0.2)],
+            [person(0, 0.8, None, None)],
+        ]
+    )
     track = tracks_of(load(content, tmp_path))[0]
     np.testing.assert_allclose(track.medians(), [0.6, np.nan, -0.2])
     np.testing.assert_allclose(track.limits(0.5), [0.3, np.nan, np.nan])
@@ -178,8 +195,7 @@ def test_whole_numbers_are_scores_too(tmp_path):
 def test_frame_runs():
     assert frame_runs([]) == []
     assert frame_runs([7]) == [(7, 7)]
-    assert frame_runs(np.array([0, 1, 2, 5, 7, 8])) == [(0, 2), (5, 5),
-                                                        (7, 8)]
+    assert frame_runs(np.array([0, 1, 2, 5, 7, 8])) == [(0, 2), (5, 5), (7, 8)]
 
 
 def test_numbers_of_the_page(tmp_path):
@@ -189,8 +205,12 @@ def test_numbers_of_the_page(tmp_path):
     assert len(head) == 6
     # mean of 7 frames: heads 5.6, left wrists 5 * 0.4 + 0.29, of 21 numbers
     assert longest == [
-        '4', '0–5, 8–9', '7 (and 1 damaged)',
-        f'{(7 * 0.8 + 5 * 0.4 + 0.29) / 21:.3f}', '2: 2, 9', 'left wrist (2)'
+        '4',
+        '0–5, 8–9',
+        '7 (and 1 damaged)',
+        f'{(7 * 0.8 + 5 * 0.4 + 0.29) / 21:.3f}',
+        '2: 2, 9',
+        'left wrist (2)',
     ]
     assert shortest == ['2', '3–5', '2 (and 1 damaged)', '0.600', '0', '']
     assert 'estimate' in page.text('estimate')
@@ -204,8 +224,8 @@ def test_numbers_of_the_page(tmp_path):
     assert first['id'] == 4 and first['runs'] == [[0, 5], [8, 9]]
     assert first['low'] == [[2, 2], [9, 9]]
     assert first['limits'] == [0.4, 0.2, None]
-    assert first['scores'][1] == [.4, .4, .1, .4, .4, None, .4, .19]
-    assert second['scores'][2] == [.7, .7, None]
+    assert first['scores'][1] == [0.4, 0.4, 0.1, 0.4, 0.4, None, 0.4, 0.19]
+    assert second['scores'][2] == [0.7, 0.7, None]
     assert [o['value'] for o in page.find('option')] == ['4', '2']
 
 
@@ -231,8 +251,9 @@ def test_a_page_of_nobody(tmp_path):
 def test_people_without_ids_and_frames_that_are_missing(tmp_path):
     lost = person(-1, 0.1, 0.1, 0.1)
     nameless = dict(keypoint_scores=[0.1] * 3)
-    content = make_content([[lost, person(0, 1, 1, 1)], [nameless]],
-                           announced_frames=30)
+    content = make_content(
+        [[lost, person(0, 1, 1, 1)], [nameless]], announced_frames=30
+    )
     text = build_report(load(content, tmp_path))
     page = Page(text)
     assert page.text('untracked').endswith('left out: 2.')
@@ -246,14 +267,18 @@ def test_long_lists_are_cut(tmp_path):
 
 
 def nasty_page(folder):
-    content = make_content([[person(0, 1., 1., 1.)] * 1] * 3,
-                           joints=[NASTY, 'b', 'c'], name=NASTY)
+    content = make_content(
+        [[person(0, 1.0, 1.0, 1.0)] * 1] * 3,
+        joints=[NASTY, 'b', 'c'],
+        name=NASTY,
+    )
     content['meta_info']['dataset_name'] = NASTY
     return build_report(
         load(content, folder),
         './' + NASTY,
         NASTY,
-        relation=RelationPicture(b'png', 0, 1, NASTY))
+        relation=RelationPicture(b'png', 0, 1, NASTY),
+    )
 
 
 def test_names_are_text(tmp_path):
@@ -278,14 +303,15 @@ def test_the_page_asks_the_network_for_nothing(tmp_path):
         info,
         'data:video/mp4;base64,AAAA',
         relation=RelationPicture(b'\x89PNG', 4, 2, 'A matrix.'),
-        trajectories=b'\x89PNG')
+        trajectories=b'\x89PNG',
+    )
     assert not re.search(r'https?:|//[a-z]|@import|url\(', text)
     page = Page(text)
     for _, attributes in page.elements:
         for key in ('src', 'href', 'data', 'poster', 'action', 'srcset'):
             assert re.match('#|data:', attributes.get(key, '#'))
     # and the policy holds the browser to it: one script, no other source
-    policy, = [
+    (policy,) = [
         item['content'] for item in page.find('meta') if 'http-equiv' in item
     ]
     assert policy.startswith("default-src 'none';")
@@ -303,12 +329,16 @@ def test_relation_and_trajectories(tmp_path):
         build_report(
             info,
             relation=RelationPicture(b'matrix', 4, 2, 'Person 4.'),
-            trajectories=b'paths'))
+            trajectories=b'paths',
+        )
+    )
     assert 'Person 4.' in page.text('relation')
     assert page.find('a', href='#frame=2&track=4')
     sources = [item['src'] for item in page.find('img')]
-    assert [base64.b64decode(src.split('base64,')[1])
-            for src in sources] == [b'matrix', b'paths']
+    assert [base64.b64decode(src.split('base64,')[1]) for src in sources] == [
+        b'matrix',
+        b'paths',
+    ]
     assert 'relation-how' not in page.texts
 
 
@@ -337,7 +367,9 @@ def test_video_is_embedded_linked_or_missing(tmp_path):
 
 def broken(**changes):
     """Content with a wrong part: ``meta``, ``video``, ``frame``, ``item``."""
-    content = make_content([[person(0, 1., 1., 1.)], [person(0, 1., 1., 1.)]])
+    content = make_content(
+        [[person(0, 1.0, 1.0, 1.0)], [person(0, 1.0, 1.0, 1.0)]]
+    )
     content['meta_info'].update(changes.get('meta', {}))
     content['meta_info']['video'].update(changes.get('video', {}))
     record = content['instance_info'][1]
@@ -347,36 +379,50 @@ def broken(**changes):
     return content
 
 
-@pytest.mark.parametrize('content, message', [
-    ([], 'it is no object'),
-    ({}, 'has no "meta_info" object'),
-    ({'meta_info': {}}, 'has no "instance_info" list'),
-    (broken(meta=dict(keypoint_id2name={})), 'has no "keypoint_id2name"'),
-    (broken(meta=dict(keypoint_id2name={'1': 'a'})), '"keypoint_id2name"'),
-    (broken(meta=dict(keypoint_id2name={'0': 5})), '"keypoint_id2name"'),
-    (dict(meta_info=dict(keypoint_id2name={'0': 'a'}), instance_info=[]),
-     '"meta_info" has no "video"'),
-    (broken(video=dict(name=None)), 'the video has no "name"'),
-    (broken(video=dict(fps=0)), 'the "fps" of the video must be positive'),
-    (broken(video=dict(fps=10**400)), 'the "fps" of the video must be'),
-    (broken(video=dict(width=None)), 'the "width" of the video must be'),
-    (make_content([]), 'it has no frames'),
-    (broken(frame=dict(frame_id=5)), 'frame 1 has the "frame_id" 5'),
-    (broken(frame=dict(frame_id='1')), 'frame 1 has the "frame_id" .1.'),
-    (broken(frame=dict(damaged='no')), '"damaged" must be true or false'),
-    (broken(frame=dict(instances=None)), 'frame 1 has no "instances" list'),
-    (broken(frame=dict(instances=[3])), 'frame 1: a person is no object'),
-    (broken(item=dict(track_id='a')), 'track_id must be a whole number'),
-    (broken(item=dict(keypoint_scores=[1])), 'must be 3 numbers'),
-    (broken(item=dict(keypoint_scores=[1, 2, math.nan])), '3 numbers'),
-    (broken(frame=dict(instances=[person(0, 1, 1, 1)] * 2)),
-     'frame 1 has track_id 0 twice'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ([], 'it is no object'),
+        ({}, 'has no "meta_info" object'),
+        ({'meta_info': {}}, 'has no "instance_info" list'),
+        (broken(meta=dict(keypoint_id2name={})), 'has no "keypoint_id2name"'),
+        (broken(meta=dict(keypoint_id2name={'1': 'a'})), '"keypoint_id2name"'),
+        (broken(meta=dict(keypoint_id2name={'0': 5})), '"keypoint_id2name"'),
+        (
+            dict(
+                meta_info=dict(keypoint_id2name={'0': 'a'}), instance_info=[]
+            ),
+            '"meta_info" has no "video"',
+        ),
+        (broken(video=dict(name=None)), 'the video has no "name"'),
+        (broken(video=dict(fps=0)), 'the "fps" of the video must be positive'),
+        (broken(video=dict(fps=10**400)), 'the "fps" of the video must be'),
+        (broken(video=dict(width=None)), 'the "width" of the video must be'),
+        (make_content([]), 'it has no frames'),
+        (broken(frame=dict(frame_id=5)), 'frame 1 has the "frame_id" 5'),
+        (broken(frame=dict(frame_id='1')), 'frame 1 has the "frame_id" .1.'),
+        (broken(frame=dict(damaged='no')), '"damaged" must be true or false'),
+        (
+            broken(frame=dict(instances=None)),
+            'frame 1 has no "instances" list',
+        ),
+        (broken(frame=dict(instances=[3])), 'frame 1: a person is no object'),
+        (broken(item=dict(track_id='a')), 'track_id must be a whole number'),
+        (broken(item=dict(keypoint_scores=[1])), 'must be 3 numbers'),
+        (broken(item=dict(keypoint_scores=[1, 2, math.nan])), '3 numbers'),
+        (
+            broken(frame=dict(instances=[person(0, 1, 1, 1)] * 2)),
+            'frame 1 has track_id 0 twice',
+        ),
+    ],
+)
 def test_json_of_another_shape(tmp_path, content, message):
     with pytest.raises(ValueError, match=message) as info:
         load(content, tmp_path)
-    assert re.match(r'.*clip\.json is not what topdown_video_demo.py writes',
-                    str(info.value))
+    assert re.match(
+        r'.*clip\.json is not what topdown_video_demo.py writes',
+        str(info.value),
+    )
 
 
 def test_torn_json(tmp_path):
@@ -406,14 +452,17 @@ def test_find_predictions(tmp_path):
     with pytest.raises(FileNotFoundError, match='has no .json file; run'):
         find_predictions(tmp_path)
     (tmp_path / '.a.json.part').write_text('')
-    with pytest.raises(FileNotFoundError, match='was killed, rename '
-                       '.a.json.part to a.json to see'):
+    with pytest.raises(
+        FileNotFoundError,
+        match='was killed, rename .a.json.part to a.json to see',
+    ):
         find_predictions(tmp_path)
     (tmp_path / 'a.json').write_text('')
     assert find_predictions(tmp_path) == tmp_path / 'a.json'
     (tmp_path / 'b.v2.json').write_text('')
-    with pytest.raises(ValueError, match='2 .json files; choose one with '
-                       '--name: a, b.v2$'):
+    with pytest.raises(
+        ValueError, match='2 .json files; choose one with --name: a, b.v2$'
+    ):
         find_predictions(tmp_path)
     assert find_predictions(tmp_path, 'b.v2') == tmp_path / 'b.v2.json'
     with pytest.raises(FileNotFoundError, match='c.json: no such file'):
@@ -436,16 +485,23 @@ def run_chromium(path, folder, *args, window=(1280, 900)):
     if program is None:
         pytest.skip('chromium is not installed (apt-get install chromium)')
     command = [
-        program, '--headless', '--disable-gpu', '--hide-scrollbars',
-        '--enable-logging=stderr', f'--user-data-dir={folder / "profile"}',
+        program,
+        '--headless',
+        '--disable-gpu',
+        '--hide-scrollbars',
+        '--enable-logging=stderr',
+        f'--user-data-dir={folder / "profile"}',
         f'--window-size={window[0]},{window[1]}',
-        '--virtual-time-budget=5000', *args, path
+        '--virtual-time-budget=5000',
+        *args,
+        path,
     ]
     if getattr(os, 'geteuid', int)() == 0:
         # Chromium refuses to run its sandbox for root, as in containers.
         command.insert(1, '--no-sandbox')
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120
+    )
     error = done.stderr.decode(errors='replace')
     assert done.returncode == 0, error
     console = [line for line in error.splitlines() if ':CONSOLE' in line]
@@ -454,8 +510,9 @@ def run_chromium(path, folder, *args, window=(1280, 900)):
 
 def dump_dom(path, folder, hash='', **kwargs):
     """The page after its script has run; the console must be silent."""
-    text, console = run_chromium(f'file://{path}{hash}', folder, '--dump-dom',
-                                 **kwargs)
+    text, console = run_chromium(
+        f'file://{path}{hash}', folder, '--dump-dom', **kwargs
+    )
     assert console == []
     page = Page(text)
     return page, page.find('html')[0]
@@ -476,8 +533,9 @@ def test_the_script_draws_in_chromium(tmp_path):
     assert [bar['d'].count('M') for bar in bars] == [2, 1]
     # below the curves of each joint, where the estimate says occluded; and
     # in the overview, for each person
-    low = [item['d'].count('M') for item in page.find('path',
-                                                      **{'class': 'low'})]
+    low = [
+        item['d'].count('M') for item in page.find('path', **{'class': 'low'})
+    ]
     assert sorted(low) == [0, 0, 0, 2, 2]
     # The left wrist's line breaks at the damaged frame and while away.
     curves = [item['d'] for item in page.find('path', **{'class': 'curve'})]
@@ -490,13 +548,15 @@ def test_the_policy_refuses_other_scripts_in_chromium(tmp_path):
     text = build_report(load(two_people(), tmp_path))
     other = '<script>document.documentElement.dataset.other = 1</script>'
     path = write_report(
-        text.replace('</body>', other + '</body>'), tmp_path / 'page.html')
+        text.replace('</body>', other + '</body>'), tmp_path / 'page.html'
+    )
     dom, console = run_chromium(f'file://{path}', tmp_path, '--dump-dom')
     root = Page(dom).find('html')[0]
     assert root['data-ready'] == 'yes' and 'data-other' not in root
     assert len(console) == 1 and 'Content Security Policy' in console[0]
     path = write_report(
-        with_test_script(text, 'throw Error("seen")'), tmp_path / 'page.html')
+        with_test_script(text, 'throw Error("seen")'), tmp_path / 'page.html'
+    )
     _, console = run_chromium(f'file://{path}', tmp_path, '--dump-dom')
     assert len(console) == 1 and 'Error: seen' in console[0]
 
@@ -507,7 +567,7 @@ def test_a_link_chooses_frame_and_person_in_chromium(tmp_path):
     page, root = dump_dom(path, tmp_path, '#frame=5&track=2')
     assert (root['data-frame'], root['data-track']) == ('5', '2')
     assert page.text('now').endswith('0.50 s, damaged')
-    chosen, = page.find('tr', **{'class': 'chosen'})
+    (chosen,) = page.find('tr', **{'class': 'chosen'})
     assert chosen['data-track'] == '2'
     # out of range: the last frame; no such person: the first
     _, root = dump_dom(path, tmp_path, '#frame=99&track=7')
@@ -516,13 +576,11 @@ def test_a_link_chooses_frame_and_person_in_chromium(tmp_path):
 
 def test_a_long_video_in_chromium(tmp_path):
     """Curves are thinned out, but a dip of one frame stays visible."""
-    frames = [[person(0, 0.2 if f == 3333 else 0.8, 0.8)]
-              for f in range(6000)]
+    frames = [[person(0, 0.2 if f == 3333 else 0.8, 0.8)] for f in range(6000)]
     info = load(make_content(frames, joints=['a', 'b']), tmp_path)
     path = write_report(build_report(info), tmp_path / 'page.html')
     page, _ = dump_dom(path, tmp_path, '#frame=3333')
-    dip, flat = (item['d']
-                 for item in page.find('path', **{'class': 'curve'}))
+    dip, flat = (item['d'] for item in page.find('path', **{'class': 'curve'}))
     assert len(re.findall('[ML]', dip)) < 2000
     heights = [
         sorted(set(map(float, re.findall(r'[ML][0-9.]+ ([0-9.]+)', d))))
@@ -531,9 +589,13 @@ def test_a_long_video_in_chromium(tmp_path):
     assert len(heights[0]) == 2 and len(heights[1]) == 1
     # 0.6 of 0 to 0.8, of a row of 38 pixels less 6
     assert heights[0][1] - heights[0][0] == pytest.approx(
-        0.6 / 0.8 * 32, abs=0.02)
-    low, = [item['d'] for item in page.find('path', **{'class': 'low'})
-            if item['d'].count('M') and 'v14' not in item['d']]
+        0.6 / 0.8 * 32, abs=0.02
+    )
+    (low,) = [
+        item['d']
+        for item in page.find('path', **{'class': 'low'})
+        if item['d'].count('M') and 'v14' not in item['d']
+    ]
     assert 'h1.00v38' in low, 'a pixel wide at least'
     assert 'frame 3333 of 0 to 5999' in page.text('now')
 
@@ -572,6 +634,7 @@ else video.addEventListener('loadedmetadata', go);
 def test_clicks_seek_in_chromium(tmp_path):
     pytest.importorskip('av', reason='PyAV is not installed')
     from rpstn_mmpose.visualization import VideoWriter
+
     video = tmp_path / 'clip.mp4'
     with VideoWriter(video, fps=10) as writer:
         for f in range(10):
@@ -598,7 +661,8 @@ def test_a_video_that_does_not_play_is_said_in_chromium(tmp_path):
     (tmp_path / 'clip.mp4').write_bytes(b'no video' * 100)
     path = tmp_path / 'page.html'
     write_report(
-        build_report(info, *video_source(tmp_path / 'clip.mp4', path)), path)
+        build_report(info, *video_source(tmp_path / 'clip.mp4', path)), path
+    )
     page, root = dump_dom(path, tmp_path)
     assert root['data-video'] == 'error' and root['data-ready'] == 'yes'
     assert 'hidden' not in page.find('p', id='broken')[0]
@@ -618,11 +682,14 @@ def test_names_stay_text_in_chromium(tmp_path):
 def test_a_picture_of_the_page_from_chromium(tmp_path, window):
     """No scrolling to the side, and something is drawn, also in the dark."""
     import cv2
+
     joints = [f'joint_{k}' for k in range(13)]
     frames = [[person(p, *np.linspace(0.2, 0.9, 13)) for p in range(3)]] * 50
     text = build_report(load(make_content(frames, joints=joints), tmp_path))
-    script = ('document.documentElement.dataset.width = '
-              'document.documentElement.scrollWidth - innerWidth;')
+    script = (
+        'document.documentElement.dataset.width = '
+        'document.documentElement.scrollWidth - innerWidth;'
+    )
     path = write_report(with_test_script(text, script), tmp_path / 'p.html')
     _, root = dump_dom(path, tmp_path, window=window)
     assert root['data-width'] == '0'
@@ -630,8 +697,12 @@ def test_a_picture_of_the_page_from_chromium(tmp_path, window):
     for scheme in (1, 0):
         picture = tmp_path / f'{scheme}.png'
         _, console = run_chromium(
-            f'file://{path}', tmp_path, f'--screenshot={picture}',
-            f'--blink-settings=preferredColorScheme={scheme}', window=window)
+            f'file://{path}',
+            tmp_path,
+            f'--screenshot={picture}',
+            f'--blink-settings=preferredColorScheme={scheme}',
+            window=window,
+        )
         image = cv2.imread(str(picture))
         assert console == [] and image.shape[:2] == window[::-1]
         assert image.std() > 10

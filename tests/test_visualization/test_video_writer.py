@@ -16,8 +16,8 @@ def bands(shift, height=48, width=64):
     """Blue left third, green middle, red right; brighter with time."""
     frame = np.zeros((height, width, 3), np.uint8)
     for channel, start in enumerate((0, width // 3, 2 * width // 3)):
-        frame[:, start:start + width // 3 + 2, :] = 0
-        frame[:, start:start + width // 3 + 2, channel] = 120 + shift
+        frame[:, start : start + width // 3 + 2, :] = 0
+        frame[:, start : start + width // 3 + 2, channel] = 120 + shift
     return frame
 
 
@@ -44,8 +44,11 @@ def test_decodes_to_what_was_written(tmp_path):
     for i, frame in enumerate(frames):
         assert frame.shape == (48, 64, 3)
         level = 120 + 10 * i
-        for column, color in ((10, (level, 0, 0)), (32, (0, level, 0)),
-                              (54, (0, 0, level))):
+        for column, color in (
+            (10, (level, 0, 0)),
+            (32, (0, level, 0)),
+            (54, (0, 0, level)),
+        ):
             np.testing.assert_allclose(frame[24, column], color, atol=8)
     assert [item.name for item in path.parent.iterdir()] == ['a.mp4']
 
@@ -57,9 +60,10 @@ def test_browsers_can_start_before_all_is_there(tmp_path):
     assert 0 < data.index(b'moov') < data.index(b'mdat')
 
 
-@pytest.mark.parametrize('size, even', [((47, 63), (48, 64)),
-                                        ((48, 63), (48, 64)),
-                                        ((47, 64), (48, 64))])
+@pytest.mark.parametrize(
+    'size, even',
+    [((47, 63), (48, 64)), ((48, 63), (48, 64)), ((47, 64), (48, 64))],
+)
 def test_odd_sizes_repeat_the_edge(tmp_path, size, even):
     frame = np.full((*size, 3), 40, np.uint8)
     frame[:, -8:] = 200
@@ -71,12 +75,15 @@ def test_odd_sizes_repeat_the_edge(tmp_path, size, even):
     np.testing.assert_allclose(decoded[-1, 5], 40, atol=6)
 
 
-@pytest.mark.parametrize('frame', [
-    np.zeros((4, 6), np.uint8),
-    np.zeros((4, 6, 4), np.uint8),
-    np.zeros((4, 6, 3), np.float32),
-    np.zeros((0, 6, 3), np.uint8)
-])
+@pytest.mark.parametrize(
+    'frame',
+    [
+        np.zeros((4, 6), np.uint8),
+        np.zeros((4, 6, 4), np.uint8),
+        np.zeros((4, 6, 3), np.float32),
+        np.zeros((0, 6, 3), np.uint8),
+    ],
+)
 def test_wrong_frame_leaves_no_file(tmp_path, frame):
     with pytest.raises(ValueError, match='takes frames H x W x 3 of uint8'):
         with VideoWriter(tmp_path / 'a.mp4') as video:
@@ -86,8 +93,11 @@ def test_wrong_frame_leaves_no_file(tmp_path, frame):
 
 def test_frame_of_another_size(tmp_path):
     (tmp_path / 'a.mp4').write_bytes(b'old')
-    with pytest.raises(ValueError, match=r'frame 1 of a.mp4 is 8x6, but the '
-                       'first was 64x48'):
+    with pytest.raises(
+        ValueError,
+        match=r'frame 1 of a.mp4 is 8x6, but the '
+        'first was 64x48',
+    ):
         with VideoWriter(tmp_path / 'a.mp4') as video:
             video.write(bands(0))
             video.write(np.zeros((6, 8, 3), np.uint8))
@@ -128,10 +138,10 @@ def test_without_pyav(tmp_path, monkeypatch):
 
 def test_check_output_path_keeps_the_file(tmp_path):
     path = tmp_path / 'sub' / 'a.PNG'
-    assert check_output_path(path, ('.png', )) == path
+    assert check_output_path(path, ('.png',)) == path
     assert list(path.parent.iterdir()) == []
     path.write_text('x')
-    check_output_path(str(path), ('.png', ))
+    check_output_path(str(path), ('.png',))
     assert path.read_text() == 'x'
 
 
@@ -140,8 +150,10 @@ def times_of(path):
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
         stream = container.streams.video[0]
-        return ([frame.time for frame in frames],
-                float(stream.duration * stream.time_base))
+        return (
+            [frame.time for frame in frames],
+            float(stream.duration * stream.time_base),
+        )
 
 
 def write_at(path, times, fps=25):
@@ -177,8 +189,11 @@ def test_times_that_are_nearly_the_same(tmp_path):
 
 @pytest.mark.parametrize('second', [0.0, 0.04])
 def test_times_that_do_not_rise(tmp_path, second):
-    with pytest.raises(ValueError, match=r'frame 2 of a.mp4 is at 0.0[04]00 '
-                       r's, but the one before is at 0.0400 s'):
+    with pytest.raises(
+        ValueError,
+        match=r'frame 2 of a.mp4 is at 0.0[04]00 '
+        r's, but the one before is at 0.0400 s',
+    ):
         write_at(tmp_path / 'a.mp4', [0.0, 0.04, second])
     assert list(tmp_path.iterdir()) == []
 
@@ -190,7 +205,7 @@ def test_two_writers_of_one_file(tmp_path):
     for number in range(3):
         first.write(bands(number))
         second.write(bands(number))
-        check_output_path(path, ('.mp4', ))
+        check_output_path(path, ('.mp4',))
     second.write(bands(3))
     second.close()
     assert len(decode(path)[0]) == 4
@@ -202,11 +217,13 @@ def test_two_writers_of_one_file(tmp_path):
 def test_parts_of_other_runs_stay(tmp_path):
     (tmp_path / '.a.json.part').write_text('a killed run')
     path = tmp_path / 'a.json'
-    check_output_path(path, ('.json', ))
+    check_output_path(path, ('.json',))
     pid = os.getpid()
     names = [make_part(path).name for _ in range(3)]
     assert names == [
-        f'.a.{pid}.json.part', f'.a.{pid}-2.json.part', f'.a.{pid}-3.json.part'
+        f'.a.{pid}.json.part',
+        f'.a.{pid}-2.json.part',
+        f'.a.{pid}-3.json.part',
     ]
     assert (tmp_path / '.a.json.part').read_text() == 'a killed run'
     assert make_part(tmp_path / 'b.json').name == '.b.json.part'

@@ -4,6 +4,7 @@
 Every frame has one grey level: frame f of video v is ``20 * v + 4 * f``. A
 model can thus only answer right for a frame if it was given that very frame.
 """
+
 import cv2
 import numpy as np
 import torch
@@ -21,10 +22,10 @@ def truth(length):
 
     The wrists, joints 5 and 6, stand off it, so that no link crosses them.
     """
-    x = 20. + np.arange(length)[:, None] + np.zeros(13)
+    x = 20.0 + np.arange(length)[:, None] + np.zeros(13)
     x[:, 5] += 24
     x[:, 6] -= 8
-    y = np.zeros(length)[:, None] + 5. + 4. * np.arange(13)
+    y = np.zeros(length)[:, None] + 5.0 + 4.0 * np.arange(13)
     return np.stack([x, y], axis=2)
 
 
@@ -40,7 +41,7 @@ def write_videos(root, lengths=None, occluded=(5, 6)):
         points = truth(length) + 1
         visible = np.ones((length, 13))
         visible[2:, list(occluded)] = 0
-        box = np.tile([11., 2., 61., 60.], (length, 1))
+        box = np.tile([11.0, 2.0, 61.0, 60.0], (length, 1))
         (root / 'labels').mkdir(exist_ok=True)
         savemat(
             str(root / 'labels' / f'{video}.mat'),
@@ -53,7 +54,9 @@ def write_videos(root, lengths=None, occluded=(5, 6)):
                 nframes=np.array([[length]], np.uint8),
                 dimensions=np.array([[SIZE[1], SIZE[0], length]], np.uint16),
                 action='none',
-                pose='none'))
+                pose='none',
+            ),
+        )
     return root
 
 
@@ -64,7 +67,7 @@ def build_dataset(root, clip_length=5, **kwargs):
             dict(type='LoadImage'),
             dict(type='GetBBoxCenterScale'),
             dict(type='TopdownAffine', input_size=(32, 32)),
-            dict(type='PackPoseInputs')
+            dict(type='PackPoseInputs'),
         ]
     else:
         affine = dict(type='TopdownAffine', input_size=(32, 32))
@@ -72,7 +75,7 @@ def build_dataset(root, clip_length=5, **kwargs):
             dict(type='LoadClip'),
             dict(type='GetBBoxCenterScale'),
             dict(type='ForEachFrame', transforms=[affine]),
-            dict(type='PackClipInputs')
+            dict(type='PackClipInputs'),
         ]
     kwargs = dict(dict(test_mode=True), **kwargs)
     return DATASETS.build(
@@ -82,7 +85,9 @@ def build_dataset(root, clip_length=5, **kwargs):
             split='test',
             clip_length=clip_length,
             pipeline=pipeline,
-            **kwargs))
+            **kwargs,
+        )
+    )
 
 
 class LevelModel(nn.Module):
@@ -101,7 +106,8 @@ class LevelModel(nn.Module):
             points = level[:, None, None].expand(-1, 13, 2)
             sample.pred_instances = InstanceData(
                 keypoints=points.numpy(),
-                keypoint_scores=np.ones((len(frames), 13)))
+                keypoint_scores=np.ones((len(frames), 13)),
+            )
         return data['data_samples']
 
 

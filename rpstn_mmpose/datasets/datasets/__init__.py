@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .base_clip_dataset import BaseClipDataset
 from .base_sequence_dataset import BaseSequenceDataset
 from .coco_test_dev_dataset import CocoTestDevDataset

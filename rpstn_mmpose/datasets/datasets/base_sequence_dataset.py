@@ -3,16 +3,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from typing import (
-    Any,
-    Callable,
-    List,
-    Mapping,
-    Optional,
-    Sequence,
-    Tuple,
-    Union,
-)
+from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 from mmengine.logging import MessageHub, print_log
@@ -80,28 +71,28 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
             without videos, or ``label_every`` in test mode.
     """
 
-    SPLITS: Tuple[str, ...] = ('train', 'test')
+    SPLITS: tuple[str, ...] = ('train', 'test')
     DATA_PREFIX: dict = {}
-    COLUMNS: Tuple[Column, ...] = ()
+    COLUMNS: tuple[Column, ...] = ()
     data_prefix: dict
 
     def __init__(
         self,
         data_root: str,
         split: str,
-        clip_length: Optional[int] = None,
-        clip_stride: Optional[int] = None,
+        clip_length: int | None = None,
+        clip_stride: int | None = None,
         frame_interval: int = 1,
-        clip_offsets: Optional[Sequence[int]] = None,
-        window: Union[FrameWindow, dict, None] = None,
-        label_every: Optional[int] = None,
+        clip_offsets: Sequence[int] | None = None,
+        window: FrameWindow | dict | None = None,
+        label_every: int | None = None,
         label_seed: int = 0,
         test_mode: bool = False,
-        pipeline: Sequence[Union[dict, Callable]] = (),
-        metainfo: Optional[dict] = None,
-        data_prefix: Optional[dict] = None,
-        backend_args: Optional[dict] = None,
-        indices: Optional[Union[int, Sequence[int]]] = None,
+        pipeline: Sequence[dict | Callable] = (),
+        metainfo: dict | None = None,
+        data_prefix: dict | None = None,
+        backend_args: dict | None = None,
+        indices: int | Sequence[int] | None = None,
         serialize_data: bool = True,
         lazy_init: bool = False,
         max_refetch: int = 1000,
@@ -154,14 +145,14 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
         return self.window.length
 
     @property
-    def clip_offsets(self) -> Optional[Tuple[int, ...]]:
+    def clip_offsets(self) -> tuple[int, ...] | None:
         """Of the clips of a ``FramesAround``, else None."""
         if isinstance(self.window, FramesAround):
             return self.window.offsets
         return None
 
     @classmethod
-    def _load_metainfo(cls, metainfo: Optional[dict] = None) -> dict:
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         metainfo = dict(cls.METAINFO if metainfo is None else metainfo)
         if 'from_file' in metainfo:
             metainfo['from_file'] = resolve_metainfo_file(
@@ -182,14 +173,14 @@ class BaseSequenceDataset(BaseCocoStyleDataset):
         }
 
     def _get_unserialized_subset(
-        self, indices: Union[int, Sequence[int]]
+        self, indices: int | Sequence[int]
     ) -> ClipIndex:
         if isinstance(indices, int):
             return super()._get_unserialized_subset(indices)
         return self.data_list[indices]
 
     @abstractmethod
-    def load_tracks(self) -> List[Track]:
+    def load_tracks(self) -> list[Track]:
         """Read the tracks of ``self.split``, in a reproducible order."""
 
     def _stored(self, tracks: Sequence[Track]) -> TrackStore:

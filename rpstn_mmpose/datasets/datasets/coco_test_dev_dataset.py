@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any
 
 import numpy as np
 from mmengine.fileio import exists
@@ -53,7 +53,7 @@ class CocoTestDevDataset(CocoDataset):
         ValueError: An image of another size than ``ann_file`` says.
     """
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """One sample a detected person.
 
         Returns:
@@ -63,20 +63,25 @@ class CocoTestDevDataset(CocoDataset):
         if not self.bbox_file:
             raise DetectionFileError(
                 f'{name}: {self.ann_file} has no persons; give the detected '
-                'ones with test_dataloader.dataset.bbox_file')
-        for path, fix in ((self.ann_file, 'set data_root and ann_file'),
-                          (self.bbox_file,
-                           'set test_dataloader.dataset.bbox_file')):
+                'ones with test_dataloader.dataset.bbox_file'
+            )
+        for path, fix in (
+            (self.ann_file, 'set data_root and ann_file'),
+            (self.bbox_file, 'set test_dataloader.dataset.bbox_file'),
+        ):
             if not exists(path):
                 raise FileNotFoundError(
-                    f'{name}: no file {path}; {fix} to one that is there')
+                    f'{name}: no file {path}; {fix} to one that is there'
+                )
         info, detections = _read(self.ann_file), _read(self.bbox_file)
-        if not isinstance(info, dict) or not {'images', 'categories'
-                                              } <= set(info):
+        if not isinstance(info, dict) or not {'images', 'categories'} <= set(
+            info
+        ):
             raise DetectionFileError(
                 f"{name}: {self.ann_file} has no 'images' or no "
                 "'categories'; use COCO's image_info_test-dev2017.json as "
-                'it is distributed')
+                'it is distributed'
+            )
         self._check(detections, _image_ids(info, self.ann_file))
         try:
             return super().load_data_list()
@@ -84,7 +89,8 @@ class CocoTestDevDataset(CocoDataset):
             raise DetectionFileError(
                 f'{name}: {self.ann_file} and {self.bbox_file} cannot be '
                 f'read ({type(error).__name__}: {shown(str(error))}); get '
-                'them again') from error
+                'them again'
+            ) from error
 
     def prepare_data(self, idx: int) -> Any:
         """An image through the pipeline.
@@ -97,8 +103,13 @@ class CocoTestDevDataset(CocoDataset):
         info['dataset'] = self  # as MMPose does for its mixing transforms
         packed = self.pipeline(info)
         if info.get('ori_shape') is not None:
-            check_frame_sizes(told, info['ori_shape'], [info['img_path']],
-                              self.ann_file, self.__class__.__name__)
+            check_frame_sizes(
+                told,
+                info['ori_shape'],
+                [info['img_path']],
+                self.ann_file,
+                self.__class__.__name__,
+            )
         return packed
 
     def _check(self, detections: Any, images: set) -> None:
@@ -107,39 +118,46 @@ class CocoTestDevDataset(CocoDataset):
             raise DetectionFileError(
                 f'{where} must be a list of detections, but is a '
                 f'{type(detections).__name__}; use the results file of the '
-                'detector')
+                'detector'
+            )
         keys = ('image_id', 'category_id', 'bbox', 'score')
         persons, strange = 0, []
         for index, detection in enumerate(detections):
             if not isinstance(detection, dict) or not all(
-                    key in detection for key in keys):
+                key in detection for key in keys
+            ):
                 raise DetectionFileError(
                     f'{where}, detection {index}: must have '
                     f'{", ".join(keys)}; use the results file of the '
-                    'detector')
+                    'detector'
+                )
             if detection['category_id'] != PERSON:
                 continue
             persons += 1
             if not isinstance(detection['image_id'], (int, float)) or (
-                    detection['image_id'] not in images):
+                detection['image_id'] not in images
+            ):
                 strange.append(shown(detection['image_id']))
             if not _is_fit(detection):
                 raise DetectionFileError(
                     f'{where}, detection {index}: bbox must be 4 finite '
                     'numbers x, y, width > 0, height > 0, and score a finite '
                     f'number, but got {shown(detection["bbox"])} and '
-                    f'{shown(detection["score"])}; remove it')
+                    f'{shown(detection["score"])}; remove it'
+                )
         if not persons:
             raise DetectionFileError(
                 f'{where} has no detection of a person (category_id '
                 f'{PERSON}) among its {len(detections)}; run the detector on '
-                'the images of this subset')
+                'the images of this subset'
+            )
         if strange:
             raise DetectionFileError(
                 f'{where} has {len(strange)} persons in images that '
                 f'{self.ann_file} does not have, the first in image '
                 f'{strange[0]}; use the detections and the image file of the '
-                'same subset')
+                'same subset'
+            )
 
 
 def _read(path: str) -> Any:
@@ -152,8 +170,10 @@ def _read(path: str) -> Any:
 def _image_ids(info: dict, path: str) -> set:
     """Ids of the images, each of which must have a name and a size."""
     try:
-        return {_image_id(image, path)
-                for image in object_list(info, 'images', path)}
+        return {
+            _image_id(image, path)
+            for image in object_list(info, 'images', path)
+        }
     except ValueError as error:
         raise DetectionFileError(str(error)) from None
 
@@ -162,9 +182,12 @@ def _image_id(image: dict, path: str) -> int:
     what = f'the image {file_name_of(image, path)}'
     number = field(image, 'id', what, path)
     if number != whole_number(number, f"'id' of {what}", path) or (
-            picture_size(image, what, path) is None):
-        raise ValueError(f'{path}: {what} must have a number as its id, '
-                         'width and height; get the file again')
+        picture_size(image, what, path) is None
+    ):
+        raise ValueError(
+            f'{path}: {what} must have a number as its id, '
+            'width and height; get the file again'
+        )
     return number
 
 
@@ -174,5 +197,9 @@ def _is_fit(detection: dict) -> bool:
         values = np.append(box, float(detection['score']))
     except (KeyError, TypeError, ValueError, OverflowError):
         return False
-    return (values.shape == (5, ) and is_place(box).all()
-            and abs(values[4]) <= MAX_FLOAT32 and (box[2:] > 0).all())
+    return (
+        values.shape == (5,)
+        and is_place(box).all()
+        and abs(values[4]) <= MAX_FLOAT32
+        and (box[2:] > 0).all()
+    )

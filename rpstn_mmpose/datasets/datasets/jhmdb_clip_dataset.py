@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os.path as osp
 from collections import Counter
-from typing import Dict, List, Optional, Tuple
 
 import mmcv
 import numpy as np
@@ -84,29 +83,36 @@ class JHMDBClipDataset(BaseClipDataset):
         img='Rename_Images',
         ann='joint_positions',
         mask='puppet_mask',
-        split='sub_splits')
+        split='sub_splits',
+    )
 
-    def __init__(self,
-                 data_root: str,
-                 split: str,
-                 sub: Optional[int] = None,
-                 bbox_source: str = 'auto',
-                 **kwargs):
+    def __init__(
+        self,
+        data_root: str,
+        split: str,
+        sub: int | None = None,
+        bbox_source: str = 'auto',
+        **kwargs,
+    ) -> None:
         name = self.__class__.__name__
         if bbox_source not in ('auto', 'mask', 'joints'):
-            raise ValueError(f"{name}: bbox_source must be 'auto', 'mask' or "
-                             f"'joints', but got {bbox_source!r}")
+            raise ValueError(
+                f"{name}: bbox_source must be 'auto', 'mask' or "
+                f"'joints', but got {bbox_source!r}"
+            )
         if split == 'all' and sub is not None:
-            raise ValueError(f"{name}: split='all' takes every video; leave "
-                             f'sub={sub!r} out')
+            raise ValueError(
+                f"{name}: split='all' takes every video; leave sub={sub!r} out"
+            )
         if split in ('train', 'test') and sub not in (1, 2, 3):
-            raise ValueError(f'{name}: split={split!r} needs sub=1, 2 or 3, '
-                             f'but got {sub!r}')
+            raise ValueError(
+                f'{name}: split={split!r} needs sub=1, 2 or 3, but got {sub!r}'
+            )
         self.sub = sub
         self.bbox_source = bbox_source
         super().__init__(data_root=data_root, split=split, **kwargs)
 
-    def load_tracks(self) -> List[Track]:
+    def load_tracks(self) -> list[Track]:
         """Read the labels of the split's videos.
 
         Returns:
@@ -117,66 +123,82 @@ class JHMDBClipDataset(BaseClipDataset):
         if is_missing_folder(folder, self.backend_args):
             raise FileNotFoundError(
                 f'{name}: no folder {folder!r}; data_root must hold '
-                'joint_positions/ and Rename_Images/ of JHMDB')
+                'joint_positions/ and Rename_Images/ of JHMDB'
+            )
         # None: a bar on a terminal only, nothing in a log file.
         hidden = None if is_main_process() else True
         self.repairs.clear()
         self._box_sources: Counter = Counter()
         tracks = []
         for action, video in tqdm(
-                self._videos(), desc=f'{name} labels', disable=hidden):
+            self._videos(), desc=f'{name} labels', disable=hidden
+        ):
             label = self._label(action, video)
             tracks.append(self._track(action, video, label))
             self.repairs.update(label.repairs)
         self._log(tracks)
         return tracks
 
-    def _videos(self) -> List[Tuple[str, str]]:
+    def _videos(self) -> list[tuple[str, str]]:
         """Actions and names of the split's videos, sorted."""
         if self.split == 'all':
-            files = list_files(
-                self.data_prefix['ann'],
-                'joint_positions.mat',
-                self.backend_args,
-                recursive=True) or []
+            files = (
+                list_files(
+                    self.data_prefix['ann'],
+                    'joint_positions.mat',
+                    self.backend_args,
+                    recursive=True,
+                )
+                or []
+            )
             parts = [path.replace('\\', '/').split('/') for path in files]
-            return sorted((part[0], part[1]) for part in parts
-                          if part[2:] == ['joint_positions.mat'])
+            return sorted(
+                (part[0], part[1])
+                for part in parts
+                if part[2:] == ['joint_positions.mat']
+            )
         videos = []
         for action, path in sorted(self._split_files().items()):
             flags = self._read_split(path)
-            videos += [(action, video) for video in sorted(flags)
-                       if flags[video] == self.split]
+            videos += [
+                (action, video)
+                for video in sorted(flags)
+                if flags[video] == self.split
+            ]
         return videos
 
-    def _split_files(self) -> Dict[str, str]:
+    def _split_files(self) -> dict[str, str]:
         """The file of each action that belongs to ``self.sub``."""
         name = self.__class__.__name__
         folder = self.data_prefix['split']
-        endings = tuple(f'_test_{text}{self.sub}.txt'
-                        for text in ('split', 'split_'))
-        found: Dict[str, str] = {}
+        endings = tuple(
+            f'_test_{text}{self.sub}.txt' for text in ('split', 'split_')
+        )
+        found: dict[str, str] = {}
         for file in list_files(folder, endings, self.backend_args) or []:
-            action = file[:file.rindex('_test_split')]
+            action = file[: file.rindex('_test_split')]
             if action in found:
                 raise ValueError(
                     f'{name}: {found[action]} and {file} are both split '
-                    f'{self.sub} of {action!r}; delete one of them')
+                    f'{self.sub} of {action!r}; delete one of them'
+                )
             found[action] = osp.join(folder, file)
         if not found:
             raise FileNotFoundError(
                 f'{name}: no ACTION{endings[0]} in {folder!r}; put the '
-                "data set's split files there, or use split='all'")
+                "data set's split files there, or use split='all'"
+            )
         return found
 
-    def _read_split(self, path: str) -> Dict[str, str]:
+    def _read_split(self, path: str) -> dict[str, str]:
         """``'train'`` or ``'test'`` by video."""
         try:
             text = read_bytes(path, self.backend_args).decode('utf-8-sig')
         except UnicodeDecodeError as error:
-            raise ValueError(f'{path}: not a text file ({error}); download '
-                             'it again') from error
-        flags: Dict[str, str] = {}
+            raise ValueError(
+                f'{path}: not a text file ({error}); download it again'
+            ) from error
+        flags: dict[str, str] = {}
         for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip():
                 continue
@@ -185,32 +207,39 @@ class JHMDBClipDataset(BaseClipDataset):
             if not video or flag not in _FLAGS:
                 raise ValueError(
                     f'{path}, line {number}: must be "VIDEO.avi 1" (train) '
-                    f'or "VIDEO.avi 2" (test), but is {line!r}; mend it')
+                    f'or "VIDEO.avi 2" (test), but is {line!r}; mend it'
+                )
             if video in flags:
-                raise ValueError(f'{path}, line {number}: {video} is there '
-                                 'twice; delete one of its lines')
+                raise ValueError(
+                    f'{path}, line {number}: {video} is there '
+                    'twice; delete one of its lines'
+                )
             flags[video] = _FLAGS[flag]
         return flags
 
     def _label(self, action: str, video: str) -> JHMDBLabel:
         name = self.__class__.__name__
-        path = osp.join(self.data_prefix['ann'], action, video,
-                        'joint_positions.mat')
+        path = osp.join(
+            self.data_prefix['ann'], action, video, 'joint_positions.mat'
+        )
         try:
             data = read_bytes(path, self.backend_args)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{name}: no {path}, which a split file names; extract the '
-                "data set's joint positions again") from None
+                "data set's joint positions again"
+            ) from None
         positions = parse_joint_positions(data, path)
 
         masks = None
         if self.bbox_source != 'joints':
-            path = osp.join(self.data_prefix['mask'], action, video,
-                            'puppet_mask.mat')
+            path = osp.join(
+                self.data_prefix['mask'], action, video, 'puppet_mask.mat'
+            )
             try:
                 masks = parse_puppet_mask(
-                    read_bytes(path, self.backend_args), path)
+                    read_bytes(path, self.backend_args), path
+                )
             except FileNotFoundError:
                 if self.bbox_source == 'mask':
                     raise FileNotFoundError(
@@ -225,10 +254,11 @@ class JHMDBClipDataset(BaseClipDataset):
         return make_jhmdb_label(positions, size, masks)
 
     def _frame_path(self, action: str, video: str, frame: int) -> str:
-        return osp.join(self.data_prefix['img'], action, video,
-                        f'{frame:05d}.png')
+        return osp.join(
+            self.data_prefix['img'], action, video, f'{frame:05d}.png'
+        )
 
-    def _picture_size(self, action: str, video: str) -> Tuple[int, int]:
+    def _picture_size(self, action: str, video: str) -> tuple[int, int]:
         """Width and height, which the joint positions do not tell."""
         name = self.__class__.__name__
         path = self._frame_path(action, video, 1)
@@ -244,14 +274,16 @@ class JHMDBClipDataset(BaseClipDataset):
         except Exception:  # OpenCV's, of a header that asks for too much
             image = None
         if image is None:
-            raise ValueError(f'{name}: {path} cannot be decoded as an image; '
-                             'copy it again')
+            raise ValueError(
+                f'{name}: {path} cannot be decoded as an image; copy it again'
+            )
         return image.shape[1], image.shape[0]
 
     def _track(self, action: str, video: str, label: JHMDBLabel) -> Track:
         num = len(label.bbox)
         *paths, beyond = (
-            self._frame_path(action, video, i) for i in range(1, num + 2))
+            self._frame_path(action, video, i) for i in range(1, num + 2)
+        )
         if osp.exists(beyond):  # on a disk; elsewhere nothing is looked for
             self.repairs['videos with more frames than labels'] += 1
         return Track(
@@ -262,13 +294,21 @@ class JHMDBClipDataset(BaseClipDataset):
             bbox=label.bbox,
             keypoints=label.keypoints,
             keypoints_visible=label.visible,
-            keypoints_labeled=label.labeled)
+            keypoints_labeled=label.labeled,
+        )
 
-    def _log(self, tracks: List[Track]) -> None:
-        split = self.split if self.sub is None else (
-            f'{self.split} of split {self.sub}')
-        sources = ' and '.join(f'{count} from {source}' for source, count in
-                               sorted(self._box_sources.items()))
+    def _log(self, tracks: list[Track]) -> None:
+        split = (
+            self.split
+            if self.sub is None
+            else (f'{self.split} of split {self.sub}')
+        )
+        sources = ' and '.join(
+            f'{count} from {source}'
+            for source, count in sorted(self._box_sources.items())
+        )
         self.log_repairs(
             f'{split}: {len(tracks)} videos, {sum(map(len, tracks))} frames, '
-            f'boxes: {sources or "none"}', _REMEDY)
+            f'boxes: {sources or "none"}',
+            _REMEDY,
+        )

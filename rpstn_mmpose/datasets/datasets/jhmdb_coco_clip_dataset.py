@@ -4,7 +4,7 @@ from __future__ import annotations
 import os.path as osp
 import re
 from collections import defaultdict
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmpose.registry import DATASETS
@@ -36,9 +36,10 @@ _REMEDY = {
 
 class _Image(NamedTuple):
     """An image of the file; its size is width and height in pixels."""
+
     id: int
     file_name: str
-    size: Tuple[int, int]
+    size: tuple[int, int]
 
 
 @DATASETS.register_module()
@@ -70,14 +71,14 @@ class JHMDBCocoClipDataset(BaseClipDataset):
     """
 
     METAINFO: dict = JHMDBClipDataset.METAINFO
-    SPLITS = ('all', )
+    SPLITS = ('all',)
 
-    def __init__(self, data_root: str, ann_file: str, **kwargs):
+    def __init__(self, data_root: str, ann_file: str, **kwargs) -> None:
         # BaseDataset.ann_file is its own and stays empty.
         self._ann_path = join_address(data_root, ann_file)
         super().__init__(data_root=data_root, split='all', **kwargs)
 
-    def load_tracks(self) -> List[Track]:
+    def load_tracks(self) -> list[Track]:
         """Read the annotations.
 
         Returns:
@@ -86,21 +87,28 @@ class JHMDBCocoClipDataset(BaseClipDataset):
         path = self._ann_path
         content = read_json(self._read_file(), path)
         if not isinstance(content, dict) or not isinstance(
-                content.get('images'), list):
-            raise ValueError(f"{path}: not MMPose's JHMDB annotations, which "
-                             "have a list 'images'; download the file again")
+            content.get('images'), list
+        ):
+            raise ValueError(
+                f"{path}: not MMPose's JHMDB annotations, which "
+                "have a list 'images'; download the file again"
+            )
         self.repairs.clear()
         annotations = self._by_image(content)
-        videos: Dict[str, Dict[int, _Image]] = defaultdict(dict)
+        videos: dict[str, dict[int, _Image]] = defaultdict(dict)
         ids = set()
         for entry in content['images']:
             video, frame, image = self._image(entry)
             if frame in videos[video]:
-                raise ValueError(f'{path}: {video} has two images of the '
-                                 'same frame; delete one of them')
+                raise ValueError(
+                    f'{path}: {video} has two images of the '
+                    'same frame; delete one of them'
+                )
             if image.id in ids:
-                raise ValueError(f'{path}: two images have the id {image.id}; '
-                                 'give each of them one of its own')
+                raise ValueError(
+                    f'{path}: two images have the id {image.id}; '
+                    'give each of them one of its own'
+                )
             videos[video][frame] = image
             ids.add(image.id)
         tracks = [
@@ -109,11 +117,13 @@ class JHMDBCocoClipDataset(BaseClipDataset):
         ]
         tracks = [track for track in tracks if track.annotated.any()]
         if not tracks:
-            raise ValueError(f'{path}: no image is annotated; use another '
-                             'ann_file')
+            raise ValueError(
+                f'{path}: no image is annotated; use another ann_file'
+            )
         self.log_repairs(
             f'{path}: {len(tracks)} videos, {sum(map(len, tracks))} frames',
-            _REMEDY)
+            _REMEDY,
+        )
         return tracks
 
     def _read_file(self) -> bytes:
@@ -122,35 +132,43 @@ class JHMDBCocoClipDataset(BaseClipDataset):
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{self.__class__.__name__}: no file {self._ann_path!r}; '
-                'check data_root and ann_file') from None
+                'check data_root and ann_file'
+            ) from None
 
-    def _by_image(self, content: dict) -> Dict[int, Tuple[np.ndarray, ...]]:
+    def _by_image(self, content: dict) -> dict[int, tuple[np.ndarray, ...]]:
         """Keypoints (15, 3) and box (4,) by image id, as in the file."""
         path = self._ann_path
-        found: Dict[int, Tuple[np.ndarray, ...]] = {}
+        found: dict[int, tuple[np.ndarray, ...]] = {}
         for annotation in object_list(content, 'annotations', path):
             image = whole_number(
                 field(annotation, 'image_id', 'an annotation', path),
-                "'image_id' of an annotation", path)
+                "'image_id' of an annotation",
+                path,
+            )
             if image in found:
                 raise ValueError(
                     f'{path}: image {image} has several annotations, but a '
-                    'frame of JHMDB has one person; keep one of them')
+                    'frame of JHMDB has one person; keep one of them'
+                )
             what = f'the annotation of image {image}'
             keypoints, box = (
                 numbers(
                     list_field(annotation, key, what, path),
-                    f'{key!r} of {what}', path)
-                for key in ('keypoints', 'bbox'))
+                    f'{key!r} of {what}',
+                    path,
+                )
+                for key in ('keypoints', 'bbox')
+            )
             if len(keypoints) != 3 * NUM_JOINTS or len(box) != 4:
                 raise ValueError(
                     f'{path}: {what} must have {3 * NUM_JOINTS} keypoint '
                     'numbers (x, y, flag) and a box of 4; download the file '
-                    'again')
+                    'again'
+                )
             found[image] = keypoints.reshape(NUM_JOINTS, 3), box
         return found
 
-    def _image(self, entry: Any) -> Tuple[str, int, _Image]:
+    def _image(self, entry: Any) -> tuple[str, int, _Image]:
         """Its video, its frame, and the rest."""
         path = self._ann_path
         file_name = file_name_of(entry, path)
@@ -159,18 +177,26 @@ class JHMDBCocoClipDataset(BaseClipDataset):
         if not folder or not re.fullmatch('[0-9]{1,15}', stem):
             raise ValueError(
                 f'{path}: the file_name {file_name!r} must be '
-                'VIDEO/NUMBER.png; download the file again')
+                'VIDEO/NUMBER.png; download the file again'
+            )
         what = f'the image {file_name}'
         number = whole_number(
-            field(entry, 'id', what, path), f"'id' of {what}", path)
+            field(entry, 'id', what, path), f"'id' of {what}", path
+        )
         size = picture_size(entry, what, path)
         if size is None:
-            raise ValueError(f"{path}: {what} has no 'width' or no 'height'; "
-                             'download the file again')
+            raise ValueError(
+                f"{path}: {what} has no 'width' or no 'height'; "
+                'download the file again'
+            )
         return folder, int(stem), _Image(number, file_name, size)
 
-    def _track(self, video: str, images: Dict[int, _Image],
-               annotations: Dict[int, Tuple[np.ndarray, ...]]) -> Track:
+    def _track(
+        self,
+        video: str,
+        images: dict[int, _Image],
+        annotations: dict[int, tuple[np.ndarray, ...]],
+    ) -> Track:
         frames = sorted(images)
         rows = [images[frame] for frame in frames]
         sizes = np.array([image.size for image in rows])
@@ -200,8 +226,8 @@ class JHMDBCocoClipDataset(BaseClipDataset):
             ],
             frame_sizes=sizes,
             bbox=boxes,
-            keypoints=np.where(labeled[..., None], keypoints,
-                               centre[:, None]),
+            keypoints=np.where(labeled[..., None], keypoints, centre[:, None]),
             keypoints_visible=labeled,
             keypoints_labeled=labeled,
-            annotated=annotated)
+            annotated=annotated,
+        )

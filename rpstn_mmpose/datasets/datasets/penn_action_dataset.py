@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os.path as osp
-from typing import List
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -64,7 +63,7 @@ class PennActionDataset(BaseClipDataset):
     SPLITS = ('train', 'test')
     DATA_PREFIX: dict = dict(img='frames', ann='labels')
 
-    def load_tracks(self) -> List[Track]:
+    def load_tracks(self) -> list[Track]:
         """Read every label file, keep those of the split.
 
         Returns:
@@ -76,32 +75,37 @@ class PennActionDataset(BaseClipDataset):
         if files is None:
             raise FileNotFoundError(
                 f'{name}: no folder {folder!r}; data_root must hold frames/ '
-                'and labels/ of Penn Action')
+                'and labels/ of Penn Action'
+            )
         # None: a bar on a terminal only, nothing in a log file.
         hidden = None if is_main_process() else True
         self.repairs.clear()
         tracks = []
         for file in tqdm(files, desc=f'{name} labels', disable=hidden):
             path = osp.join(folder, file)
-            label = parse_penn_label(
-                read_bytes(path, self.backend_args), path)
+            label = parse_penn_label(read_bytes(path, self.backend_args), path)
             if label.train == (self.split == 'train'):
                 video = osp.splitext(file)[0]
                 tracks.append(self._track(video, label))
                 self.repairs.update(label.repairs)
         if not files:
-            raise ValueError(f'{name}: no .mat file in {folder!r}; put the '
-                             "data set's labels there")
+            raise ValueError(
+                f'{name}: no .mat file in {folder!r}; put the '
+                "data set's labels there"
+            )
         self.log_repairs(
             f'{self.split}: {len(tracks)} videos, {sum(map(len, tracks))} '
-            'frames', _REMEDY)
+            'frames',
+            _REMEDY,
+        )
         return tracks
 
     def _track(self, video: str, label: PennLabel) -> Track:
         num = len(label.bbox)
         frames = osp.join(self.data_prefix['img'], video)
         *paths, beyond = (
-            osp.join(frames, f'{i:06d}.jpg') for i in range(1, num + 2))
+            osp.join(frames, f'{i:06d}.jpg') for i in range(1, num + 2)
+        )
         if osp.exists(beyond):  # on a disk; elsewhere nothing is looked for
             self.repairs['videos with more frames than labels'] += 1
         return Track(
@@ -112,4 +116,5 @@ class PennActionDataset(BaseClipDataset):
             bbox=label.bbox,
             keypoints=label.keypoints,
             keypoints_visible=label.visible,
-            keypoints_labeled=label.labeled)
+            keypoints_labeled=label.labeled,
+        )

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os.path as osp
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Any, Iterator
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -117,37 +117,48 @@ class PoseTrackClipDataset(BaseClipDataset):
     METAINFO: dict = dict(from_file='configs/_base_/datasets/posetrack18.py')
     SPLITS = ('train', 'val', 'test')
     DATA_PREFIX: dict = dict(img='', ann='annotations')
-    COLUMNS = (Column('keypoint_scores', 'score', packed=False), )
+    COLUMNS = (Column('keypoint_scores', 'score', packed=False),)
 
-    def __init__(self,
-                 data_root: str,
-                 split: str,
-                 ann_file: Optional[str] = None,
-                 bbox_file: Optional[str] = None,
-                 bbox_score_thr: float = 0.0,
-                 max_gap: int = 12,
-                 box_margin: float = BOX_MARGIN,
-                 frame_pattern: Optional[str] = None,
-                 first_frame: int = 0,
-                 test_mode: bool = False,
-                 **kwargs):
+    def __init__(
+        self,
+        data_root: str,
+        split: str,
+        ann_file: str | None = None,
+        bbox_file: str | None = None,
+        bbox_score_thr: float = 0.0,
+        max_gap: int = 12,
+        box_margin: float = BOX_MARGIN,
+        frame_pattern: str | None = None,
+        first_frame: int = 0,
+        test_mode: bool = False,
+        **kwargs,
+    ) -> None:
         name = self.__class__.__name__
         if bbox_file is not None and not test_mode:
-            raise ValueError(f'{name}: bbox_file needs test_mode=True; '
-                             'training uses the annotated boxes')
+            raise ValueError(
+                f'{name}: bbox_file needs test_mode=True; '
+                'training uses the annotated boxes'
+            )
         if bbox_score_thr and bbox_file is None:
-            raise ValueError(f'{name}: bbox_score_thr={bbox_score_thr} is of '
-                             'no use without bbox_file')
+            raise ValueError(
+                f'{name}: bbox_score_thr={bbox_score_thr} is of '
+                'no use without bbox_file'
+            )
         if max_gap < 1:
-            raise ValueError(f'{name}: max_gap must be at least 1, but got '
-                             f'{max_gap}')
+            raise ValueError(
+                f'{name}: max_gap must be at least 1, but got {max_gap}'
+            )
         if box_margin < 0:
-            raise ValueError(f'{name}: box_margin must not be negative, but '
-                             f'got {box_margin}')
+            raise ValueError(
+                f'{name}: box_margin must not be negative, but '
+                f'got {box_margin}'
+            )
         if frame_pattern is not None and not _counts(frame_pattern):
-            raise ValueError(f'{name}: frame_pattern must make file names of '
-                             "frame numbers, as '{:06d}.jpg' does, but got "
-                             f'{frame_pattern!r}')
+            raise ValueError(
+                f'{name}: frame_pattern must make file names of '
+                "frame numbers, as '{:06d}.jpg' does, but got "
+                f'{frame_pattern!r}'
+            )
         # ann_file and bbox_file are MMPose's own attributes, which
         # BaseClipDataset leaves empty.
         self.merged_file = ann_file
@@ -157,19 +168,20 @@ class PoseTrackClipDataset(BaseClipDataset):
         self.box_margin = box_margin
         self.frame_pattern = frame_pattern
         self.first_frame = first_frame
-        self.detections: Optional[np.ndarray] = None
-        self.ignore_regions: Dict[int, List[np.ndarray]] = {}
+        self.detections: np.ndarray | None = None
+        self.ignore_regions: dict[int, list[np.ndarray]] = {}
         super().__init__(
-            data_root=data_root, split=split, test_mode=test_mode, **kwargs)
+            data_root=data_root, split=split, test_mode=test_mode, **kwargs
+        )
 
-    def load_videos(self) -> List[PoseTrackVideo]:
+    def load_videos(self) -> list[PoseTrackVideo]:
         """Read the annotations of the split.
 
         Returns:
             list[PoseTrackVideo]: In order of the sequences' names.
         """
         names = self._metainfo['keypoint_id2name']
-        videos: List[PoseTrackVideo] = []
+        videos: list[PoseTrackVideo] = []
         self.repairs.clear()
         self.ignore_regions.clear()
         for path, sequence in self._annotation_files():
@@ -181,18 +193,23 @@ class PoseTrackClipDataset(BaseClipDataset):
                 box_margin=self.box_margin,
                 frame_pattern=self.frame_pattern,
                 first_frame=self.first_frame,
-                reach=max(self.max_gap, *map(abs, self._around().offsets)))
-        owners: Dict[int, str] = {}
+                reach=max(self.max_gap, *map(abs, self._around().offsets)),
+            )
+        owners: dict[int, str] = {}
         for video in videos:
             self.repairs.update(video.repairs)
             self.ignore_regions.update(video.ignore_regions)
             for number in video.image_ids:
-                if number != -1 and owners.setdefault(
-                        number, video.video_id) != video.video_id:
+                if (
+                    number != -1
+                    and owners.setdefault(number, video.video_id)
+                    != video.video_id
+                ):
                     raise ValueError(
                         f'{self.__class__.__name__}: images of '
                         f'{owners[number]} and of {video.video_id} have the '
-                        f'id {number}; give each of them one of its own')
+                        f'id {number}; give each of them one of its own'
+                    )
         return videos
 
     def _around(self) -> FramesAround:
@@ -211,9 +228,10 @@ class PoseTrackClipDataset(BaseClipDataset):
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{self.__class__.__name__}: no ann_file {path!r}; give its '
-                'path below data_root') from None
+                'path below data_root'
+            ) from None
 
-    def _annotation_files(self) -> Iterator[Tuple[str, Optional[str]]]:
+    def _annotation_files(self) -> Iterator[tuple[str, str | None]]:
         """Paths, and the name of a path's one sequence."""
         name = self.__class__.__name__
         if self.merged_file is not None:
@@ -224,16 +242,19 @@ class PoseTrackClipDataset(BaseClipDataset):
         if files is None:
             raise FileNotFoundError(
                 f'{name}: no folder {folder!r}; it must hold one JSON file a '
-                'sequence, or give ann_file')
+                'sequence, or give ann_file'
+            )
         if not files:
-            raise ValueError(f'{name}: no .json file in {folder!r}; put the '
-                             "data set's annotations there")
+            raise ValueError(
+                f'{name}: no .json file in {folder!r}; put the '
+                "data set's annotations there"
+            )
         # None: a bar on a terminal only, nothing in a log file.
         hidden = None if is_main_process() else True
         for file in tqdm(files, desc=f'{name} labels', disable=hidden):
             yield osp.join(folder, file), osp.splitext(file)[0]
 
-    def load_tracks(self) -> List[Track]:
+    def load_tracks(self) -> list[Track]:
         """The pieces of everybody's track.
 
         Returns:
@@ -243,14 +264,23 @@ class PoseTrackClipDataset(BaseClipDataset):
         tracks, people = [], 0
         videos = self.load_videos()
         self._scored = any(
-            label.scores is not None for video in videos
-            for labels in video.people.values() for label in labels)
+            label.scores is not None
+            for video in videos
+            for labels in video.people.values()
+            for label in labels
+        )
         for video in videos:
             for (track_id, _), labels in sorted(
-                    video.people.items(), key=lambda item: item[0]):
-                pieces = person_pieces(labels, video.frame_ids, self.max_gap,
-                                       window.before, window.after,
-                                       window.span)
+                video.people.items(), key=lambda item: item[0]
+            ):
+                pieces = person_pieces(
+                    labels,
+                    video.frame_ids,
+                    self.max_gap,
+                    window.before,
+                    window.after,
+                    window.span,
+                )
                 made = [self._track(video, track_id, p) for p in pieces]
                 made = [track for track in made if track.annotated.any()]
                 tracks += made
@@ -259,15 +289,20 @@ class PoseTrackClipDataset(BaseClipDataset):
         wanted = sum(int(track.annotated.sum()) for track in tracks)
         self.log_repairs(
             f'{self.split}: {len(videos)} sequences, {people} people in '
-            f'{len(tracks)} tracks, {wanted} labelled poses', _REMEDY)
+            f'{len(tracks)} tracks, {wanted} labelled poses',
+            _REMEDY,
+        )
         if not tracks:
             raise ValueError(
                 f'{self.__class__.__name__}: nobody has labelled joints in '
                 f'the split {self.split!r} of {self.data_root!r}; a split '
-                'without annotations needs bbox_file')
+                'without annotations needs bbox_file'
+            )
         return tracks
 
-    def _track(self, video: PoseTrackVideo, track_id: int, piece) -> Track:
+    def _track(
+        self, video: PoseTrackVideo, track_id: int, piece: Any
+    ) -> Track:
         num = len(piece.rows)
         joints = self._metainfo['num_keypoints']
         keypoints = np.zeros((num, joints, 2))
@@ -288,7 +323,8 @@ class PoseTrackClipDataset(BaseClipDataset):
             keypoints_labeled=labeled,
             keypoint_scores=scores,
             track_id=track_id,
-            **self._frames(video, piece.rows))
+            **self._frames(video, piece.rows),
+        )
 
     def _frames(self, video: PoseTrackVideo, rows: np.ndarray) -> dict:
         folder = self.data_prefix['img']
@@ -297,7 +333,8 @@ class PoseTrackClipDataset(BaseClipDataset):
             frame_ids=[video.frame_ids[row] for row in rows],
             image_ids=[video.image_ids[row] for row in rows],
             frame_sizes=video.sizes[rows],
-            img_paths=[osp.join(folder, video.file_names[r]) for r in rows])
+            img_paths=[osp.join(folder, video.file_names[r]) for r in rows],
+        )
 
     def load_data_list(self) -> ClipIndex:
         """Cut the tracks, or the frames around detections, into clips.
@@ -311,21 +348,24 @@ class PoseTrackClipDataset(BaseClipDataset):
             return super().load_data_list()
         videos = self.load_videos()
         joints = self._metainfo['num_keypoints']
-        self.tracks = self._stored([
-            Track(
-                bbox=np.zeros((len(video), 4)),
-                keypoints=np.zeros((len(video), joints, 2)),
-                keypoints_visible=np.zeros((len(video), joints)),
-                keypoints_labeled=np.zeros((len(video), joints)),
-                **self._frames(video, np.arange(len(video))))
-            for video in videos
-        ])
+        self.tracks = self._stored(
+            [
+                Track(
+                    bbox=np.zeros((len(video), 4)),
+                    keypoints=np.zeros((len(video), joints, 2)),
+                    keypoints_visible=np.zeros((len(video), joints)),
+                    keypoints_labeled=np.zeros((len(video), joints)),
+                    **self._frames(video, np.arange(len(video))),
+                )
+                for video in videos
+            ]
+        )
         self.detections, places = self._load_detections(videos)
         self.window = self._around()
         tracks, rows = np.array(places).T
         return ClipIndex(tracks, rows[:, None])
 
-    def _load_detections(self, videos: List[PoseTrackVideo]) -> tuple:
+    def _load_detections(self, videos: list[PoseTrackVideo]) -> tuple:
         """Boxes and scores (N, 5), and the video and row of each."""
         name, path = self.__class__.__name__, self.detection_file
         try:
@@ -333,7 +373,8 @@ class PoseTrackClipDataset(BaseClipDataset):
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{name}: no bbox_file {path!r}; give a path relative to the '
-                'working folder, or an address') from None
+                'working folder, or an address'
+            ) from None
         found = read_json(data, path)
         if not isinstance(found, list):
             raise ValueError(f'{path}: detections must be a list of dicts')
@@ -342,20 +383,26 @@ class PoseTrackClipDataset(BaseClipDataset):
             for row, image_id in enumerate(video.image_ids):
                 if image_id != -1:
                     places[image_id] = places[video.file_names[row]] = (
-                        number, row)
+                        number,
+                        row,
+                    )
         boxes, where = [], []
         for detection in found:
             try:
-                image = detection.get('image_id',
-                                      detection.get('image_name'))
+                image = detection.get('image_id', detection.get('image_name'))
                 if isinstance(image, str):  # Windows writes backslashes
                     image = image.replace('\\', '/')
                 place = places.get(image)
                 x, y, width, height = numbers(detection['bbox'], '', path)[:4]
                 score = float(detection['score'])
                 category = detection.get('category_id', 1)
-            except (AttributeError, KeyError, TypeError, ValueError,
-                    OverflowError):
+            except (
+                AttributeError,
+                KeyError,
+                TypeError,
+                ValueError,
+                OverflowError,
+            ):
                 raise ValueError(
                     f'{path}: a detection must have image_id, bbox (x, y, '
                     f'width, height) and score, but got {shown(detection)}'
@@ -369,19 +416,26 @@ class PoseTrackClipDataset(BaseClipDataset):
                 self.repairs['detections of unlabelled frames'] += 1
             elif score < self.bbox_score_thr:
                 self.repairs['detections below the threshold'] += 1
-            elif not is_place(box[:4]).all() or width <= 0 or height <= 0 or (
-                    not abs(score) <= MAX_FLOAT32):
+            elif (
+                not is_place(box[:4]).all()
+                or width <= 0
+                or height <= 0
+                or (not abs(score) <= MAX_FLOAT32)
+            ):
                 self.repairs['detections without area'] += 1
             else:
                 boxes.append(box)
                 where.append(place)
         self.log_repairs(
             f'{self.split}: {len(videos)} sequences, {len(boxes)} of '
-            f'{len(found)} detections', _REMEDY)
+            f'{len(found)} detections',
+            _REMEDY,
+        )
         if not boxes:
             raise ValueError(
                 f'{name}: no detection of {path} is of a labelled frame of '
-                f'the split {self.split!r}; check that both belong together')
+                f'the split {self.split!r}; check that both belong together'
+            )
         return np.array(boxes, dtype=np.float32), where
 
     def get_data_info(self, idx: int) -> dict:

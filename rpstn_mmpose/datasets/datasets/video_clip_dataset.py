@@ -1,8 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import List, Tuple
-
 import numpy as np
 from mmpose.registry import DATASETS
 
@@ -34,14 +32,15 @@ class VideoClipDataset(BaseClipDataset):
             without an id or a box, or twice in a frame.
     """
 
-    SPLITS = ('all', )
+    SPLITS = ('all',)
 
-    def __init__(self, video: VideoPeople, metainfo: dict, **kwargs):
+    def __init__(self, video: VideoPeople, metainfo: dict, **kwargs) -> None:
         self.video = video
         super().__init__(
-            data_root='', split='all', metainfo=metainfo, **kwargs)
+            data_root='', split='all', metainfo=metainfo, **kwargs
+        )
 
-    def load_tracks(self) -> List[Track]:
+    def load_tracks(self) -> list[Track]:
         """Cut the people's frames where they were away.
 
         Returns:
@@ -65,9 +64,12 @@ class VideoClipDataset(BaseClipDataset):
                     keypoints=points[piece],
                     keypoints_visible=visible[piece],
                     keypoints_labeled=labeled[piece],
-                    annotated=~np.isin(frames[piece],
-                                       list(self.video.damaged)),
-                    track_id=track_id) for piece in np.split(rows, cuts)
+                    annotated=~np.isin(
+                        frames[piece], list(self.video.damaged)
+                    ),
+                    track_id=track_id,
+                )
+                for piece in np.split(rows, cuts)
             ]
         tracks = [track for track in tracks if track.annotated.any()]
         if not tracks:
@@ -77,26 +79,34 @@ class VideoClipDataset(BaseClipDataset):
     def _check_people(self) -> None:
         video = self.video
         boxes = video.bboxes
-        bad = ~(is_place(boxes).all(axis=1) &
-                (boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+        bad = ~(
+            is_place(boxes).all(axis=1)
+            & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        )
         for rows, problem in (
             (video.track_ids < 0, ': a person has no track_id'),
-            (bad, ', person {person}: bbox must be x1 y1 x2 y2 with x1 < x2 '
-             'and y1 < y2, but got {box}'),
+            (
+                bad,
+                ', person {person}: bbox must be x1 y1 x2 y2 with x1 < x2 '
+                'and y1 < y2, but got {box}',
+            ),
         ):
             if rows.any():
                 row = int(rows.argmax())
                 problem = problem.format(
-                    person=video.track_ids[row], box=boxes[row].tolist())
-                raise ValueError(f'{video.source}, frame '
-                                 f'{video.frame_ids[row]}{problem}')
+                    person=video.track_ids[row], box=boxes[row].tolist()
+                )
+                raise ValueError(
+                    f'{video.source}, frame {video.frame_ids[row]}{problem}'
+                )
         twice = video.twice()
         if twice:
             raise ValueError(
                 f'{video.source}, frame {twice[0]}, person {twice[1]} is '
-                'there twice; a track_id must be of one person')
+                'there twice; a track_id must be of one person'
+            )
 
-    def _poses(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _poses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Keypoints (n, K, 2), visible and labelled (n, K), of all rows."""
         video = self.video
         names = joint_names(self._metainfo)
@@ -106,7 +116,8 @@ class VideoClipDataset(BaseClipDataset):
             if missing:
                 raise ValueError(
                     f'{video.source} has no joint {", ".join(missing)}; it '
-                    f'has {", ".join(video.joints)}')
+                    f'has {", ".join(video.joints)}'
+                )
         if video.joints is None or video.keypoints is None:
             none = np.zeros((len(video), len(names)), bool)
             return np.repeat(centres, len(names), axis=1), none, none
@@ -114,8 +125,11 @@ class VideoClipDataset(BaseClipDataset):
         labeled = labeled & is_place(video.keypoints).all(axis=2)
         points = np.where(labeled[..., None], video.keypoints, centres)
         columns = [list(video.joints).index(name) for name in names]
-        return (points[:, columns], (visible & labeled)[:, columns],
-                labeled[:, columns])
+        return (
+            points[:, columns],
+            (visible & labeled)[:, columns],
+            labeled[:, columns],
+        )
 
 
 def video_id(video: VideoPeople, track_id: int) -> str:

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .clip_bbox import ClipBBox
 from .clip_checks import check_clip_boxes
 from .clip_flip import ClipRandomFlip
@@ -14,8 +16,17 @@ from .reduced_affine import ReducedTopdownAffine
 from .topdown_stretch import TopdownStretch
 
 __all__ = [
-    'ClipBBox', 'ClipHalfBody', 'ClipKeypointConverter', 'ClipRandomFlip',
-    'ForEachFrame', 'GenerateClipTarget', 'LoadClip', 'MaskRandomJoints',
-    'PackClipInputs', 'PackLifterInputs', 'ReducedTopdownAffine',
-    'TopdownStretch', 'check_clip_boxes'
+    'ClipBBox',
+    'ClipHalfBody',
+    'ClipKeypointConverter',
+    'ClipRandomFlip',
+    'ForEachFrame',
+    'GenerateClipTarget',
+    'LoadClip',
+    'MaskRandomJoints',
+    'PackClipInputs',
+    'PackLifterInputs',
+    'ReducedTopdownAffine',
+    'TopdownStretch',
+    'check_clip_boxes',
 ]

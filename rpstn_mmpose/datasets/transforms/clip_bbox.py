@@ -33,10 +33,12 @@ class ClipBBox(GetBBoxCenterScale):
 
     MODES = ('per_frame', 'union', 'wanted')
 
-    def __init__(self, mode: str = 'per_frame', padding: float = 1.25):
+    def __init__(self, mode: str = 'per_frame', padding: float = 1.25) -> None:
         if mode not in self.MODES:
-            raise ValueError(f'{self.__class__.__name__}: mode must be one '
-                             f'of {list(self.MODES)}, but got {mode!r}')
+            raise ValueError(
+                f'{self.__class__.__name__}: mode must be one '
+                f'of {list(self.MODES)}, but got {mode!r}'
+            )
         super().__init__(padding=padding)
         self.mode = mode
 
@@ -53,7 +55,8 @@ class ClipBBox(GetBBoxCenterScale):
         boxes = results['bbox']
         if self.mode == 'union':
             union = np.concatenate(
-                [boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+                [boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]
+            )
             boxes = np.tile(union, (len(boxes), 1))
         elif self.mode == 'wanted':
             boxes = np.tile(boxes[self._wanted(results)], (len(boxes), 1))
@@ -65,14 +68,18 @@ class ClipBBox(GetBBoxCenterScale):
         """The row that is wanted."""
         mask = results.get('frame_mask')
         rows = np.flatnonzero(
-            np.ones(len(results['bbox'])) if mask is None else mask)
+            np.ones(len(results['bbox'])) if mask is None else mask
+        )
         if len(rows) != 1:
             raise ValueError(
                 f"{self.__class__.__name__}: mode='wanted' takes clips of "
                 f'which one frame is wanted, but of this one {len(rows)} are; '
-                'give the data set a window around a frame (clip_offsets)')
+                'give the data set a window around a frame (clip_offsets)'
+            )
         return int(rows[0])
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(mode={self.mode!r}, '
-                f'padding={self.padding})')
+        return (
+            f'{self.__class__.__name__}(mode={self.mode!r}, '
+            f'padding={self.padding})'
+        )

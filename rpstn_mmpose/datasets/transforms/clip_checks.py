@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional, Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
 
@@ -29,12 +29,17 @@ def check_clip_boxes(results: dict, owner: str) -> None:
     raise ValueError(
         f'{owner}: the box {boxes[row].tolist()} of video '
         f'{results.get("video_id", "?")}, frame {frame}, must be finite with '
-        'x1 < x2 and y1 < y2; mend it in the data set')
+        'x1 < x2 and y1 < y2; mend it in the data set'
+    )
 
 
-def check_frame_sizes(sizes: Optional[np.ndarray], shape: Tuple[int, int],
-                      paths: Optional[Sequence[str]], video: str,
-                      owner: str) -> None:
+def check_frame_sizes(
+    sizes: np.ndarray | None,
+    shape: tuple[int, int],
+    paths: Sequence[str] | None,
+    video: str,
+    owner: str,
+) -> None:
     """Refuse frames of another size than the one that was labelled.
 
     Places in the label would be wrong in them, and nothing would tell.
@@ -60,4 +65,5 @@ def check_frame_sizes(sizes: Optional[np.ndarray], shape: Tuple[int, int],
                 f'{owner}: {where} is {width}x{height} pixels, but the label '
                 f'of {video} is of {told_width}x{told_height}; extract the '
                 'frames at the size that was labelled, or scale the label '
-                'with them')
+                'with them'
+            )

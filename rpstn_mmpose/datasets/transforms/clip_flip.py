@@ -49,15 +49,20 @@ class ClipRandomFlip(RandomFlip):
         elif frames is not None:
             results['img'] = flip_frame(frames, direction)
         for column in (*COLUMNS, *declared_columns(results)):
-            if column.name not in self.STOCK and not column.of_track and (
-                    results.get(column.name) is not None):
-                results[column.name] = _flipped(results[column.name], column,
-                                                results, direction)
+            if (
+                column.name not in self.STOCK
+                and not column.of_track
+                and (results.get(column.name) is not None)
+            ):
+                results[column.name] = _flipped(
+                    results[column.name], column, results, direction
+                )
         return results
 
 
-def _flipped(values: Any, column: Column, results: dict,
-             direction: str) -> Any:
+def _flipped(
+    values: Any, column: Column, results: dict, direction: str
+) -> Any:
     """T rows of a column in the flipped frames."""
     # The order in which MMPose's class reads them.
     height, width = results.get('input_size', results['img_shape'])
@@ -67,18 +72,24 @@ def _flipped(values: Any, column: Column, results: dict,
             values,
             image_size=(width, height),
             bbox_format='xyxy',
-            direction=direction)
+            direction=direction,
+        )
     if column.kind == 'points':
         flags = np.ones(values.shape[:-1])
-        return flip_keypoints(values, flags, (width, height), indices,
-                              direction)[0]
+        return flip_keypoints(
+            values, flags, (width, height), indices, direction
+        )[0]
     # A diagonal flip is a rotation, which keeps left and right.
     swapped = direction != 'diagonal'
-    if swapped and column.kind not in ('index', 'path') and column.of_joints(
-            values, len(indices)):
+    if (
+        swapped
+        and column.kind not in ('index', 'path')
+        and column.of_joints(values, len(indices))
+    ):
         values = values.take(indices, axis=1)
     if column.kind == 'points_3d':
         signs = dict(
-            horizontal=(-1, 1, 1), vertical=(1, -1, 1), diagonal=(-1, -1, 1))
+            horizontal=(-1, 1, 1), vertical=(1, -1, 1), diagonal=(-1, -1, 1)
+        )
         values = values * np.array(signs[direction], values.dtype)
     return values

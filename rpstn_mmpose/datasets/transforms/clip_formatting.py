@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Sequence
 
 import cv2
 import numpy as np
@@ -30,7 +30,8 @@ def frames_to_tensor(frames: Sequence[np.ndarray]) -> torch.Tensor:
         if frame.shape != first.shape or frame.dtype != first.dtype:
             raise ValueError(
                 f'the frames of a clip differ: {first.shape} {first.dtype} '
-                f'and {frame.shape} {frame.dtype}; crop all of them alike')
+                f'and {frame.shape} {frame.dtype}; crop all of them alike'
+            )
     channels = 1 if first.ndim == 2 else first.shape[2]
     planes = np.empty((len(frames), channels, *first.shape[:2]), first.dtype)
     for frame, out in zip(frames, planes):
@@ -55,7 +56,8 @@ def columns_to_tensor(results: dict, names: Sequence[str]) -> torch.Tensor:
     if missing:
         raise ValueError(
             f'PackClipInputs: the clip has no {missing[0]!r} for its inputs; '
-            'take a column of the data set')
+            'take a column of the data set'
+        )
     arrays = [np.asarray(results[name], np.float32) for name in names]
     arrays = [a[..., None] if a.ndim == 2 else a for a in arrays]
     return torch.from_numpy(np.concatenate(arrays, axis=-1))
@@ -83,19 +85,39 @@ class PackClipInputs(PackPoseInputs):
             or they are still encoded.
     """
 
-    META_KEYS = ('id', 'img_id', 'img_path', 'category_id', 'ori_shape',
-                 'img_shape', 'input_size', 'input_center', 'input_scale',
-                 'flip', 'flip_direction', 'flip_indices', 'dataset_name',
-                 'video_id', 'track_id', 'frame_ids', 'image_ids',
-                 'img_paths', 'frame_mask', 'columns')
+    META_KEYS = (
+        'id',
+        'img_id',
+        'img_path',
+        'category_id',
+        'ori_shape',
+        'img_shape',
+        'input_size',
+        'input_center',
+        'input_scale',
+        'flip',
+        'flip_direction',
+        'flip_indices',
+        'dataset_name',
+        'video_id',
+        'track_id',
+        'frame_ids',
+        'image_ids',
+        'img_paths',
+        'frame_mask',
+        'columns',
+    )
 
-    def __init__(self,
-                 meta_keys: Sequence[str] = META_KEYS,
-                 pack_transformed: bool = False,
-                 inputs: Optional[Sequence[str]] = None):
+    def __init__(
+        self,
+        meta_keys: Sequence[str] = META_KEYS,
+        pack_transformed: bool = False,
+        inputs: Sequence[str] | None = None,
+    ) -> None:
         self.inputs = inputs
         super().__init__(
-            meta_keys=tuple(meta_keys), pack_transformed=pack_transformed)
+            meta_keys=tuple(meta_keys), pack_transformed=pack_transformed
+        )
 
     def transform(self, results: dict) -> dict:
         """Pack ``results``.
@@ -115,17 +137,20 @@ class PackClipInputs(PackPoseInputs):
         if not isinstance(results['img'], (list, tuple)):
             raise ValueError(
                 f'{self.__class__.__name__} packs the list of frames that '
-                'LoadClip makes; for single images use PackPoseInputs')
+                'LoadClip makes; for single images use PackPoseInputs'
+            )
         if results.get('img_reduction', 1) != 1:
             raise ValueError(
                 f'{self.__class__.__name__}: LoadClip read the frames smaller '
                 '(reduce_to); crop them with ReducedTopdownAffine, which '
-                'knows about it')
+                'knows about it'
+            )
         if any(isinstance(frame, EncodedFrame) for frame in results['img']):
             raise ValueError(
                 f'{self.__class__.__name__}: LoadClip left the frames encoded '
                 '(lazy); crop them with ReducedTopdownAffine or '
-                'TopdownStretch, which decode them')
+                'TopdownStretch, which decode them'
+            )
         packed = self._packed(results)
         packed['inputs'] = frames_to_tensor(results['img'])
         return packed
@@ -133,11 +158,14 @@ class PackClipInputs(PackPoseInputs):
     def _packed(self, results: dict) -> dict:
         # A pixel in place of the frames, which are packed here.
         packed = super().transform(
-            dict(results, img=np.zeros((1, 1, 3), np.uint8)))
+            dict(results, img=np.zeros((1, 1, 3), np.uint8))
+        )
         names = [
-            column.name for column in declared_columns(results)
+            column.name
+            for column in declared_columns(results)
             if column.packed and column.in_metainfo
         ]
         packed['data_samples'].set_metainfo(
-            {name: results[name] for name in names if name in results})
+            {name: results[name] for name in names if name in results}
+        )
         return packed

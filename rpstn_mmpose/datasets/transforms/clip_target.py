@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
 from mmpose.codecs import MSRAHeatmap
@@ -10,8 +10,11 @@ from mmpose.registry import TRANSFORMS
 
 
 def paste_gaussians(
-        keypoints: np.ndarray, wanted: np.ndarray, size: Sequence[int],
-        sigma: float) -> Tuple[np.ndarray, np.ndarray]:
+    keypoints: np.ndarray,
+    wanted: np.ndarray,
+    size: Sequence[int],
+    sigma: float,
+) -> tuple[np.ndarray, np.ndarray]:
     """What MSRAHeatmap encodes, for all frames of a clip.
 
     :func:`mmpose.codecs.utils.generate_gaussian_heatmaps` evaluates the same
@@ -30,22 +33,24 @@ def paste_gaussians(
     width, height = size
     radius = sigma * 3
     places = np.arange(0, 2 * radius + 1, 1, dtype=np.float32)
-    squares = (places - (2 * radius + 1) // 2)**2
+    squares = (places - (2 * radius + 1) // 2) ** 2
     gaussian = np.exp(-(squares + squares[:, None]) / (2 * sigma**2))
     middle = (keypoints + 0.5).astype(np.int64)
     first = (middle - radius).astype(np.int64)
     last = (middle + radius + 1).astype(np.int64)
     weights = wanted.astype(np.float32)
-    weights[(first >= (width, height)).any(axis=-1) |
-            (last < 0).any(axis=-1)] = 0
+    weights[
+        (first >= (width, height)).any(axis=-1) | (last < 0).any(axis=-1)
+    ] = 0
     heatmaps = np.zeros((*wanted.shape, height, width), dtype=np.float32)
     for t, k in np.argwhere(weights >= 0.5).tolist():
         left, top = first[t, k].tolist()
         right, bottom = last[t, k].tolist()
         x1, y1 = max(left, 0), max(top, 0)
         x2, y2 = min(right, width), min(bottom, height)
-        heatmaps[t, k, y1:y2, x1:x2] = gaussian[y1 - top:y2 - top,
-                                                x1 - left:x2 - left]
+        heatmaps[t, k, y1:y2, x1:x2] = gaussian[
+            y1 - top : y2 - top, x1 - left : x2 - left
+        ]
     return heatmaps, weights
 
 
@@ -77,26 +82,34 @@ class GenerateClipTarget(GenerateTarget):
             without scores where these are to be used.
     """
 
-    def __init__(self,
-                 encoder: dict,
-                 occluded_weight: float = 0.0,
-                 use_dataset_keypoint_weights: bool = False,
-                 score_weights: bool = False):
+    def __init__(
+        self,
+        encoder: dict,
+        occluded_weight: float = 0.0,
+        use_dataset_keypoint_weights: bool = False,
+        score_weights: bool = False,
+    ) -> None:
         name = self.__class__.__name__
         if isinstance(encoder, (list, tuple)):
-            raise ValueError(f'{name} takes one encoder, but got '
-                             f'{len(encoder)}')
+            raise ValueError(
+                f'{name} takes one encoder, but got {len(encoder)}'
+            )
         if not 0 <= occluded_weight <= 1:
-            raise ValueError(f'{name}: occluded_weight must lie in 0 to 1, '
-                             f'but got {occluded_weight}')
+            raise ValueError(
+                f'{name}: occluded_weight must lie in 0 to 1, '
+                f'but got {occluded_weight}'
+            )
         super().__init__(
             encoder=encoder,
-            use_dataset_keypoint_weights=use_dataset_keypoint_weights)
+            use_dataset_keypoint_weights=use_dataset_keypoint_weights,
+        )
         self.occluded_weight = occluded_weight
         self.score_weights = score_weights
         self._pasted = (
-            type(self.encoder) is MSRAHeatmap and not self.encoder.unbiased
-            and not use_dataset_keypoint_weights)
+            type(self.encoder) is MSRAHeatmap
+            and not self.encoder.unbiased
+            and not use_dataset_keypoint_weights
+        )
 
     def _joint_weights(self, results: dict) -> np.ndarray:
         """(T, K) float32: 1 visible, ``occluded_weight`` occluded, else 0."""
@@ -111,7 +124,8 @@ class GenerateClipTarget(GenerateTarget):
                     f'{self.__class__.__name__}: score_weights is for labels '
                     'with scores, and those of '
                     f'{results.get("video_id", "the clip")} have none; leave '
-                    'it out')
+                    'it out'
+                )
             weights = weights * scores
         return weights
 
@@ -133,16 +147,22 @@ class GenerateClipTarget(GenerateTarget):
         # there is a target and the weight itself comes on top.
         encode = (weights > 0).astype(np.float32)
         wanted = results.get('frame_mask')
-        wanted = np.ones(len(weights), bool) if wanted is None else np.asarray(
-            wanted, bool)
+        wanted = (
+            np.ones(len(weights), bool)
+            if wanted is None
+            else np.asarray(wanted, bool)
+        )
         encode[~wanted] = 0
 
         fields = dict(self.encoder.field_mapping_table)
         labels = dict(self.encoder.label_mapping_table)
         if self._pasted:
             results['heatmaps'], results['keypoint_weights'] = paste_gaussians(
-                keypoints / self.encoder.scale_factor, encode,
-                self.encoder.heatmap_size, self.encoder.sigma)
+                keypoints / self.encoder.scale_factor,
+                encode,
+                self.encoder.heatmap_size,
+                self.encoder.sigma,
+            )
         else:
             # The first row stands for all of a clip that wants nothing.
             rows = np.flatnonzero(wanted) if wanted.any() else [0]
@@ -150,16 +170,22 @@ class GenerateClipTarget(GenerateTarget):
                 super(GenerateClipTarget, self).transform(
                     dict(
                         results,
-                        transformed_keypoints=keypoints[row:row + 1],
-                        keypoints_visible=encode[row:row + 1])) for row in rows
+                        transformed_keypoints=keypoints[row : row + 1],
+                        keypoints_visible=encode[row : row + 1],
+                    )
+                )
+                for row in rows
             ]
             for key in (*fields, *labels):
-                encoded = np.stack([
-                    frame[key] if key in fields else frame[key][0]
-                    for frame in frames
-                ])
+                encoded = np.stack(
+                    [
+                        frame[key] if key in fields else frame[key][0]
+                        for frame in frames
+                    ]
+                )
                 results[key] = np.zeros(
-                    (len(keypoints), *encoded.shape[1:]), encoded.dtype)
+                    (len(keypoints), *encoded.shape[1:]), encoded.dtype
+                )
                 results[key][rows] = encoded
         weights[~wanted] = 0
         results['keypoint_weights'] = results['keypoint_weights'] * weights
@@ -170,8 +196,10 @@ class GenerateClipTarget(GenerateTarget):
         return results
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(encoder={self.encoder_cfg}, '
-                f'occluded_weight={self.occluded_weight}, '
-                f'score_weights={self.score_weights}, '
-                'use_dataset_keypoint_weights='
-                f'{self.use_dataset_keypoint_weights})')
+        return (
+            f'{self.__class__.__name__}(encoder={self.encoder_cfg}, '
+            f'occluded_weight={self.occluded_weight}, '
+            f'score_weights={self.score_weights}, '
+            'use_dataset_keypoint_weights='
+            f'{self.use_dataset_keypoint_weights})'
+        )

@@ -1,10 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Frames that wait for their crop to be decoded."""
+
 from __future__ import annotations
 
 import math
 import threading
-from typing import Callable, Optional, Sequence, Tuple, Union
+from typing import Callable, Sequence, Union
 
 import cv2
 import numpy as np
@@ -19,11 +20,11 @@ WHOLE_FROM = 0.5
 _MARGIN = 2
 # Markers of JPEGs as cameras and video tools write them: baseline,
 # extended and progressive.
-_FRAME_HEADERS = (0xc0, 0xc1, 0xc2)
-_WITHOUT_LENGTH = (0x01, *range(0xd0, 0xd9))
+_FRAME_HEADERS = (0xC0, 0xC1, 0xC2)
+_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 
 
-def jpeg_size(data: bytes) -> Optional[Tuple[int, int]]:
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """Width and height from the header of a colour JPEG.
 
     Args:
@@ -37,40 +38,42 @@ def jpeg_size(data: bytes) -> Optional[Tuple[int, int]]:
     if not data.startswith(b'\xff\xd8'):
         return None
     place = 2
-    while place + 9 < len(data) and data[place] == 0xff:
+    while place + 9 < len(data) and data[place] == 0xFF:
         marker = data[place + 1]
-        if marker == 0xff:  # filling
+        if marker == 0xFF:  # filling
             place += 1
             continue
         if marker in _WITHOUT_LENGTH:
             place += 2
             continue
         if marker in _FRAME_HEADERS:
-            height = int.from_bytes(data[place + 5:place + 7], 'big')
-            width = int.from_bytes(data[place + 7:place + 9], 'big')
+            height = int.from_bytes(data[place + 5 : place + 7], 'big')
+            width = int.from_bytes(data[place + 7 : place + 9], 'big')
             plain = data[place + 4] == 8 and data[place + 9] == 3
             return (width, height) if plain and width and height else None
-        if marker == 0xe1 and data[place + 4:place + 8] == b'Exif':
+        if marker == 0xE1 and data[place + 4 : place + 8] == b'Exif':
             return None
-        if marker in (0xd9, 0xda):
+        if marker in (0xD9, 0xDA):
             return None
-        place += 2 + int.from_bytes(data[place + 2:place + 4], 'big')
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], 'big')
     return None
 
 
 _SCRATCH = threading.local()
 
 
-def _scratch(shape: Tuple[int, int, int]) -> np.ndarray:
+def _scratch(shape: tuple[int, int, int]) -> np.ndarray:
     """A frame to work in, the same one for every call of a thread."""
     if getattr(_SCRATCH, 'frame', None) is None or (
-            _SCRATCH.frame.shape != shape):
+        _SCRATCH.frame.shape != shape
+    ):
         _SCRATCH.frame = np.empty(shape, np.uint8)
     return _SCRATCH.frame
 
 
-def _span(row: Sequence[float], width: int, height: int,
-          limit: int) -> Tuple[int, int]:
+def _span(
+    row: Sequence[float], width: int, height: int, limit: int
+) -> tuple[int, int]:
     """First and last pixel, plus one, that a crop looks at along an axis.
 
     Args:
@@ -81,8 +84,10 @@ def _span(row: Sequence[float], width: int, height: int,
     across, down = row[0] * (width - 1), row[1] * (height - 1)
     first = row[2] + min(across, 0) + min(down, 0)
     last = row[2] + max(across, 0) + max(down, 0)
-    return (max(math.floor(first) - _MARGIN, 0),
-            min(math.ceil(last) + _MARGIN + 1, limit))
+    return (
+        max(math.floor(first) - _MARGIN, 0),
+        min(math.ceil(last) + _MARGIN + 1, limit),
+    )
 
 
 class EncodedFrame:
@@ -96,11 +101,13 @@ class EncodedFrame:
         flip (str, optional): Direction in which the frame is to be flipped.
     """
 
-    def __init__(self,
-                 size: Tuple[int, int],
-                 decode: Callable[[], np.ndarray],
-                 decode_region: Optional[Callable[..., np.ndarray]] = None,
-                 flip: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        decode: Callable[[], np.ndarray],
+        decode_region: Callable[..., np.ndarray] | None = None,
+        flip: str | None = None,
+    ) -> None:
         self.size = size
         self.flip = flip
         self._decode = decode
@@ -110,14 +117,15 @@ class EncodedFrame:
         raise AttributeError(
             f'{name}: the frame is still encoded, as LoadClip(lazy=True) '
             'leaves it, and a transform wants its pixels; crop it first, with '
-            'ReducedTopdownAffine or TopdownStretch')
+            'ReducedTopdownAffine or TopdownStretch'
+        )
 
     @property
-    def shape(self) -> Tuple[int, int, int]:
+    def shape(self) -> tuple[int, int, int]:
         """Of the whole frame as an array."""
         return (self.size[1], self.size[0], 3)
 
-    def flipped(self, direction: str) -> Union[EncodedFrame, np.ndarray]:
+    def flipped(self, direction: str) -> EncodedFrame | np.ndarray:
         """The frame flipped, still encoded unless it is the second flip.
 
         Args:
@@ -125,8 +133,9 @@ class EncodedFrame:
         """
         if self.flip is not None:
             return cv2.flip(self.pixels(), FLIP_CODES[direction])
-        return EncodedFrame(self.size, self._decode, self._decode_region,
-                            direction)
+        return EncodedFrame(
+            self.size, self._decode, self._decode_region, direction
+        )
 
     def pixels(self) -> np.ndarray:
         """The whole frame, (h, w, 3) uint8, BGR."""
@@ -135,8 +144,9 @@ class EncodedFrame:
             image = cv2.flip(image, FLIP_CODES[self.flip])
         return image
 
-    def region(self, x1: int, y1: int, x2: int, y2: int,
-               out: np.ndarray) -> None:
+    def region(
+        self, x1: int, y1: int, x2: int, y2: int, out: np.ndarray
+    ) -> None:
         """Decode a part of the frame, in pixels of the flipped one.
 
         Args:
@@ -162,7 +172,7 @@ class EncodedFrame:
             part = cv2.flip(part, FLIP_CODES[self.flip])
         cv2.cvtColor(part, cv2.COLOR_RGB2BGR, out)
 
-    def warp(self, matrix: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    def warp(self, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """What ``cv2.warpAffine`` makes of the frame, bilinearly.
 
         Args:
@@ -176,7 +186,8 @@ class EncodedFrame:
         back = cv2.invertAffineTransform(matrix).tolist()
         (x1, x2), (y1, y2) = (
             _span(row, width, height, side)
-            for row, side in zip(back, self.size))
+            for row, side in zip(back, self.size)
+        )
         if x1 >= x2 or y1 >= y2:  # outside of the frame
             return np.zeros((height, width, 3), np.uint8)
         if self.flip is None and self._decode_region is None:
@@ -188,7 +199,8 @@ class EncodedFrame:
             frame = _scratch(self.shape)
             self.region(x1, y1, x2, y2, frame[y1:y2, x1:x2])
         return cv2.warpAffine(
-            frame, matrix, (width, height), flags=cv2.INTER_LINEAR)
+            frame, matrix, (width, height), flags=cv2.INTER_LINEAR
+        )
 
 
 Frame = Union[np.ndarray, EncodedFrame]
@@ -211,8 +223,9 @@ def flip_frame(frame: Frame, direction: str) -> Frame:
     return cv2.flip(frame, FLIP_CODES[direction])
 
 
-def warp_frame(frame: Frame, matrix: np.ndarray,
-               size: Tuple[int, int]) -> np.ndarray:
+def warp_frame(
+    frame: Frame, matrix: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
     """``cv2.warpAffine`` with bilinear sampling, of any frame.
 
     Args:

@@ -2,16 +2,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from typing import (
-    Any,
-    Callable,
-    Iterable,
-    Iterator,
-    List,
-    Optional,
-    Sequence,
-    Union,
-)
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -59,22 +50,25 @@ def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
-def _points(results: dict) -> List[Column]:
+def _points(results: dict) -> list[Column]:
     """Declared columns of points that a clip or a frame has."""
     return [
-        column for column in declared_columns(results)
+        column
+        for column in declared_columns(results)
         if column.kind == 'points' and results.get(column.name) is not None
     ]
 
 
-def _placed(crop: TopdownAffine, frame: dict,
-            points: np.ndarray) -> np.ndarray:
+def _placed(
+    crop: TopdownAffine, frame: dict, points: np.ndarray
+) -> np.ndarray:
     """Where a crop puts points (1, K, 2) of a frame."""
     pixel = dict(
         frame,
         img=np.zeros((1, 1, 3), np.uint8),
         keypoints=points,
-        transformed_keypoints=None)
+        transformed_keypoints=None,
+    )
     return crop(pixel)['transformed_keypoints']
 
 
@@ -103,17 +97,25 @@ class ForEachFrame(BaseTransform):
             MMPose's TopdownAffine.
     """
 
-    ROW_KEYS = ('bbox', 'bbox_score', 'bbox_center', 'bbox_scale',
-                'bbox_rotation', 'keypoints', 'keypoints_visible',
-                'keypoints_labeled', 'transformed_keypoints')
+    ROW_KEYS = (
+        'bbox',
+        'bbox_score',
+        'bbox_center',
+        'bbox_scale',
+        'bbox_rotation',
+        'keypoints',
+        'keypoints_visible',
+        'keypoints_labeled',
+        'transformed_keypoints',
+    )
     PARAM_KEYS = ('input_center', 'input_scale')
     # TopdownAffine makes them up (one a 0-d array) without keypoints.
     PLACEHOLDERS = ('transformed_keypoints', 'keypoints_visible')
 
-    def __init__(self,
-                 transforms: Sequence[Union[dict, Callable]],
-                 share_random: bool = True):
-        self.transforms: List[Callable] = [
+    def __init__(
+        self, transforms: Sequence[dict | Callable], share_random: bool = True
+    ) -> None:
+        self.transforms: list[Callable] = [
             TRANSFORMS.build(t) if isinstance(t, dict) else t
             for t in transforms
         ]
@@ -126,13 +128,14 @@ class ForEachFrame(BaseTransform):
                         f'{transform.__class__.__name__} cannot repeat its '
                         'random draw for every frame of a clip; give it to '
                         'a ForEachFrame with share_random=False, or leave it '
-                        'out')
+                        'out'
+                    )
 
     def _frame(self, results: dict, row: int) -> dict:
         frame = dict(results, img=results['img'][row])
         for key in self._row_keys(results):
             if results.get(key) is not None:
-                frame[key] = results[key][row:row + 1]
+                frame[key] = results[key][row : row + 1]
         for key in self.PARAM_KEYS:
             if key in results:
                 frame[key] = results[key][row, 0]
@@ -140,22 +143,24 @@ class ForEachFrame(BaseTransform):
             frame['img_path'] = results['img_paths'][row]
         return frame
 
-    def _row_keys(self, results: dict) -> List[str]:
+    def _row_keys(self, results: dict) -> list[str]:
         columns = [
-            column.name for column in declared_columns(results)
+            column.name
+            for column in declared_columns(results)
             if not column.in_metainfo
         ]
         points = [f'transformed_{column.name}' for column in _points(results)]
         return [*self.ROW_KEYS, *columns, *points]
 
-    def _apply(self, frame: dict) -> Optional[dict]:
+    def _apply(self, frame: dict) -> dict | None:
         points = _points(frame)
         for transform in self.transforms:
             placed = {}
             if points and isinstance(transform, TopdownAffine):
                 placed = {
-                    f'transformed_{column.name}':
-                    _placed(transform, frame, frame[column.name])
+                    f'transformed_{column.name}': _placed(
+                        transform, frame, frame[column.name]
+                    )
                     for column in points
                 }
             frame = transform(frame)
@@ -164,7 +169,7 @@ class ForEachFrame(BaseTransform):
             frame.update(placed)
         return frame
 
-    def _merge(self, results: dict, frames: List[dict]) -> dict:
+    def _merge(self, results: dict, frames: list[dict]) -> dict:
         first = frames[0]
         no_truth = results.get('keypoints') is None
         row_keys = self._row_keys(results)
@@ -174,11 +179,11 @@ class ForEachFrame(BaseTransform):
             if key == 'img':
                 results[key] = [frame[key] for frame in frames]
             elif key in row_keys and isinstance(value, np.ndarray):
-                results[key] = np.concatenate(
-                    [frame[key] for frame in frames])
+                results[key] = np.concatenate([frame[key] for frame in frames])
             elif key in self.PARAM_KEYS:
-                results[key] = np.stack([frame[key] for frame in frames
-                                         ])[:, None]
+                results[key] = np.stack([frame[key] for frame in frames])[
+                    :, None
+                ]
             elif key == 'img_path' or results.get(key) is value:
                 continue
             elif all(_same(value, frame.get(key)) for frame in frames[1:]):
@@ -187,10 +192,11 @@ class ForEachFrame(BaseTransform):
                 raise ValueError(
                     f'{self.__class__.__name__}: {key!r} differs between '
                     'frames and cannot be put together; make targets with '
-                    'GenerateClipTarget, outside of it')
+                    'GenerateClipTarget, outside of it'
+                )
         return results
 
-    def transform(self, results: dict) -> Optional[dict]:
+    def transform(self, results: dict) -> dict | None:
         """Apply the transforms to the clip's T frames.
 
         Args:
@@ -205,7 +211,8 @@ class ForEachFrame(BaseTransform):
                     raise ValueError(
                         f'{self.__class__.__name__}: TopdownAffine cannot '
                         'crop what LoadClip left encoded (lazy); use '
-                        'ReducedTopdownAffine, which gives the same')
+                        'ReducedTopdownAffine, which gives the same'
+                    )
         context = shared_random_params if self.share_random else nullcontext
         frames = []
         with context(self.transforms):
@@ -217,5 +224,7 @@ class ForEachFrame(BaseTransform):
         return self._merge(results, frames)
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(transforms={self.transforms}, '
-                f'share_random={self.share_random})')
+        return (
+            f'{self.__class__.__name__}(transforms={self.transforms}, '
+            f'share_random={self.share_random})'
+        )

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import io
 from functools import partial
-from typing import Optional, Sequence, Tuple, Union
+from typing import Sequence
 
 import cv2
 import mmcv
@@ -21,13 +21,16 @@ from .region_decoder import decode_region, load_library
 REDUCED_FLAGS = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8
+    8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 
 
-def largest_reduction(boxes: np.ndarray, input_size: Sequence[int],
-                      min_crop_scale: float, frame_size: Tuple[int,
-                                                               int]) -> int:
+def largest_reduction(
+    boxes: np.ndarray,
+    input_size: Sequence[int],
+    min_crop_scale: float,
+    frame_size: tuple[int, int],
+) -> int:
     """How many times smaller a frame may be read for a top-down crop.
 
     Args:
@@ -46,7 +49,9 @@ def largest_reduction(boxes: np.ndarray, input_size: Sequence[int],
     sides = (boxes[:, 2:] - boxes[:, :2]) / np.asarray(input_size)
     available = sides.max(axis=1).min() * min_crop_scale
     fitting = [
-        reduction for reduction in REDUCED_FLAGS if reduction <= available
+        reduction
+        for reduction in REDUCED_FLAGS
+        if reduction <= available
         and all(side % reduction == 0 for side in frame_size)
     ]
     return max(fitting, default=1)
@@ -124,37 +129,45 @@ class LoadClip(BaseTransform):
             size from the clip's first or from the label; a box of no area.
     """
 
-    def __init__(self,
-                 to_float32: bool = False,
-                 color_type: str = 'color',
-                 imdecode_backend: str = 'cv2',
-                 backend_args: Optional[dict] = None,
-                 reduce_to: Optional[Tuple[int, int]] = None,
-                 min_crop_scale: float = 1.0,
-                 lazy: bool = False):
-        if reduce_to is not None and (imdecode_backend != 'cv2'
-                                      or color_type != 'color'):
+    def __init__(
+        self,
+        to_float32: bool = False,
+        color_type: str = 'color',
+        imdecode_backend: str = 'cv2',
+        backend_args: dict | None = None,
+        reduce_to: tuple[int, int] | None = None,
+        min_crop_scale: float = 1.0,
+        lazy: bool = False,
+    ) -> None:
+        if reduce_to is not None and (
+            imdecode_backend != 'cv2' or color_type != 'color'
+        ):
             raise ValueError(
-                f"{self.__class__.__name__}: reduce_to needs "
+                f'{self.__class__.__name__}: reduce_to needs '
                 "imdecode_backend='cv2' and color_type='color', but got "
-                f'{imdecode_backend!r} and {color_type!r}')
-        if lazy and (reduce_to is not None or to_float32
-                     or color_type != 'color'):
+                f'{imdecode_backend!r} and {color_type!r}'
+            )
+        if lazy and (
+            reduce_to is not None or to_float32 or color_type != 'color'
+        ):
             raise ValueError(
                 f"{self.__class__.__name__}: lazy needs color_type='color', "
-                'without reduce_to and to_float32')
+                'without reduce_to and to_float32'
+            )
         if imdecode_backend == REGION_BACKEND:
             if not lazy:
                 raise ValueError(
                     f'{self.__class__.__name__}: imdecode_backend='
-                    f'{imdecode_backend!r} needs lazy=True')
+                    f'{imdecode_backend!r} needs lazy=True'
+                )
             load_library()
         self.lazy = lazy
         self.to_float32 = to_float32
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend
-        self.backend_args = None if backend_args is None else dict(
-            backend_args)
+        self.backend_args = (
+            None if backend_args is None else dict(backend_args)
+        )
         self.reduce_to = None if reduce_to is None else tuple(reduce_to)
         self.min_crop_scale = min_crop_scale
 
@@ -165,16 +178,18 @@ class LoadClip(BaseTransform):
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{name}: no frame {path}; check data_root, or extract the '
-                'video to frames again') from None
+                'video to frames again'
+            ) from None
         except OSError as error:
             raise OSError(f'{name}: {error}') from error
         if not data or is_cut_off(data):
-            raise ValueError(f'{name}: {path} is cut off ({len(data)} bytes '
-                             'and no end-of-image marker); copy it again')
+            raise ValueError(
+                f'{name}: {path} is cut off ({len(data)} bytes '
+                'and no end-of-image marker); copy it again'
+            )
         return data
 
-    def _decode(self, data: bytes, path: str,
-                flag: Union[str, int]) -> np.ndarray:
+    def _decode(self, data: bytes, path: str, flag: str | int) -> np.ndarray:
         name = self.__class__.__name__
         backend = self.imdecode_backend
         if backend == REGION_BACKEND:  # whole frames are no concern of it
@@ -182,19 +197,24 @@ class LoadClip(BaseTransform):
         try:
             image = mmcv.imfrombytes(data, flag=flag, backend=backend)
         except Exception as error:  # each backend raises kinds of its own
-            raise ValueError(f'{name}: {path} cannot be decoded ({error}); '
-                             'copy it again') from error
+            raise ValueError(
+                f'{name}: {path} cannot be decoded ({error}); copy it again'
+            ) from error
         if image is None:
-            raise ValueError(f'{name}: {path} cannot be decoded as an image; '
-                             'copy it again')
+            raise ValueError(
+                f'{name}: {path} cannot be decoded as an image; copy it again'
+            )
         return image
 
-    def _decode_region(self, data: bytes, path: str,
-                       *region: int) -> np.ndarray:
+    def _decode_region(
+        self, data: bytes, path: str, *region: int
+    ) -> np.ndarray:
         image = decode_region(data, *region)
         if image is None:
-            raise ValueError(f'{self.__class__.__name__}: {path} cannot be '
-                             'decoded as an image; copy it again')
+            raise ValueError(
+                f'{self.__class__.__name__}: {path} cannot be '
+                'decoded as an image; copy it again'
+            )
         return image
 
     def _load(self, path: str) -> Frame:
@@ -206,10 +226,12 @@ class LoadClip(BaseTransform):
         if self.imdecode_backend == REGION_BACKEND:
             parts = partial(self._decode_region, data, path)
         return EncodedFrame(
-            size, partial(self._decode, data, path, self.color_type), parts)
+            size, partial(self._decode, data, path, self.color_type), parts
+        )
 
-    def _load_reduced(self, paths: Sequence[str],
-                      boxes: np.ndarray) -> Tuple[dict, int]:
+    def _load_reduced(
+        self, paths: Sequence[str], boxes: np.ndarray
+    ) -> tuple[dict, int]:
         """Frames by path, all of one size, and how many times smaller."""
         files = {path: self._read(path) for path in paths}
         reduction, sizes = 1, set()
@@ -221,10 +243,12 @@ class LoadClip(BaseTransform):
                 except OSError as error:
                     raise ValueError(
                         f'{self.__class__.__name__}: {path} cannot be '
-                        'decoded as an image; copy it again') from error
+                        'decoded as an image; copy it again'
+                    ) from error
         if len(sizes) == 1:  # else read in full; the difference is reported
-            reduction = largest_reduction(boxes, self.reduce_to,
-                                          self.min_crop_scale, sizes.pop())
+            reduction = largest_reduction(
+                boxes, self.reduce_to, self.min_crop_scale, sizes.pop()
+            )
         flag = REDUCED_FLAGS.get(reduction, self.color_type)
         return {
             path: self._decode(data, path, flag)
@@ -248,18 +272,22 @@ class LoadClip(BaseTransform):
         else:
             paths = list(results['img_paths'])
             if self.reduce_to is None:
-                loaded = {path: self._load(path)
-                          for path in dict.fromkeys(paths)}
+                loaded = {
+                    path: self._load(path) for path in dict.fromkeys(paths)
+                }
             elif 'bbox' not in results:
-                raise ValueError(f'{self.__class__.__name__}: reduce_to goes '
-                                 "by the people's boxes, and the sample has "
-                                 "no 'bbox'; leave reduce_to out")
+                raise ValueError(
+                    f'{self.__class__.__name__}: reduce_to goes '
+                    "by the people's boxes, and the sample has "
+                    "no 'bbox'; leave reduce_to out"
+                )
             else:
                 loaded, reduction = self._load_reduced(paths, results['bbox'])
             # Copies for repeated frames: a transform may work in place.
             frames = [
-                loaded[path].copy() if path in paths[:row]
-                and isinstance(loaded[path], np.ndarray) else loaded[path]
+                loaded[path].copy()
+                if path in paths[:row] and isinstance(loaded[path], np.ndarray)
+                else loaded[path]
                 for row, path in enumerate(paths)
             ]
         shape = frames[0].shape[:2]
@@ -271,23 +299,30 @@ class LoadClip(BaseTransform):
                     f'{self.__class__.__name__}: {where} is '
                     f'{frame.shape[1]}x{frame.shape[0]}, but the clip starts '
                     f'with {shape[1]}x{shape[0]}; the frames of a video must '
-                    'be of one size')
+                    'be of one size'
+                )
         if self.to_float32:
             frames = [frame.astype(np.float32) for frame in frames]
         results['img'] = frames
         shape = (shape[0] * reduction, shape[1] * reduction)
         check_frame_sizes(
-            results.get('frame_sizes'), shape, results.get('img_paths'),
-            f'video {results.get("video_id", "?")}', self.__class__.__name__)
+            results.get('frame_sizes'),
+            shape,
+            results.get('img_paths'),
+            f'video {results.get("video_id", "?")}',
+            self.__class__.__name__,
+        )
         results['img_shape'] = results['ori_shape'] = shape
         if self.reduce_to is not None:
             results['img_reduction'] = reduction
         return results
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(to_float32={self.to_float32}, '
-                f'color_type={self.color_type!r}, '
-                f'imdecode_backend={self.imdecode_backend!r}, '
-                f'backend_args={self.backend_args}, '
-                f'reduce_to={self.reduce_to}, '
-                f'min_crop_scale={self.min_crop_scale}, lazy={self.lazy})')
+        return (
+            f'{self.__class__.__name__}(to_float32={self.to_float32}, '
+            f'color_type={self.color_type!r}, '
+            f'imdecode_backend={self.imdecode_backend!r}, '
+            f'backend_args={self.backend_args}, '
+            f'reduce_to={self.reduce_to}, '
+            f'min_crop_scale={self.min_crop_scale}, lazy={self.lazy})'
+        )

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Optional, Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -49,29 +49,37 @@ class MaskRandomJoints(BaseTransform):
             out of range.
     """
 
-    def __init__(self,
-                 num_joints: Optional[int] = None,
-                 prob: Optional[float] = None,
-                 patch_size: float = 0.1,
-                 duration: int = 1,
-                 frames: Optional[Sequence[int]] = None,
-                 color: Sequence[int] = (104, 116, 124),
-                 seed: int = 0):
+    def __init__(
+        self,
+        num_joints: int | None = None,
+        prob: float | None = None,
+        patch_size: float = 0.1,
+        duration: int = 1,
+        frames: Sequence[int] | None = None,
+        color: Sequence[int] = (104, 116, 124),
+        seed: int = 0,
+    ) -> None:
         name = self.__class__.__name__
         if (num_joints is None) == (prob is None):
             raise ValueError(f'{name}: give either num_joints or prob')
         if num_joints is not None and num_joints < 1:
-            raise ValueError(f'{name}: num_joints must be at least 1, but '
-                             f'got {num_joints}')
+            raise ValueError(
+                f'{name}: num_joints must be at least 1, but got {num_joints}'
+            )
         if prob is not None and not 0 < prob <= 1:
-            raise ValueError(f'{name}: prob must be above 0 and at most 1, '
-                             f'but got {prob}')
+            raise ValueError(
+                f'{name}: prob must be above 0 and at most 1, but got {prob}'
+            )
         if not 0 < patch_size <= 1:
-            raise ValueError(f'{name}: patch_size must be above 0 and at '
-                             f'most 1, but got {patch_size}')
+            raise ValueError(
+                f'{name}: patch_size must be above 0 and at '
+                f'most 1, but got {patch_size}'
+            )
         if duration < 1 or seed < 0:
-            raise ValueError(f'{name}: duration must be at least 1 and seed '
-                             f'at least 0, but got {duration} and {seed}')
+            raise ValueError(
+                f'{name}: duration must be at least 1 and seed '
+                f'at least 0, but got {duration} and {seed}'
+            )
         self.num_joints = num_joints
         self.prob = prob
         self.patch_size = patch_size
@@ -86,14 +94,19 @@ class MaskRandomJoints(BaseTransform):
         name = f'{results["video_id"]}/{results.get("track_id", "")}'
         frame = int(results['frame_ids'][row])
         # The first numbered frame is 1 in most data sets, 0 in some.
-        rng = np.random.default_rng((self.seed, zlib.crc32(name.encode()),
-                                     max(frame, 0) // self.duration))
+        rng = np.random.default_rng(
+            (
+                self.seed,
+                zlib.crc32(name.encode()),
+                max(frame, 0) // self.duration,
+            )
+        )
         draws = rng.random(count)
         if self.prob is not None:
             return draws < self.prob
         return draws.argsort().argsort() < self.num_joints
 
-    def patches(self, results: dict) -> Tuple[np.ndarray, np.ndarray]:
+    def patches(self, results: dict) -> tuple[np.ndarray, np.ndarray]:
         """Where the patches of a clip are, without touching its frames.
 
         Args:
@@ -117,7 +130,8 @@ class MaskRandomJoints(BaseTransform):
             if wrong:
                 raise ValueError(
                     f'{self.__class__.__name__}: frames names row {wrong[0]}, '
-                    f'but clips have {length} frames')
+                    f'but clips have {length} frames'
+                )
             rows = rows[list(self.frames)]
         boxes = np.asarray(results['bbox'], np.float64)
         sides = (boxes[:, 2:4] - boxes[:, :2]).max(axis=1) * self.patch_size
@@ -127,8 +141,9 @@ class MaskRandomJoints(BaseTransform):
             chosen = self._chosen(results, row) & visible[row]
             side = max(1, int(round(sides[row])))
             for joint in np.flatnonzero(chosen):
-                corner = np.floor(keypoints[row, joint] + 0.5 -
-                                  (side - 1) / 2).astype(int)
+                corner = np.floor(
+                    keypoints[row, joint] + 0.5 - (side - 1) / 2
+                ).astype(int)
                 places[row, joint] = (*corner, *(corner + side))
                 pixels = np.rint(keypoints[row])
                 under = (pixels >= corner) & (pixels < corner + side)
@@ -151,8 +166,9 @@ class MaskRandomJoints(BaseTransform):
         for row in np.flatnonzero(places.any(axis=(1, 2))):
             images[row] = decoded(images[row]).copy()
             for x1, y1, x2, y2 in places[row][places[row].any(axis=1)]:
-                images[row][max(y1, 0):max(y2, 0),
-                            max(x1, 0):max(x2, 0)] = self.color
+                images[row][
+                    max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)
+                ] = self.color
         results['img'] = images[0] if single else images
         visible = results['keypoints_visible'].copy()
         visible[masked] = 0
@@ -161,7 +177,9 @@ class MaskRandomJoints(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(num_joints={self.num_joints}, '
-                f'prob={self.prob}, patch_size={self.patch_size}, '
-                f'duration={self.duration}, frames={self.frames}, '
-                f'color={self.color}, seed={self.seed})')
+        return (
+            f'{self.__class__.__name__}(num_joints={self.num_joints}, '
+            f'prob={self.prob}, patch_size={self.patch_size}, '
+            f'duration={self.duration}, frames={self.frames}, '
+            f'color={self.color}, seed={self.seed})'
+        )

@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import List, Optional, Sequence
+from typing import Sequence
 
 import cv2
 import numpy as np
@@ -13,9 +13,12 @@ from ...structures.columns import declared_columns
 from .encoded_frame import warp_frame
 
 
-def warp_matrices(centers: np.ndarray, scales: np.ndarray,
-                  rotations: np.ndarray,
-                  output_size: Sequence[int]) -> List[np.ndarray]:
+def warp_matrices(
+    centers: np.ndarray,
+    scales: np.ndarray,
+    rotations: np.ndarray,
+    output_size: Sequence[int],
+) -> list[np.ndarray]:
     """:func:`mmpose.structures.bbox.get_warp_matrix` of T boxes at once.
 
     One at a time they take a tenth of a test frame's time.
@@ -35,13 +38,20 @@ def warp_matrices(centers: np.ndarray, scales: np.ndarray,
     source = np.empty((len(centers), 3, 2), np.float32)
     source[:, 0] = centers
     source[:, 1] = centers + np.stack(
-        [np.cos(angles) * halves, np.sin(angles) * halves], axis=1)
+        [np.cos(angles) * halves, np.sin(angles) * halves], axis=1
+    )
     across = source[:, 0] - source[:, 1]
     source[:, 2, 0] = source[:, 1, 0] - across[:, 1]
     source[:, 2, 1] = source[:, 1, 1] + across[:, 0]
     width, height = output_size
-    target = np.array([[width * 0.5, height * 0.5], [0, height * 0.5],
-                       [0, height * 0.5 + width * 0.5]], np.float32)
+    target = np.array(
+        [
+            [width * 0.5, height * 0.5],
+            [0, height * 0.5],
+            [0, height * 0.5 + width * 0.5],
+        ],
+        np.float32,
+    )
     return [cv2.getAffineTransform(points, target) for points in source]
 
 
@@ -60,7 +70,7 @@ class ReducedTopdownAffine(TopdownAffine):
             clip with another number of boxes than frames.
     """
 
-    def transform(self, results: dict) -> Optional[dict]:
+    def transform(self, results: dict) -> dict | None:
         """Crop a frame or a clip.
 
         Args:
@@ -77,19 +87,24 @@ class ReducedTopdownAffine(TopdownAffine):
         frames = [results['img']] if single else results['img']
         centers = results['bbox_center']
         if len(centers) != len(frames):
-            raise ValueError(f'{self.__class__.__name__}: there are '
-                             f'{len(centers)} boxes for {len(frames)} frames')
+            raise ValueError(
+                f'{self.__class__.__name__}: there are '
+                f'{len(centers)} boxes for {len(frames)} frames'
+            )
         width, height = self.input_size
         results['bbox_scale'] = scales = self._fix_aspect_ratio(
-            results['bbox_scale'], aspect_ratio=width / height)
-        matrices = self._matrices(centers, scales,
-                                  results.get('bbox_rotation'))
+            results['bbox_scale'], aspect_ratio=width / height
+        )
+        matrices = self._matrices(
+            centers, scales, results.get('bbox_rotation')
+        )
         self._place_points(results, matrices)
         reduction = results.get('img_reduction', 1)
         if reduction != 1:
             shift = (reduction - 1) / 2
-            to_full = np.array([[reduction, 0, shift], [0, reduction, shift],
-                                [0, 0, 1]])
+            to_full = np.array(
+                [[reduction, 0, shift], [0, reduction, shift], [0, 0, 1]]
+            )
             matrices = [matrix @ to_full for matrix in matrices]
             results['img_reduction'] = 1
         crops = [
@@ -103,10 +118,11 @@ class ReducedTopdownAffine(TopdownAffine):
         return results
 
     @staticmethod
-    def _place_points(results: dict, matrices: List[np.ndarray]) -> None:
+    def _place_points(results: dict, matrices: list[np.ndarray]) -> None:
         """Add ``transformed_NAME`` of ``keypoints`` and declared points."""
         names = [
-            column.name for column in declared_columns(results)
+            column.name
+            for column in declared_columns(results)
             if column.kind == 'points'
         ]
         for name in ('keypoints', *names):
@@ -115,12 +131,17 @@ class ReducedTopdownAffine(TopdownAffine):
             placed = results.get(f'transformed_{name}')
             placed = np.copy(results[name] if placed is None else placed)
             for row, matrix in enumerate(matrices):
-                placed[row:row + 1, :, :2] = cv2.transform(
-                    results[name][row:row + 1, :, :2], matrix)
+                placed[row : row + 1, :, :2] = cv2.transform(
+                    results[name][row : row + 1, :, :2], matrix
+                )
             results[f'transformed_{name}'] = placed
 
-    def _matrices(self, centers: np.ndarray, scales: np.ndarray,
-                  rotations: Optional[np.ndarray]) -> List[np.ndarray]:
+    def _matrices(
+        self,
+        centers: np.ndarray,
+        scales: np.ndarray,
+        rotations: np.ndarray | None,
+    ) -> list[np.ndarray]:
         """(2, 3) each, from the frame to its crop."""
         if rotations is None:
             rotations = np.zeros(len(centers))
@@ -128,6 +149,7 @@ class ReducedTopdownAffine(TopdownAffine):
             return warp_matrices(centers, scales, rotations, self.input_size)
         return [
             get_udp_warp_matrix(
-                center, scale, rotation, output_size=self.input_size)
+                center, scale, rotation, output_size=self.input_size
+            )
             for center, scale, rotation in zip(centers, scales, rotations)
         ]

@@ -5,13 +5,14 @@ libjpeg-turbo can skip the rows and columns of a picture that nobody wants:
 their Huffman codes are read, but they are neither transformed nor converted.
 nvImageCodec is the binding of it that has wheels; it needs no GPU.
 """
+
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
 import threading
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Iterator
 
 import numpy as np
 
@@ -20,13 +21,14 @@ INSTALL = "pip install 'nvidia-nvimgcodec-cu12>=0.9'"
 # A decoder's threads do not follow its process into a fork, and to take one
 # down there would wait for them forever: each process makes its own and keeps
 # those it was born with.
-_DECODERS: Dict[Tuple[int, int], Any] = {}
+_DECODERS: dict[tuple[int, int], Any] = {}
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Nothing reaches the process's standard error: on import, the library
-    names each GPU library that is not there."""
+    names each GPU library that is not there.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -58,11 +60,13 @@ def load_library() -> Any:
             raise ImportError(
                 f"imdecode_backend='{BACKEND}' needs nvImageCodec ({error}); "
                 f'{INSTALL} (Python 3.9 or later on Linux, no GPU needed), or '
-                "use imdecode_backend='cv2'") from error
+                "use imdecode_backend='cv2'"
+            ) from error
     if not hasattr(library, 'NVIMGCODEC_DEVICE_CPU_ONLY'):
         raise ImportError(
             f"imdecode_backend='{BACKEND}' needs nvImageCodec 0.9, but "
-            f'{library.__version__} is installed; {INSTALL}')
+            f'{library.__version__} is installed; {INSTALL}'
+        )
     return library
 
 
@@ -73,12 +77,14 @@ def _decoder() -> Any:
         _DECODERS[key] = library.Decoder(
             device_id=library.NVIMGCODEC_DEVICE_CPU_ONLY,
             max_num_cpu_threads=1,
-            backends=[library.Backend(library.BackendKind.CPU_ONLY)])
+            backends=[library.Backend(library.BackendKind.CPU_ONLY)],
+        )
     return _DECODERS[key]
 
 
-def decode_region(data: bytes, x1: int, y1: int, x2: int,
-                  y2: int) -> Optional[np.ndarray]:
+def decode_region(
+    data: bytes, x1: int, y1: int, x2: int, y2: int
+) -> np.ndarray | None:
     """Decode a rectangle of a JPEG with three components.
 
     Args:
@@ -93,6 +99,7 @@ def decode_region(data: bytes, x1: int, y1: int, x2: int,
     """
     library = load_library()
     part = library.CodeStream(data).get_sub_code_stream(
-        region=library.Region(y1, x1, y2, x2))
+        region=library.Region(y1, x1, y2, x2)
+    )
     image = _decoder().decode(part)
     return None if image is None else np.asarray(image)

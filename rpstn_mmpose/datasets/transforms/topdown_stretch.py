@@ -1,8 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Optional
-
 import cv2
 import numpy as np
 from mmpose.datasets.transforms import TopdownAffine
@@ -29,11 +27,12 @@ class TopdownStretch(TopdownAffine):
         ValueError: In ``transform``, more than one box, or one of no size.
     """
 
-    def __init__(self, input_size) -> None:
+    def __init__(self, input_size: tuple[int, int]) -> None:
         super().__init__(input_size=input_size)
 
-    def warp_matrix(self, center: np.ndarray, scale: np.ndarray,
-                    rotation: float) -> np.ndarray:
+    def warp_matrix(
+        self, center: np.ndarray, scale: np.ndarray, rotation: float
+    ) -> np.ndarray:
         """From image pixels to input pixels.
 
         Args:
@@ -52,7 +51,7 @@ class TopdownStretch(TopdownAffine):
         linear = (size / scale)[:, None] * turn
         return np.hstack([linear, (size / 2 - linear @ center)[:, None]])
 
-    def transform(self, results: dict) -> Optional[dict]:
+    def transform(self, results: dict) -> dict | None:
         """Crop one box.
 
         Args:
@@ -65,16 +64,18 @@ class TopdownStretch(TopdownAffine):
         """
         center, scale = results['bbox_center'], results['bbox_scale']
         if len(center) != 1 or not (scale > 0).all():
-            raise ValueError(f'{self.__class__.__name__} takes one box of '
-                             f'positive size, but got bbox_scale '
-                             f'{scale.tolist()}')
-        rotation = results.get('bbox_rotation', [0.])[0]
+            raise ValueError(
+                f'{self.__class__.__name__} takes one box of '
+                f'positive size, but got bbox_scale '
+                f'{scale.tolist()}'
+            )
+        rotation = results.get('bbox_rotation', [0.0])[0]
         matrix = self.warp_matrix(center[0], scale[0], rotation)
         results['img'] = warp_frame(results['img'], matrix, self.input_size)
         if results.get('keypoints') is not None:
             results['transformed_keypoints'] = cv2.transform(
-                results['keypoints'][..., :2],
-                matrix).astype(results['keypoints'].dtype)
+                results['keypoints'][..., :2], matrix
+            ).astype(results['keypoints'].dtype)
         results['input_size'] = self.input_size
         results['input_center'] = center[0]
         results['input_scale'] = scale[0]

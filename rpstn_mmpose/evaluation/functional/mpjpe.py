@@ -7,7 +7,7 @@ between found and true joint, after what the protocol aligns.
 
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
 
@@ -114,7 +114,7 @@ def similarity_aligned(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def bone_length_spread(
-    poses: np.ndarray, bones: Sequence[Tuple[int, int]]
+    poses: np.ndarray, bones: Sequence[tuple[int, int]]
 ) -> float:
     """How much bones of one person change their length over time.
 
@@ -139,7 +139,7 @@ def _quotient(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def _checked(
     found: np.ndarray, true: np.ndarray
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     found, true = (np.asarray(a, dtype=np.float64) for a in (found, true))
     if (
         found.shape != true.shape

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+from __future__ import annotations
+
 from .clip_pck import ClipPCK
 from .coco_submission import CocoSubmission
 from .per_frame_metric import PerFrameMetric
@@ -6,6 +8,9 @@ from .posetrack_clip_metric import PoseTrackClipMetric
 from .sequence_mpjpe import SequenceMPJPE
 
 __all__ = [
-    'ClipPCK', 'CocoSubmission', 'PerFrameMetric', 'PoseTrackClipMetric',
-    'SequenceMPJPE'
+    'ClipPCK',
+    'CocoSubmission',
+    'PerFrameMetric',
+    'PoseTrackClipMetric',
+    'SequenceMPJPE',
 ]

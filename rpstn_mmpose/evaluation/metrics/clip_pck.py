@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -57,39 +57,46 @@ class ClipPCK(BaseMetric):
 
     default_prefix = 'PCK'
 
-    def __init__(self,
-                 thr: float = 0.2,
-                 norm_item: Union[str, Sequence[str]] = 'torso',
-                 thresholds: Sequence[float] = SWEEP,
-                 out_file: Optional[str] = None,
-                 collect_device: str = 'cpu',
-                 prefix: Optional[str] = None):
+    def __init__(
+        self,
+        thr: float = 0.2,
+        norm_item: str | Sequence[str] = 'torso',
+        thresholds: Sequence[float] = SWEEP,
+        out_file: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         name = self.__class__.__name__
-        norms = (norm_item, ) if isinstance(norm_item, str) else norm_item
+        norms = (norm_item,) if isinstance(norm_item, str) else norm_item
         self.norms = tuple(dict.fromkeys(norms))
         if not self.norms or not set(self.norms) <= {'torso', 'person'}:
-            raise ValueError(f"{name}: norm_item must be 'torso', 'person' "
-                             f'or both, but got {norm_item!r}')
+            raise ValueError(
+                f"{name}: norm_item must be 'torso', 'person' "
+                f'or both, but got {norm_item!r}'
+            )
         self.thr = float(thr)
         self.thresholds = tuple(float(t) for t in thresholds)
-        if not self.thresholds or min(self.thresholds + (self.thr, )) <= 0:
-            raise ValueError(f'{name}: thresholds must be positive, but got '
-                             f'thr={thr}, thresholds={tuple(thresholds)}')
+        if not self.thresholds or min(self.thresholds + (self.thr,)) <= 0:
+            raise ValueError(
+                f'{name}: thresholds must be positive, but got '
+                f'thr={thr}, thresholds={tuple(thresholds)}'
+            )
         self.out_file = out_file
 
     @property
-    def keypoint_names(self) -> List[str]:
+    def keypoint_names(self) -> list[str]:
         """Names of the K joints, in order, from the data set's metainfo."""
         names = (self.dataset_meta or {}).get('keypoint_id2name')
         if not names:
             raise ValueError(
-                f"{self.__class__.__name__} needs dataset_meta with "
+                f'{self.__class__.__name__} needs dataset_meta with '
                 "'keypoint_id2name'; set metric.dataset_meta = "
-                'dataset.metainfo')
+                'dataset.metainfo'
+            )
         return [names[i] for i in sorted(names)]
 
-    def _truth(self, gt: dict, rows: np.ndarray) -> Tuple[np.ndarray, ...]:
+    def _truth(self, gt: dict, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Keypoints (N, K, 2), visible and labeled (N, K) bool."""
         keypoints = _to_numpy(gt['keypoints'])[rows]
         visible = _to_numpy(gt['keypoints_visible'])
@@ -114,7 +121,7 @@ class ClipPCK(BaseMetric):
                 ``'person'``), image pixels.
         """
         names = self.keypoint_names
-        thrs = (self.thr, ) + self.thresholds
+        thrs = (self.thr,) + self.thresholds
         for sample in data_samples:
             gt = sample['gt_instances']
             pred = _to_numpy(sample['pred_instances']['keypoints'])
@@ -124,53 +131,62 @@ class ClipPCK(BaseMetric):
                 raise ValueError(
                     f'{self.__class__.__name__}: predictions '
                     f'{tuple(pred.shape)} and ground truth {tuple(shape)} '
-                    f'must both be T x {len(names)} x 2')
+                    f'must both be T x {len(names)} x 2'
+                )
             keypoints, visible, labeled = self._truth(gt, rows)
             boxes = gt.get('bboxes')
             boxes = None if boxes is None else _to_numpy(boxes)[rows]
-            record: Dict[str, Any] = dict(frames=len(rows))
+            record: dict[str, Any] = dict(frames=len(rows))
             for norm in self.norms:
-                length = reference_length(norm, names, keypoints, labeled,
-                                          boxes)
+                length = reference_length(
+                    norm, names, keypoints, labeled, boxes
+                )
                 counts = {}
-                for kind, mask in (('visible', visible),
-                                   ('occluded', labeled & ~visible)):
-                    counts[kind] = pck_counts(pred[rows][..., :2], keypoints,
-                                              mask, length, thrs)
+                for kind, mask in (
+                    ('visible', visible),
+                    ('occluded', labeled & ~visible),
+                ):
+                    counts[kind] = pck_counts(
+                        pred[rows][..., :2], keypoints, mask, length, thrs
+                    )
                 counts['left_out'] = int(np.isnan(length).sum())
                 record[norm] = counts
             self.results.append(record)
 
-    def _summary(self, results: List[dict], norm: str) -> dict:
+    def _summary(self, results: list[dict], norm: str) -> dict:
         """Counts and scores of one norm over all samples."""
         names = self.keypoint_names
         groups = joint_groups(names)
-        out: Dict[str, Any] = dict(
+        out: dict[str, Any] = dict(
             left_out=sum(record[norm]['left_out'] for record in results),
-            joints={name: {} for name in names})
+            joints={name: {} for name in names},
+        )
         for kind in ('visible', 'occluded'):
-            correct = np.sum([record[norm][kind][0] for record in results],
-                             axis=0)
-            total = np.sum([record[norm][kind][1] for record in results],
-                           axis=0)
+            correct = np.sum(
+                [record[norm][kind][0] for record in results], axis=0
+            )
+            total = np.sum(
+                [record[norm][kind][1] for record in results], axis=0
+            )
             scores = [group_pck(row, total, groups) for row in correct]
             scores = [{k: 100 * v for k, v in s.items()} for s in scores]
             sweep = {
-                column: [s[column] for s in scores[1:]]
-                for column in scores[0]
+                column: [s[column] for s in scores[1:]] for column in scores[0]
             }
             out[kind] = dict(
                 scores=scores[0],
                 sweep=sweep,
-                auc=float(np.mean(sweep['Mean'])))
+                auc=float(np.mean(sweep['Mean'])),
+            )
             for i, name in enumerate(names):
                 out['joints'][name][kind] = dict(
                     correct=int(correct[0, i]),
                     total=int(total[i]),
-                    sweep_correct=correct[1:, i].tolist())
+                    sweep_correct=correct[1:, i].tolist(),
+                )
         return out
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Sum up, log the table, write ``out_file``.
 
         Args:
@@ -180,8 +196,10 @@ class ClipPCK(BaseMetric):
             dict[str, float]: Metrics by name; see the class.
         """
         if not results:
-            raise ValueError(f'{self.__class__.__name__}: no sample was '
-                             'evaluated; check the data loader')
+            raise ValueError(
+                f'{self.__class__.__name__}: no sample was '
+                'evaluated; check the data loader'
+            )
         norms = {norm: self._summary(results, norm) for norm in self.norms}
         frames = sum(record['frames'] for record in results)
         main = norms[self.norms[0]]
@@ -193,7 +211,8 @@ class ClipPCK(BaseMetric):
             for column, value in summary['visible']['scores'].items():
                 metrics[f'{norm}/{column}@{self.thr:g}'] = value
             metrics[f'{norm}/Occluded@{self.thr:g}'] = summary['occluded'][
-                'scores']['Mean']
+                'scores'
+            ]['Mean']
             metrics[f'{norm}/AUC'] = summary['visible']['auc']
             metrics[f'{norm}/left_out'] = summary['left_out']
         print_log(self._table(norms, frames), 'current')
@@ -201,7 +220,7 @@ class ClipPCK(BaseMetric):
             self._write(norms, frames)
         return metrics
 
-    def _table(self, norms: Dict[str, dict], frames: int) -> str:
+    def _table(self, norms: dict[str, dict], frames: int) -> str:
         columns = list(norms[self.norms[0]]['visible']['scores'])
         head = [f'PCK@{self.thr:g}'] + columns + ['Occluded', 'AUC', 'Frames']
         rows = [head]
@@ -209,24 +228,27 @@ class ClipPCK(BaseMetric):
             scores = summary['visible']['scores']
             values = [scores[column] for column in columns] + [
                 summary['occluded']['scores']['Mean'],
-                summary['visible']['auc']
+                summary['visible']['auc'],
             ]
             cells = ['-' if math.isnan(v) else f'{v:.1f}' for v in values]
             rows.append([norm] + cells + [str(frames - summary['left_out'])])
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = [
-            '  '.join(cell.ljust(w) if i == 0 else cell.rjust(w)
-                      for i, (cell, w) in enumerate(zip(row, widths)))
+            '  '.join(
+                cell.ljust(w) if i == 0 else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(row, widths))
+            )
             for row in rows
         ]
         for norm, summary in norms.items():
             if summary['left_out']:
                 lines.append(
                     f'{summary["left_out"]} of {frames} frames have no '
-                    f'{norm} length and do not count for it')
+                    f'{norm} length and do not count for it'
+                )
         return '\n'.join(['Visible joints, per cent:'] + lines)
 
-    def _write(self, norms: Dict[str, dict], frames: int) -> None:
+    def _write(self, norms: dict[str, dict], frames: int) -> None:
 
         def plain(value: Any) -> Any:
             if isinstance(value, dict):
@@ -244,5 +266,6 @@ class ClipPCK(BaseMetric):
             thresholds=list(self.thresholds),
             keypoint_names=self.keypoint_names,
             frames=frames,
-            norms=norms)
+            norms=norms,
+        )
         path.write_text(json.dumps(plain(content), indent=1) + '\n')

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import zipfile
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
@@ -57,37 +57,47 @@ class CocoSubmission(CocoMetric):
             ``ann_file``; ``ann_file`` or ``out_dir`` cannot be used.
     """
 
-    def __init__(self,
-                 ann_file: Optional[str] = None,
-                 out_dir: str = 'work_dirs/coco_submission',
-                 subset: str = 'test-dev2017',
-                 algorithm: str = 'rpstn',
-                 **kwargs):
+    def __init__(
+        self,
+        ann_file: str | None = None,
+        out_dir: str = 'work_dirs/coco_submission',
+        subset: str = 'test-dev2017',
+        algorithm: str = 'rpstn',
+        **kwargs,
+    ) -> None:
         name = self.__class__.__name__
         for key, value in (('subset', subset), ('algorithm', algorithm)):
             if not re.fullmatch(r'[A-Za-z0-9._+-]+', str(value)):
                 raise ValueError(
                     f'{name}: {key} becomes part of a file name, so it must '
                     'be letters, digits, ".", "_", "+" and "-", but got '
-                    f'{value!r}')
+                    f'{value!r}'
+                )
         # Found out now, not after the last of 20 000 images.
         try:
             os.makedirs(out_dir, exist_ok=True)
         except OSError as error:
             raise SubmissionError(
                 f'{name}: cannot make the folder {out_dir} '
-                f'({error.strerror}); set out_dir to another one') from None
-        if ann_file is not None and '://' not in str(
-                ann_file) and not os.path.isfile(ann_file):
+                f'({error.strerror}); set out_dir to another one'
+            ) from None
+        if (
+            ann_file is not None
+            and '://' not in str(ann_file)
+            and not os.path.isfile(ann_file)
+        ):
             raise SubmissionError(
                 f'{name}: no annotation file {ann_file}; set ann_file=None '
-                "to use the data set's")
+                "to use the data set's"
+            )
         super().__init__(
             ann_file=ann_file,
             format_only=True,
             outfile_prefix=os.path.join(
-                out_dir, f'person_keypoints_{subset}_{algorithm}_results'),
-            **kwargs)
+                out_dir, f'person_keypoints_{subset}_{algorithm}_results'
+            ),
+            **kwargs,
+        )
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Take predictions, after checking that they can be submitted.
@@ -111,7 +121,8 @@ class CocoSubmission(CocoMetric):
             raise SubmissionError(
                 f'{name}: image {image} is not in '
                 f'{self.ann_file or "the annotation file"}; set ann_file to '
-                "None or to the data set's own file")
+                "None or to the data set's own file"
+            )
         pred = sample['pred_instances']
         keypoints = np.asarray(pred['keypoints'])
         number = keypoints.shape[1]
@@ -121,7 +132,8 @@ class CocoSubmission(CocoMetric):
             raise SubmissionError(
                 f'{name}: COCO takes {NUM_KEYPOINTS} keypoints, but the model '
                 f'gives {number}; use a model of COCO joints, or set '
-                'pred_converter')
+                'pred_converter'
+            )
         values = [keypoints, pred['keypoint_scores']]
         for key in ('gt_instances', 'pred_instances'):
             if 'bbox_scores' in sample.get(key, {}):
@@ -130,9 +142,10 @@ class CocoSubmission(CocoMetric):
             raise SubmissionError(
                 f'{name}: a prediction for image {image} is not finite (NaN '
                 'or infinite), which the server refuses; check the '
-                'checkpoint and the scores of the detections')
+                'checkpoint and the scores of the detections'
+            )
 
-    def compute_metrics(self, results: list) -> Dict[str, float]:
+    def compute_metrics(self, results: list) -> dict[str, float]:
         """Write the two files.
 
         Args:
@@ -146,11 +159,13 @@ class CocoSubmission(CocoMetric):
                 f'{self.__class__.__name__}: there is no prediction to write '
                 f'to {self.outfile_prefix}.json; check that the detection '
                 'file (test_dataloader.dataset.bbox_file) has persons above '
-                'the filter_cfg threshold')
+                'the filter_cfg threshold'
+            )
         return super().compute_metrics(results)
 
-    def results2json(self, keypoints: Dict[int, List[dict]],
-                     outfile_prefix: str) -> str:
+    def results2json(
+        self, keypoints: dict[int, list[dict]], outfile_prefix: str
+    ) -> str:
         """Write ``<outfile_prefix>.json`` and ``<outfile_prefix>.zip``.
 
         Args:
@@ -166,12 +181,15 @@ class CocoSubmission(CocoMetric):
                 image_id=int(instance['img_id']),
                 category_id=1,
                 keypoints=_triplets(instance['keypoints']),
-                score=float(instance['score']))
-            for instances in keypoints.values() for instance in instances
+                score=float(instance['score']),
+            )
+            for instances in keypoints.values()
+            for instance in instances
         ]
         path = f'{outfile_prefix}.json'
         data = json.dumps(
-            entries, allow_nan=False, separators=(',', ':')).encode()
+            entries, allow_nan=False, separators=(',', ':')
+        ).encode()
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, 'w', zipfile.ZIP_DEFLATED) as file:
             file.writestr(os.path.basename(path), data)
@@ -179,11 +197,13 @@ class CocoSubmission(CocoMetric):
         write_atomically(archive.getvalue(), f'{outfile_prefix}.zip')
         print_log(
             f'{len(entries)} poses in {len(keypoints)} images; upload '
-            f'{outfile_prefix}.zip', 'current')
+            f'{outfile_prefix}.zip',
+            'current',
+        )
         return path
 
 
-def _triplets(keypoints: np.ndarray) -> List[float]:
+def _triplets(keypoints: np.ndarray) -> list[float]:
     """(K, 3) of x, y, score as 3K floats; hundredths of a pixel are enough."""
     keypoints = np.asarray(keypoints, dtype=np.float64).copy()
     keypoints[:, :2] = keypoints[:, :2].round(2)

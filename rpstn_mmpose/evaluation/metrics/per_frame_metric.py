@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Sequence
 
 from mmengine.evaluator import BaseMetric
 from mmpose.registry import METRICS
@@ -31,23 +31,27 @@ class PerFrameMetric(BaseMetric):
             do not all pass through ``compute_metrics``.
     """
 
-    def __init__(self,
-                 metric: Union[dict, BaseMetric],
-                 collect_device: str = 'cpu',
-                 prefix: Optional[str] = None):
+    def __init__(
+        self,
+        metric: dict | BaseMetric,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         if isinstance(metric, dict):
             metric = METRICS.build(metric)
         if type(metric).evaluate is not BaseMetric.evaluate:
             raise ValueError(
                 f'{self.__class__.__name__} cannot run '
                 f'{type(metric).__name__}, which evaluates in a way of its '
-                'own; give its parts one by one')
+                'own; give its parts one by one'
+            )
         self.metric = metric
         super().__init__(
-            collect_device=collect_device, prefix=prefix or metric.prefix)
+            collect_device=collect_device, prefix=prefix or metric.prefix
+        )
 
     @property
-    def dataset_meta(self) -> Optional[dict]:
+    def dataset_meta(self) -> dict | None:
         """Metainfo of the data set, which the inner metric shares."""
         return self.metric.dataset_meta
 
@@ -79,4 +83,5 @@ class PerFrameMetric(BaseMetric):
             dict: The inner metric's.
         """
         return self.metric.compute_metrics(
-            [result for record in results for result in record])
+            [result for record in results for result in record]
+        )

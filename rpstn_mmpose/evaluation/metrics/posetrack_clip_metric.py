@@ -5,7 +5,7 @@ import json
 import os
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -37,6 +37,7 @@ SIDES = ('left', 'right')
 @dataclass(frozen=True)
 class _Pose:
     """One person in one image."""
+
     image_id: Any
     track_id: int  # -1: none
     keypoints: np.ndarray  # (K, 3) of x, y, score
@@ -100,36 +101,44 @@ class PoseTrackClipMetric(BaseMetric):
 
     default_prefix = 'PoseTrack'
 
-    def __init__(self,
-                 gt_dir: str,
-                 out_dir: Optional[str] = None,
-                 keypoint_thr: float = 0.,
-                 nms_thr: Optional[float] = 0.9,
-                 neck: str = 'head_bottom',
-                 score_mode: str = 'keypoint',
-                 collect_device: str = 'cpu',
-                 prefix: Optional[str] = None):
+    def __init__(
+        self,
+        gt_dir: str,
+        out_dir: str | None = None,
+        keypoint_thr: float = 0.0,
+        nms_thr: float | None = 0.9,
+        neck: str = 'head_bottom',
+        score_mode: str = 'keypoint',
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.name = self.__class__.__name__
         self.gt_dir = gt_dir
         self.out_dir = out_dir
         self.keypoint_thr = float(keypoint_thr)
         self.nms_thr = nms_thr
-        for option, value, known in (('neck', neck, NECKS),
-                                     ('score_mode', score_mode, SCORE_MODES)):
+        for option, value, known in (
+            ('neck', neck, NECKS),
+            ('score_mode', score_mode, SCORE_MODES),
+        ):
             if value not in known:
-                raise ValueError(f'{self.name}: {option} must be one of '
-                                 f'{known}, but got {value!r}')
+                raise ValueError(
+                    f'{self.name}: {option} must be one of '
+                    f'{known}, but got {value!r}'
+                )
         self.neck, self.score_mode = neck, score_mode
         # Found out now, not after the last video.
         if out_dir is not None:
             if os.path.realpath(out_dir) == os.path.realpath(gt_dir):
-                raise ValueError(f'{self.name}: out_dir is gt_dir, {gt_dir}: '
-                                 'the truth would be overwritten; choose '
-                                 'another folder')
+                raise ValueError(
+                    f'{self.name}: out_dir is gt_dir, {gt_dir}: '
+                    'the truth would be overwritten; choose '
+                    'another folder'
+                )
             os.makedirs(out_dir, exist_ok=True)
-        self._sequences: Dict[str, dict] = {}
-        self._file_of: Dict[Any, str] = {}
+        self._sequences: dict[str, dict] = {}
+        self._file_of: dict[Any, str] = {}
         for file, content in load_posetrack_dir(gt_dir).items():
             self._add_sequence(file, content)
 
@@ -138,10 +147,14 @@ class PoseTrackClipMetric(BaseMetric):
         where = os.path.join(self.gt_dir, file)
         try:
             joints = content['categories'][0]['keypoints']
-            images = [{
-                key: value
-                for key, value in image.items() if key not in _TRUTH_ONLY
-            } for image in content['images']]
+            images = [
+                {
+                    key: value
+                    for key, value in image.items()
+                    if key not in _TRUTH_ONLY
+                }
+                for image in content['images']
+            ]
             for image in images:
                 number = whole_number(image['id'], "'id' of an image", where)
                 image['id'] = number
@@ -149,30 +162,34 @@ class PoseTrackClipMetric(BaseMetric):
                     raise ValueError(
                         f'{self.name}: image {number} is in {where} and in '
                         f'{self._file_of[number]}; gt_dir must hold each '
-                        'sequence once')
+                        'sequence once'
+                    )
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError(
                 f'{where}: not in PoseTrack18 format ({error!r}); it needs '
                 "'images' with 'id' and 'categories' with 'keypoints'"
             ) from None
         self._sequences[file] = dict(
-            images=images, categories=content['categories'], joints=joints)
+            images=images, categories=content['categories'], joints=joints
+        )
 
     @property
-    def keypoint_names(self) -> List[str]:
+    def keypoint_names(self) -> list[str]:
         """Names of the K joints of the predictions, in order."""
         names = (self.dataset_meta or {}).get('keypoint_id2name')
         if not names:
             raise ValueError(
                 f"{self.name} needs dataset_meta with 'keypoint_id2name'; set "
-                'metric.dataset_meta = dataset.metainfo')
+                'metric.dataset_meta = dataset.metainfo'
+            )
         names = [names[i] for i in sorted(names)]
         for joint in POSETRACK_JOINTS:
             joint = POSETRACK_FILE_NAMES.get(joint, joint)
             if joint not in names:
                 raise ValueError(
                     f'{self.name}: PoseTrack evaluates {joint!r}, which the '
-                    f'model does not predict; its joints are {names}')
+                    f'model does not predict; its joints are {names}'
+                )
         return names
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -194,17 +211,20 @@ class PoseTrackClipMetric(BaseMetric):
             pred = sample['pred_instances']
             keypoints = _to_numpy(pred['keypoints'])[..., :2]
             scores = _to_numpy(pred['keypoint_scores'])
-            if keypoints.shape[1:] != (number, 2) or (scores.shape
-                                                      != keypoints.shape[:2]):
+            if keypoints.shape[1:] != (number, 2) or (
+                scores.shape != keypoints.shape[:2]
+            ):
                 raise ValueError(
                     f'{self.name}: predicted keypoints {keypoints.shape} and '
                     f'scores {scores.shape} must be T x {number} x 2 and '
-                    f'T x {number}')
+                    f'T x {number}'
+                )
             images = self._image_ids(sample, len(keypoints))
             boxes = self._instance_values(sample, 'bboxes')
             if boxes is None:
                 boxes = np.concatenate(
-                    [keypoints.min(axis=1), keypoints.max(axis=1)], axis=1)
+                    [keypoints.min(axis=1), keypoints.max(axis=1)], axis=1
+                )
             box_scores = self._instance_values(sample, 'bbox_scores')
             if box_scores is None:
                 box_scores = np.ones(len(keypoints))
@@ -213,11 +233,17 @@ class PoseTrackClipMetric(BaseMetric):
             record = []
             for row in np.flatnonzero(wanted_frames(sample)):
                 record.append(
-                    self._pose(images[row], track, points[row], boxes[row],
-                               box_scores[row]))
+                    self._pose(
+                        images[row],
+                        track,
+                        points[row],
+                        boxes[row],
+                        box_scores[row],
+                    )
+                )
             self.results.append(record)
 
-    def _instance_values(self, sample: dict, key: str) -> Optional[np.ndarray]:
+    def _instance_values(self, sample: dict, key: str) -> np.ndarray | None:
         """Of the predictions, or of the boxes that they were made in."""
         for name in ('pred_instances', 'gt_instances'):
             if key in sample.get(name, {}):
@@ -232,26 +258,38 @@ class PoseTrackClipMetric(BaseMetric):
             raise ValueError(
                 f'{self.name}: a clip of {number} frames must have as many '
                 f'image_ids, the ids of images in {self.gt_dir}, but has '
-                f'{images}')
+                f'{images}'
+            )
         return list(images)
 
-    def _pose(self, image_id: Any, track: Optional[int], points: np.ndarray,
-              bbox: np.ndarray, box_score: float) -> _Pose:
+    def _pose(
+        self,
+        image_id: Any,
+        track: int | None,
+        points: np.ndarray,
+        bbox: np.ndarray,
+        box_score: float,
+    ) -> _Pose:
         if image_id not in self._file_of:
             raise ValueError(
                 f'{self.name}: a prediction is of image {image_id!r}, which '
                 f'is in no file of {self.gt_dir}; set gt_dir to the '
-                "annotations of the data set's own split")
+                "annotations of the data set's own split"
+            )
         score = float(box_score) * float(points[:, 2].mean())
-        if not (np.isfinite(points).all() and np.isfinite(bbox).all()
-                and np.isfinite(score)):
+        if not (
+            np.isfinite(points).all()
+            and np.isfinite(bbox).all()
+            and np.isfinite(score)
+        ):
             raise ValueError(
                 f'{self.name}: a prediction of image {image_id} is not finite '
-                '(NaN or infinite); check the checkpoint and the boxes')
+                '(NaN or infinite); check the checkpoint and the boxes'
+            )
         track = -1 if track is None else int(track)
         return _Pose(image_id, track, points, bbox, score, float(box_score))
 
-    def compute_metrics(self, results: List[List[_Pose]]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[list[_Pose]]) -> dict[str, float]:
         """Write the files, evaluate, log the table.
 
         Args:
@@ -261,9 +299,10 @@ class PoseTrackClipMetric(BaseMetric):
             dict[str, float]: Metrics by name; see the class.
         """
         if not results:
-            raise ValueError(f'{self.name}: no sample was evaluated; check '
-                             'the data loader')
-        by_image: Dict[Any, List[_Pose]] = defaultdict(list)
+            raise ValueError(
+                f'{self.name}: no sample was evaluated; check the data loader'
+            )
+        by_image: dict[Any, list[_Pose]] = defaultdict(list)
         for record in results:
             for pose in record:
                 by_image[pose.image_id].append(pose)
@@ -275,17 +314,21 @@ class PoseTrackClipMetric(BaseMetric):
             for file, content in contents.items():
                 write_atomically(
                     json.dumps(content, allow_nan=False).encode(),
-                    os.path.join(self.out_dir, file))
+                    os.path.join(self.out_dir, file),
+                )
         poses = [len(c['annotations']) for c in contents.values()]
         print_log(
             f'{sum(poses)} poses in {len(by_image)} images, '
-            f'{np.count_nonzero(poses)} of {len(poses)} sequences', 'current')
+            f'{np.count_nonzero(poses)} of {len(poses)} sequences',
+            'current',
+        )
 
         scores = posetrack_ap(self.gt_dir, contents)
         rows = {'AP': scores['ap']}
         metrics = posetrack_columns(scores['ap'])
-        if all(p.track_id >= 0 for people in by_image.values()
-               for p in people):
+        if all(
+            p.track_id >= 0 for people in by_image.values() for p in people
+        ):
             tracking = posetrack_mot(self.gt_dir, contents)
             rows['MOTA'] = tracking['mota']
             metrics['mota'] = tracking['mota']['total']
@@ -293,15 +336,16 @@ class PoseTrackClipMetric(BaseMetric):
         print_log(f'PoseTrack, per cent:\n{posetrack_table(rows)}', 'current')
         return metrics
 
-    def _content(self, sequence: dict,
-                 by_image: Dict[Any, List[_Pose]]) -> dict:
+    def _content(
+        self, sequence: dict, by_image: dict[Any, list[_Pose]]
+    ) -> dict:
         """One sequence in PoseTrack18's format for predictions."""
         names = self.keypoint_names
         order = [
             names.index(joint) if joint in names else None
             for joint in sequence['joints']
         ]
-        annotations: List[dict] = []
+        annotations: list[dict] = []
         # Once each, also of images that are listed twice.
         for number in dict.fromkeys(i['id'] for i in sequence['images']):
             people = self._without_duplicates(by_image.get(number, []))
@@ -323,14 +367,17 @@ class PoseTrackClipMetric(BaseMetric):
                         bbox=[x1, y1, x2 - x1, y2 - y1],
                         keypoints=points.ravel().tolist(),
                         scores=points[:, 2].tolist(),
-                        score=pose.score))
+                        score=pose.score,
+                    )
+                )
         return dict(
             images=sequence['images'],
             annotations=annotations,
-            categories=sequence['categories'])
+            categories=sequence['categories'],
+        )
 
-    def _points(self, pose: _Pose, order: List[Optional[int]]) -> np.ndarray:
-        """(J, 3) x, y, score in the file's order; zeros where there is none"""
+    def _points(self, pose: _Pose, order: list[int | None]) -> np.ndarray:
+        """(J, 3) x, y, score in the file's order; zeros where none is."""
         found = pose.keypoints.copy()
         if self.neck == 'shoulders':
             names = self.keypoint_names
@@ -344,7 +391,7 @@ class PoseTrackClipMetric(BaseMetric):
                 points[i] = found[joint]
         return points
 
-    def _without_duplicates(self, people: List[_Pose]) -> List[_Pose]:
+    def _without_duplicates(self, people: list[_Pose]) -> list[_Pose]:
         """NMS among the untracked people of one image."""
         tracked = [pose for pose in people if pose.track_id >= 0]
         others = [pose for pose in people if pose.track_id < 0]
@@ -354,9 +401,11 @@ class PoseTrackClipMetric(BaseMetric):
             dict(
                 keypoints=pose.keypoints,
                 score=pose.score,
-                area=float(np.prod(pose.bbox[2:] - pose.bbox[:2])))
+                area=float(np.prod(pose.bbox[2:] - pose.bbox[:2])),
+            )
             for pose in others
         ]
         keep = oks_nms(
-            entries, self.nms_thr, sigmas=self.dataset_meta['sigmas'])
+            entries, self.nms_thr, sigmas=self.dataset_meta['sigmas']
+        )
         return tracked + [others[i] for i in keep]

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -71,13 +71,13 @@ class SequenceMPJPE(BaseMetric):
         self,
         per_action: bool = False,
         collect_device: str = 'cpu',
-        prefix: Optional[str] = None,
+        prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.per_action = per_action
 
     def process(
-        self, data_batch: Any, data_samples: Sequence[Dict[str, Any]]
+        self, data_batch: Any, data_samples: Sequence[dict[str, Any]]
     ) -> None:
         """Take a batch of answers.
 
@@ -103,10 +103,10 @@ class SequenceMPJPE(BaseMetric):
                 (name, str(sample.get('action', 'all')), frames, found, true)
             )
 
-    def compute_metrics(self, results: List[tuple]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         """Errors in millimetres."""
         sequences = _sequences(results)
-        table: Dict[str, Dict[str, list]] = defaultdict(
+        table: dict[str, dict[str, list]] = defaultdict(
             lambda: defaultdict(list)
         )
         for sequence in sequences:
@@ -144,7 +144,7 @@ class SequenceMPJPE(BaseMetric):
         return metrics
 
 
-def _sequences(results: List[tuple]) -> List[_Sequence]:
+def _sequences(results: list[tuple]) -> list[_Sequence]:
     parts = defaultdict(list)
     for name, action, frames, found, true in results:
         parts[name, action].append((frames, found, true))
