@@ -14,7 +14,8 @@ training step), memory (of a training step over the clip's length), data
 epochs of the quick start's recipe), matching (the dynamic convolution alone),
 decode (heatmaps to keypoints), onnx (the streaming step under onnxruntime),
 feed (JPEG files to batches on the device, by number of workers, beside what a
-training step needs).
+training step needs), windows (PoseWarper's next frame of a stream, beside all
+five frames for each pose).
 """
 from __future__ import annotations
 
@@ -39,6 +40,7 @@ from benchmarks.feed import run_feed
 from benchmarks.inference import run_inference, run_streaming
 from benchmarks.single import run_matching, run_onnx
 from benchmarks.training import run_memory, run_train
+from benchmarks.windows import run_windows
 
 warnings.filterwarnings('ignore')  # other packages' deprecations
 
@@ -52,7 +54,8 @@ BENCHMARKS = dict(
     matching=run_matching,
     decode=run_decode,
     onnx=run_onnx,
-    feed=run_feed)
+    feed=run_feed,
+    windows=run_windows)
 DEFAULT = ('inference', 'streaming', 'train', 'memory', 'data', 'matching')
 
 

@@ -9,6 +9,7 @@ import torch
 from mmpose.registry import MODELS
 
 from tests.test_models.conftest import tiny_video_model
+from tests.test_systems.test_posewarper.tiny import build as posewarper
 
 from .load_tool import load_tool
 
@@ -20,6 +21,7 @@ with pytest.MonkeyPatch.context() as patch:  # where a script is run from
     from benchmarks.data import frames_of, lazily, shrunk, with_reduction
     from benchmarks.inference import recorded, stream, whole_frames
     from benchmarks.models import random_clips, released_arrangement, settle
+    from benchmarks.windows import five_passes, next_pose
 
 
 @pytest.fixture
@@ -87,6 +89,30 @@ def test_released_arrangement_is_the_same_function():
     torch.testing.assert_close(state.heatmaps, expected[:, -1])
     # settled: heatmaps of the size that a trained model's have
     assert 0.1 < expected[:, 0].abs().max() < 10
+
+
+def test_a_window_in_a_stream_is_the_same_function():
+    """With one frame instead of five through the image model, and four pairs
+    instead of five through the warper."""
+    model = posewarper()
+    clips = random_clips(model, 2, 5)
+    frames, pairs = [], []
+    model.backbone.register_forward_pre_hook(
+        lambda _, args: frames.append(len(args[0])))
+    model.warper.offset_feats.register_forward_pre_hook(
+        lambda _, args: pairs.append(len(args[0])))
+    with torch.no_grad():
+        expected = five_passes(model, clips)
+        kept = model.extract_feat(clips[:, :-1])[0].unbind(1)
+        next_pose(model, clips[:, -1], kept)
+        assert frames == [10, 8, 2]
+        assert pairs == [2, 2, 2, 2, 2, 1, 8]
+        pairs.clear()
+        got = next_pose(model, clips[:, -1], kept)
+        assert pairs == [8]
+        whole = model(clips, None, mode='tensor')
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(whole, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_frames_of_a_stream_as_recordings(monkeypatch):

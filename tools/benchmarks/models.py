@@ -68,6 +68,8 @@ def settle(model, clips) -> None:
         for norm, momentum in zip(norms, momenta):
             norm.momentum = momentum
         model.eval()
+        if not hasattr(model, 'initial_heatmaps'):
+            return
         first = model.initial_heatmaps(clips)
         if first is not None:
             scale = 1 / first.abs().max().clamp_min(1e-12)
