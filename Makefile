@@ -1,5 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-# Options: PYTHON_BASE=/path/to/python3.11 for the set-up, and
+# Options: PYTHON_BASE=/path/to/python (3.11 to 3.13) for the set-up, and
 # TORCH_BACKEND=cpu, cu126, ... or auto (uv's --torch-backend; default: the
 # build of torch that the package index serves).
 SHELL := /bin/bash

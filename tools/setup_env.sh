@@ -13,17 +13,19 @@ fail() {
     exit 1
 }
 
-# The pinned set holds for one version of Python.
+# The pinned sets hold for these versions of Python.
 find_python() {
     local candidate
-    for candidate in ${PYTHON_BASE:-python3.11 python3}; do
+    for candidate in ${PYTHON_BASE:-python3.11 python3.12 python3.13 python3}
+    do
         if "$candidate" -c 'import sys; sys.exit(
-                sys.version_info[:2] != (3, 11))' >/dev/null 2>&1; then
+                not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+                >/dev/null 2>&1; then
             command -v "$candidate"
             return
         fi
     done
-    fail "Python 3.11 is needed for the pinned set, found" \
+    fail "Python 3.11, 3.12 or 3.13 is needed for the pinned set, found" \
         "$("${PYTHON_BASE:-python3}" --version 2>&1 || true);" \
         "give one with PYTHON_BASE=/path/to/python3.11, or see" \
         "\"Other stacks\" in README.md"
@@ -86,24 +88,52 @@ print((torch.version.cuda or "none").split(".")[0]
 
 # A wheel of mmcv fits one build of torch: they are kept apart by its version.
 build_mmcv() {
-    local mmcv torch
+    local mmcv torch tag shims flags
     mmcv=$(sed -n 's/^mmcv==//p' requirements/runtime.txt)
     torch=$("$venv/bin/python" -c 'import torch; print(torch.__version__)')
     wheels=${XDG_CACHE_HOME:-$HOME/.cache}/rpstn_mmpose
-    wheels=$wheels/mmcv-$mmcv-cp311-torch-$torch-$operators
+    tag=$("$venv/bin/python" -c 'import sys
+print("cp%d%d" % sys.version_info[:2])')
+    wheels=$wheels/mmcv-$mmcv-$tag-torch-$torch-$operators
     if compgen -G "$wheels/mmcv-*.whl" >/dev/null; then
         echo "setup: 2/4 mmcv $mmcv, built before: $wheels"
         return
     fi
-    echo "setup: 2/4 building mmcv $mmcv, 10 to 20 minutes on 2 cores, kept" \
-        "in $wheels"
+    echo "setup: 2/4 building mmcv $mmcv, some minutes, kept in $wheels"
     rm -rf "$wheels.part"
-    MAX_JOBS=${MAX_JOBS:-$(nproc)} "$venv/bin/python" -m pip wheel --quiet \
-        --no-build-isolation --no-deps --no-binary mmcv \
+    shims=$(mktemp -d)
+    keep_exec_in_functions >"$shims/sitecustomize.py"
+    # Python's own flags, which CFLAGS replaces, ask for debug information,
+    # which takes longer than the optimisation; the last flag counts.
+    flags=$("$venv/bin/python" -c 'import os, sysconfig
+print(os.environ.get("CFLAGS", sysconfig.get_config_var("CFLAGS")))')
+    MAX_JOBS=${MAX_JOBS:-$(nproc)} CFLAGS="$flags -g0" \
+        PYTHONPATH=$shims "$venv/bin/python" -m pip wheel --quiet \
+        --no-build-isolation --no-deps --no-binary mmcv --no-cache-dir \
         --wheel-dir "$wheels.part" "mmcv==$mmcv" ||
         fail "mmcv could not be built, see above"
-    rm -rf "$wheels"
+    rm -rf "$wheels" "$shims"
     mv "$wheels.part" "$wheels"
+}
+
+# mmcv's setup.py reads its version by an exec() in a function, which leaves
+# no names behind from Python 3.13 on.
+keep_exec_in_functions() {
+    cat <<'SHIM'
+import builtins
+import sys
+
+if sys.version_info >= (3, 13):
+    plain = builtins.exec
+
+    def exec_here(code, *namespaces, **options):
+        if not namespaces and 'globals' not in options:
+            frame = sys._getframe(1)
+            namespaces = frame.f_globals, frame.f_locals
+        plain(code, *namespaces, **options)
+
+    builtins.exec = exec_here
+SHIM
 }
 
 install() {
@@ -115,10 +145,18 @@ install() {
     "${pip_install[@]}" -r requirements/build.txt
     choose_operators
     build_mmcv
+    # It has wheels for numpy 1 and up to Python 3.11 alone.
+    local from_source=()
+    if "$venv/bin/python" -c 'import sys
+sys.exit(sys.version_info < (3, 12))'; then
+        from_source=(--no-binary xtcocotools
+            --no-build-isolation-package xtcocotools)
+    fi
     echo "setup: 3/4 the rest"
     "${pip_install[@]}" --find-links "$wheels" -r requirements/build.txt \
         -r requirements/runtime.txt -r requirements/tests.txt \
-        --overrides requirements/overrides.txt
+        --overrides requirements/overrides.txt \
+        ${from_source[@]+"${from_source[@]}"}
     echo "setup: 4/4 rpstn_mmpose"
     "${pip_install[@]}" --no-deps --no-build-isolation --editable .
     "$venv/bin/python" -c 'import mmcv.ops, mmdet, mmpose, rpstn_mmpose'
