@@ -47,25 +47,27 @@ def root(tmp_path_factory):
     return write_penn(tmp_path_factory.mktemp('penn'))
 
 
-def test_trains_and_is_tested_by_the_stock_runner(root, tmp_path):
-    runner = Runner.from_cfg(
-        Config(
-            dict(
-                default_scope='mmpose',
-                work_dir=str(tmp_path),
-                model=toy_model(K),
-                train_dataloader=loader(root, training=True),
-                train_cfg=dict(by_epoch=True, max_epochs=1, val_interval=1),
-                optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3)),
-                val_dataloader=loader(root),
-                val_cfg=dict(),
-                val_evaluator=dict(type='ClipPCK'),
-                test_dataloader=loader(root),
-                test_cfg=dict(),
-                test_evaluator=dict(type='ClipPCK'),
-            )
+def recipe(root, **others):
+    return Config(
+        dict(
+            default_scope='mmpose',
+            model=toy_model(K),
+            train_dataloader=loader(root, training=True),
+            train_cfg=dict(by_epoch=True, max_epochs=1, val_interval=1),
+            optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3)),
+            val_dataloader=loader(root),
+            val_cfg=dict(),
+            val_evaluator=dict(type='ClipPCK'),
+            test_dataloader=loader(root),
+            test_cfg=dict(),
+            test_evaluator=dict(type='ClipPCK'),
+            **others,
         )
     )
+
+
+def test_trains_and_is_tested_by_the_stock_runner(root, tmp_path):
+    runner = Runner.from_cfg(recipe(root, work_dir=str(tmp_path)))
     before = runner.model.head.fc.weight.detach().clone()
     runner.train()
     assert not torch.equal(before, runner.model.head.fc.weight)
