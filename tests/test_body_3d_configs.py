@@ -103,9 +103,9 @@ def run(recipe, work_dir, data_root, epochs=2, **options):
     'recipe',
     [
         'anatomy3d/synthetic_h36m/'
-        'anatomy3d_tiny-27frm-tree_1xb256-10e_synthetic-h36m.py',
+        'anatomy3d_tiny-27frm-tree_1xb256-5e_synthetic-h36m.py',
         'video_pose3d/synthetic_h36m/'
-        'video-pose3d_tiny-27frm-causal_1xb256-10e_synthetic-h36m.py',
+        'video-pose3d_tiny-27frm-causal_1xb256-5e_synthetic-h36m.py',
     ],
 )
 def test_trains_and_is_tested(recipe, synthetic, tmp_path):

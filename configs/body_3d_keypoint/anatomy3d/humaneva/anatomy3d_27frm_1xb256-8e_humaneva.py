@@ -1,13 +1,13 @@
 _base_ = ['../../../_base_/clip_runtime.py']
 
 # runtime
-train_cfg = dict(max_epochs=20, val_interval=10)
+train_cfg = dict(max_epochs=8, val_interval=8)
 
 # optimizer
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3, amsgrad=True))
 
 # learning policy
-param_scheduler = [dict(type='ExponentialLR', gamma=0.85, by_epoch=True)]
+param_scheduler = [dict(type='ExponentialLR', gamma=0.7, by_epoch=True)]
 
 default_hooks = dict(
     checkpoint=dict(save_best='MPJPE', rule='less'), logger=dict(interval=50)
@@ -15,33 +15,60 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='SyncBuffersHook'),
     dict(type='CheckpointGuardHook'),
-    dict(type='BNMomentumDecayHook', parts=('backbone',)),
+    dict(
+        type='BNMomentumDecayHook', parts=('backbone.stem', 'backbone.blocks')
+    ),
 ]
 
 # model settings
-channels = 256
+# each joint and its parent
+bones = [
+    (1, 0),
+    (2, 1),
+    (3, 2),
+    (4, 3),
+    (5, 1),
+    (6, 5),
+    (7, 6),
+    (8, 0),
+    (9, 8),
+    (10, 9),
+    (11, 0),
+    (12, 11),
+    (13, 12),
+    (14, 1),
+]
+num_joints = 15
+channels = 128
 model = dict(
-    type='SequenceLifter',
+    type='AnatomyLifter',
     backbone=dict(
-        type='SequenceTCN',
-        in_channels=2 * 15,
-        stem_channels=channels,
-        num_blocks=2,
-        kernel_sizes=(3, 3, 3),
-        dropout=0.25,
+        type='BoneDirectionNet',
+        num_joints=num_joints,
+        channels=channels,
+        filter_widths=(3, 3, 3),
         causal=False,
     ),
-    head=dict(
-        type='TemporalRegressionHead',
-        in_channels=channels,
-        num_joints=15,
-        loss=dict(type='MPJPELoss'),
+    length_net=dict(
+        type='BoneLengthNet',
+        num_joints=num_joints,
+        channels=channels,
+        num_blocks=2,
+        bones=bones,
     ),
+    head=dict(
+        type='AnatomyHead',
+        num_joints=num_joints,
+        in_channels=channels,
+        fusion='learned',
+        bones=bones,
+    ),
+    augmentation=dict(),
     test_cfg=dict(flip_test=True),
 )
 
 # pipelines
-pipeline = [dict(type='PackLifterInputs', scores=False)]
+pipeline = [dict(type='PackLifterInputs')]
 
 # data loaders; a sample is a frame with its window, and again mirrored
 before, after = 13, 13
@@ -62,6 +89,7 @@ train_dataloader = dict(
         ),
         mirrored=True,
         as_batches=True,
+        drawn_frames=16,
         pipeline=pipeline,
     ),
 )

@@ -1,4 +1,4 @@
-_base_ = ['./anatomy3d_27frm_1xb256-20e_humaneva.py']
+_base_ = ['./anatomy3d_27frm_1xb256-8e_humaneva.py']
 
 # model settings
 model = dict(backbone=dict(causal=True))

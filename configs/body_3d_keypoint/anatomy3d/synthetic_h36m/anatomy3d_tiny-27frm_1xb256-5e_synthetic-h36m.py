@@ -1,13 +1,13 @@
 _base_ = ['../../../_base_/clip_runtime.py']
 
 # runtime
-train_cfg = dict(max_epochs=20, val_interval=10)
+train_cfg = dict(max_epochs=5, val_interval=5)
 
 # optimizer
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3, amsgrad=True))
 
 # learning policy
-param_scheduler = [dict(type='ExponentialLR', gamma=0.85, by_epoch=True)]
+param_scheduler = [dict(type='ExponentialLR', gamma=0.6, by_epoch=True)]
 
 default_hooks = dict(
     checkpoint=dict(save_best='MPJPE', rule='less'), logger=dict(interval=50)
@@ -21,48 +21,17 @@ custom_hooks = [
 ]
 
 # model settings
-# each joint and its parent
-bones = [
-    (1, 0),
-    (2, 1),
-    (3, 2),
-    (4, 3),
-    (5, 1),
-    (6, 5),
-    (7, 6),
-    (8, 0),
-    (9, 8),
-    (10, 9),
-    (11, 0),
-    (12, 11),
-    (13, 12),
-    (14, 1),
-]
-num_joints = 15
-channels = 256
+channels = 64
 model = dict(
     type='AnatomyLifter',
     backbone=dict(
         type='BoneDirectionNet',
-        num_joints=num_joints,
         channels=channels,
         filter_widths=(3, 3, 3),
         causal=False,
     ),
-    length_net=dict(
-        type='BoneLengthNet',
-        num_joints=num_joints,
-        channels=channels,
-        num_blocks=2,
-        bones=bones,
-    ),
-    head=dict(
-        type='AnatomyHead',
-        num_joints=num_joints,
-        in_channels=channels,
-        fusion='learned',
-        bones=bones,
-    ),
+    length_net=dict(type='BoneLengthNet', channels=channels, num_blocks=2),
+    head=dict(type='AnatomyHead', in_channels=channels, fusion='learned'),
     augmentation=dict(),
     test_cfg=dict(flip_test=True),
 )
@@ -72,8 +41,8 @@ pipeline = [dict(type='PackLifterInputs')]
 
 # data loaders; a sample is a frame with its window, and again mirrored
 before, after = 13, 13
-dataset_type = 'HumanEvaSequenceDataset'
-data_root = 'data/humaneva/'
+dataset_type = 'H36MSequenceDataset'
+data_root = 'data/synthetic_h36m/'
 train_dataloader = dict(
     batch_size=256,
     num_workers=0,
@@ -84,12 +53,15 @@ train_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         split='train',
+        keypoints_file='data_2d_h36m_noisy.npz',
+        score_file='score.pkl',
+        camera_file='cameras.json',
         window=dict(
             type='FramesAround', clip_offsets=list(range(-before, after + 1))
         ),
         mirrored=True,
         as_batches=True,
-        drawn_frames=50,
+        drawn_frames=16,
         pipeline=pipeline,
     ),
 )
@@ -102,7 +74,10 @@ val_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        split='validate',
+        split='test',
+        keypoints_file='data_2d_h36m_noisy.npz',
+        score_file='score.pkl',
+        camera_file='cameras.json',
         window=dict(type='WholeTrack', before=before, after=after),
         test_mode=True,
         pipeline=pipeline,

@@ -1,13 +1,13 @@
 _base_ = ['../../../_base_/clip_runtime.py']
 
 # runtime
-train_cfg = dict(max_epochs=10, val_interval=5)
+train_cfg = dict(max_epochs=5, val_interval=5)
 
 # optimizer
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3, amsgrad=True))
 
 # learning policy
-param_scheduler = [dict(type='ExponentialLR', gamma=0.75, by_epoch=True)]
+param_scheduler = [dict(type='ExponentialLR', gamma=0.6, by_epoch=True)]
 
 default_hooks = dict(
     checkpoint=dict(save_best='MPJPE', rule='less'), logger=dict(interval=50)
@@ -15,29 +15,33 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='SyncBuffersHook'),
     dict(type='CheckpointGuardHook'),
-    dict(
-        type='BNMomentumDecayHook', parts=('backbone.stem', 'backbone.blocks')
-    ),
+    dict(type='BNMomentumDecayHook', parts=('backbone',)),
 ]
 
 # model settings
-channels = 128
+channels = 64
 model = dict(
-    type='AnatomyLifter',
+    type='SequenceLifter',
     backbone=dict(
-        type='BoneDirectionNet',
-        channels=channels,
-        filter_widths=(3, 3, 3),
+        type='SequenceTCN',
+        in_channels=2 * 17,
+        stem_channels=channels,
+        num_blocks=2,
+        kernel_sizes=(3, 3, 3),
+        dropout=0.25,
         causal=False,
     ),
-    length_net=dict(type='BoneLengthNet', channels=channels, num_blocks=2),
-    head=dict(type='AnatomyHead', in_channels=channels, fusion='learned'),
-    augmentation=dict(),
+    head=dict(
+        type='TemporalRegressionHead',
+        in_channels=channels,
+        num_joints=17,
+        loss=dict(type='MPJPELoss'),
+    ),
     test_cfg=dict(flip_test=True),
 )
 
 # pipelines
-pipeline = [dict(type='PackLifterInputs')]
+pipeline = [dict(type='PackLifterInputs', scores=False)]
 
 # data loaders; a sample is a frame with its window, and again mirrored
 before, after = 13, 13
@@ -54,14 +58,12 @@ train_dataloader = dict(
         data_root=data_root,
         split='train',
         keypoints_file='data_2d_h36m_noisy.npz',
-        score_file='score.pkl',
         camera_file='cameras.json',
         window=dict(
             type='FramesAround', clip_offsets=list(range(-before, after + 1))
         ),
         mirrored=True,
         as_batches=True,
-        drawn_frames=50,
         pipeline=pipeline,
     ),
 )
@@ -76,7 +78,6 @@ val_dataloader = dict(
         data_root=data_root,
         split='test',
         keypoints_file='data_2d_h36m_noisy.npz',
-        score_file='score.pkl',
         camera_file='cameras.json',
         window=dict(type='WholeTrack', before=before, after=after),
         test_mode=True,

@@ -1,13 +1,13 @@
 _base_ = ['../../../_base_/clip_runtime.py']
 
 # runtime
-train_cfg = dict(max_epochs=10, val_interval=5)
+train_cfg = dict(max_epochs=8, val_interval=8)
 
 # optimizer
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3, amsgrad=True))
 
 # learning policy
-param_scheduler = [dict(type='ExponentialLR', gamma=0.75, by_epoch=True)]
+param_scheduler = [dict(type='ExponentialLR', gamma=0.7, by_epoch=True)]
 
 default_hooks = dict(
     checkpoint=dict(save_best='MPJPE', rule='less'), logger=dict(interval=50)
@@ -24,7 +24,7 @@ model = dict(
     type='SequenceLifter',
     backbone=dict(
         type='SequenceTCN',
-        in_channels=2 * 17,
+        in_channels=2 * 15,
         stem_channels=channels,
         num_blocks=2,
         kernel_sizes=(3, 3, 3),
@@ -34,7 +34,7 @@ model = dict(
     head=dict(
         type='TemporalRegressionHead',
         in_channels=channels,
-        num_joints=17,
+        num_joints=15,
         loss=dict(type='MPJPELoss'),
     ),
     test_cfg=dict(flip_test=True),
@@ -45,8 +45,8 @@ pipeline = [dict(type='PackLifterInputs', scores=False)]
 
 # data loaders; a sample is a frame with its window, and again mirrored
 before, after = 13, 13
-dataset_type = 'H36MSequenceDataset'
-data_root = 'data/synthetic_h36m/'
+dataset_type = 'HumanEvaSequenceDataset'
+data_root = 'data/humaneva/'
 train_dataloader = dict(
     batch_size=256,
     num_workers=0,
@@ -57,8 +57,6 @@ train_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         split='train',
-        keypoints_file='data_2d_h36m_noisy.npz',
-        camera_file='cameras.json',
         window=dict(
             type='FramesAround', clip_offsets=list(range(-before, after + 1))
         ),
@@ -76,9 +74,7 @@ val_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        split='test',
-        keypoints_file='data_2d_h36m_noisy.npz',
-        camera_file='cameras.json',
+        split='validate',
         window=dict(type='WholeTrack', before=before, after=after),
         test_mode=True,
         pipeline=pipeline,

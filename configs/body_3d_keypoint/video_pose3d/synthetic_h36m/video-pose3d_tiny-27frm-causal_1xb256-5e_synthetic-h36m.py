@@ -1,4 +1,4 @@
-_base_ = ['./video-pose3d_tiny-27frm_1xb256-10e_synthetic-h36m.py']
+_base_ = ['./video-pose3d_tiny-27frm_1xb256-5e_synthetic-h36m.py']
 
 # model settings
 model = dict(backbone=dict(causal=True))
