@@ -14,6 +14,7 @@ from mmpose.structures import PoseDataSample
 from mmpose.utils import register_all_modules
 
 import rpstn_mmpose
+from rpstn_mmpose.experiments.configs import load_changes
 
 from .test_datasets.penn_files import write_penn
 
@@ -26,17 +27,30 @@ LEFT_OUT = {'_base_', 'topdown_heatmap_jre', 'detection', 'posewarper',
 RECIPES = sorted(p.relative_to(ROOT) for p in ROOT.rglob('*.py')
                  if not LEFT_OUT & set(p.parts))
 TRACKS = ROOT / 'body_2d_keypoint/rpstn/synthetic_penn_tracks'
-SUFFIX = '1e_synthetic-penn-tracks-128x128.py'
-# variants that train on joints that are labelled and hidden
-HIDDEN_JOINTS_TOO = ('rpstn_tiny-occ', 'rpstn_tiny-wo-both-occ',
-                     'rpstn-plus_tiny')
-VARIANTS = sorted(p.name for p in TRACKS.glob('*.py'))
+TINY = TRACKS / 'rpstn_tiny_1xb8-1e_synthetic-penn-tracks-128x128.py'
+ABLATIONS = dict(load_changes(TRACKS / 'ablations.yml'))
+RECIPES += [
+    (TINY.parent / f'{TINY.stem}+{name}.py').relative_to(ROOT)
+    for name in ABLATIONS
+]
+# ablations that train on joints that are labelled and hidden
+HIDDEN_JOINTS_TOO = {
+    'occ', 'wo-both-occ', 'wo-both-occ-gate', 'wo-both-occ-mean', 'plus'
+}
 NUM_JOINTS = 13  # of Penn Action
 
 
 def load(recipe):
-    config = Config.fromfile(ROOT / recipe)
+    config = whole(ROOT / recipe)
     config.model.pop('image_pretrained', None)
+    return config
+
+
+def whole(path):
+    """A recipe, or with +NAME behind its name, an ablation of it."""
+    stem, _, name = path.stem.partition('+')
+    config = Config.fromfile(path.with_name(f'{stem}.py'))
+    config.merge_from_dict(ABLATIONS[name] if name else {})
     return config
 
 
@@ -132,43 +146,63 @@ def test_pipelines_build_and_codec_is_shared(recipe):
                 type='stack_in_worker')
 
 
-@pytest.mark.parametrize('name', VARIANTS, ids=lambda n: n.split('_1xb')[0])
+@pytest.mark.parametrize('name', ABLATIONS)
 def test_ablations_differ_in_what_they_name_alone(name):
     """Same schedule, data and test clips; frames a batch about 40. The start
     is an image model of the same backbone."""
-    base = Config.fromfile(TRACKS / f'rpstn_tiny_1xb8-{SUFFIX}')
-    variant = Config.fromfile(TRACKS / name)
-    recipe, batch_size = name[:-len(f'-{SUFFIX}')].split('_1xb')
+    base = Config.fromfile(TINY)
+    variant = whole(TINY.with_name(f'{TINY.stem}+{name}.py'))
     changed = {key for key in {*base, *variant}
                if base.get(key) != variant.get(key)}
-    if recipe == 'rpstn_tiny':
-        expected = set()
-    elif recipe in ('rpstn_tiny-t7', 'rpstn_tiny-t10'):
+    expected = {'model'}
+    if name in ('t7', 't10'):
         expected = {'train_dataloader'}
-    elif recipe == 'rpstn_tiny-occ':
-        expected = {'train_dataloader', 'train_pipeline'}
-    elif recipe in HIDDEN_JOINTS_TOO:
+    elif name in HIDDEN_JOINTS_TOO:
         expected = {'train_dataloader', 'train_pipeline', 'model'}
-    else:
-        expected = {'model'}
+        expected -= {'model'} if name == 'occ' else set()
     assert changed == expected
     start = Path(variant.model.image_pretrained.checkpoint)
     image_recipe = next(r for r in RECIPES if r.stem == start.parent.name)
     assert load(image_recipe).model.backbone.depth == (
-        34 if 'res34' in recipe else 18) == variant.model.backbone.depth
+        34 if 'res34' in name else 18) == variant.model.backbone.depth
     assert start.name == f'epoch_{load(image_recipe).train_cfg.max_epochs}.pth'
     loader = variant.train_dataloader
-    assert loader.batch_size == int(batch_size)
+    assert loader.batch_size == dict(t7=6, t10=4).get(name, 8)
     assert 40 <= loader.batch_size * loader.dataset.clip_length <= 42
     weights = [step.get('occluded_weight', 0) for step in
                loader.dataset.pipeline if step.type == 'GenerateClipTarget']
-    assert weights == [1 if recipe in HIDDEN_JOINTS_TOO else 0]
+    assert weights == [1 if name in HIDDEN_JOINTS_TOO else 0]
 
 
-@pytest.mark.parametrize('recipe', [
-    'rpstn_tiny', 'rpstn_tiny-wo-jrpsp', 'rpstn_tiny-wo-both',
-    'rpstn_tiny-cat', 'rpstn_tiny-no-init'
-])
+def test_ablations_that_are_made_of_others():
+    """Values of the configs that they were before they had names."""
+    models = {
+        name: whole(TINY.with_name(f'{TINY.stem}+{name}.py')).model
+        for name in ABLATIONS
+    }
+    for name in ('wo-both', 'wo-both-occ', 'wo-both-occ-gate',
+                 'res34-wo-both'):
+        model = models[name]
+        assert model.neck is model.head.relation is model.head.norm_cfg is None
+        assert model.initializer == 'features'
+        assert model.train_cfg.initializer_loss_weight == 0
+    assert models['wo-jrpsp'].head.norm_cfg == dict(type='BN')
+    for name in ('plus', 'plus-wo-occ', 'wo-both-occ-gate'):
+        assert models[name].memory == dict(
+            type='GatedHeatmapMemory', num_joints=13)
+    assert models['conv-jre'].head.relation == dict(
+        type='RelationSequence',
+        relations=[
+            dict(type='ConvRefinement'), dict(type='JointRelationExtractor')
+        ])
+    assert (models['dkd'].neck.num_convs, models['dkd'].head.relation) == (
+        3, None)
+    assert models['released'].head.relation == dict(
+        type='JointRelationExtractor', arithmetic='released')
+
+
+@pytest.mark.parametrize(
+    'recipe', ['', 'wo-jrpsp', 'wo-both', 'cat', 'no-init'])
 def test_ablations_start_from_the_image_model(recipe, tmp_path):
     """With and without an initializer. What starts without relation, norm
     and recurrence says of each frame what the image model says of it."""
@@ -179,7 +213,7 @@ def test_ablations_start_from_the_image_model(recipe, tmp_path):
     checkpoint = tmp_path / 'image_model.pth'
     torch.save(dict(state_dict=image_model.state_dict()), checkpoint)
 
-    config = Config.fromfile(TRACKS / f'{recipe}_1xb8-{SUFFIX}').model
+    config = whole(TINY.with_name(f'{TINY.stem}+{recipe}.py')).model
     config.image_pretrained.checkpoint = str(checkpoint)
     model = MODELS.build(config)
     model.init_weights()
@@ -191,9 +225,9 @@ def test_ablations_start_from_the_image_model(recipe, tmp_path):
         of_features = model.head.pseudo_heatmaps(
             (model.extract_feat(clip).flatten(0, 1), )).unflatten(0, (2, 3))
     torch.testing.assert_close(of_features, expected)
-    if recipe == 'rpstn_tiny-wo-both':
+    if recipe == 'wo-both':
         torch.testing.assert_close(got, expected)
-    if recipe in ('rpstn_tiny', 'rpstn_tiny-cat'):
+    if recipe in ('', 'cat'):
         torch.testing.assert_close(got[:, 0], expected[:, 0])
 
 

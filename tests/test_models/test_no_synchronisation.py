@@ -6,6 +6,8 @@ that has to look at values (item, bool, nonzero, masks, copies to the host)
 fails on them; and a watch on the operations finds what comes from the host.
 """
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -15,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import rpstn_mmpose
+from rpstn_mmpose.experiments.configs import load_changes
 from rpstn_mmpose.speed.decode_heatmaps import decode_heatmaps
 from rpstn_mmpose.streams import make_stream
 
@@ -26,7 +29,16 @@ RECIPES = [
     for name in rpstn_mmpose.list_configs()
     if any(folder in name for folder in FOLDERS)
     # ResNets of another depth and clips of another length
-    and not any(part in name for part in ('res18', 'res101', '-t7', '-t10'))
+    and not any(part in name for part in ('res18', 'res101'))
+]
+ABLATED = 'rpstn_tiny_1xb8-1e_synthetic-penn-tracks-128x128'
+ABLATIONS = dict(
+    load_changes(
+        Path(rpstn_mmpose.config_path(ABLATED)).with_name('ablations.yml')
+    )
+)
+RECIPES += [
+    f'{ABLATED}+{label}' for label in ABLATIONS if label not in ('t7', 't10')
 ]
 GATED = dict(type='GatedHeatmapMemory', num_joints=NUM_JOINTS)
 MEAN = dict(type='RecursiveHeatmapMean', weight=0.5)
@@ -90,9 +102,11 @@ def test_what_waits_is_found(function):
 
 @pytest.mark.parametrize('name', RECIPES)
 def test_forward_of_the_recipes(name):
-    config = Config.fromfile(rpstn_mmpose.config_path(name)).model
-    config.image_pretrained = None
-    model = build(config)
+    name, _, label = name.partition('+')
+    config = Config.fromfile(rpstn_mmpose.config_path(name))
+    config.merge_from_dict(ABLATIONS[label] if label else {})
+    config.model.image_pretrained = None
+    model = build(config.model)
     width, height = model.head.decoder.input_size
     for training in (False, True):
         with OnDeviceOnly():

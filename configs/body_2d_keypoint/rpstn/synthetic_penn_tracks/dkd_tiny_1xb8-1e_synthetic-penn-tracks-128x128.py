@@ -1,6 +1,0 @@
-_base_ = ['./rpstn_tiny_1xb8-1e_synthetic-penn-tracks-128x128.py']
-
-# model settings; DKD as RPSTN's paper compares it: its propagator has three
-# convolutions, and no relation follows. DKD's own paper also trains against
-# a temporal discriminator, which is left out.
-model = dict(neck=dict(num_convs=3), head=dict(relation=None))

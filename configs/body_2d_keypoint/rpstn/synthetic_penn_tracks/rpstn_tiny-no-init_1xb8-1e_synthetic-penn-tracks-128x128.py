@@ -1,4 +1,0 @@
-_base_ = ['./rpstn_tiny_1xb8-1e_synthetic-penn-tracks-128x128.py']
-
-# model settings; the recurrence starts from empty heatmaps
-model = dict(initializer='none', train_cfg=dict(initializer_loss_weight=0.0))
