@@ -331,10 +331,13 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 post.pop('pred_out_dir', None), source, '.json'
             ),
         )
+        metainfo = self.dataset_meta
+        if self.lifter is not None:
+            metainfo = dict(metainfo, keypoints_3d=self.lifter.description())
         output = VideoOutput(
             run,
             source,
-            self.dataset_meta,
+            metainfo,
             return_datasamples=return_datasamples,
             **vis,
         )

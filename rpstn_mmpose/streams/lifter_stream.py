@@ -75,6 +75,17 @@ class LifterStream:
         )
         self._memories: OrderedDict[int, dict] = OrderedDict()
 
+    def description(self) -> dict[str, Any]:
+        """What the numbers of the poses mean, for a file of them."""
+        names = self.metainfo.get('keypoint_id2name', {})
+        return dict(
+            keypoint_names=[names[number] for number in sorted(names)],
+            skeleton_links=self.metainfo.get('skeleton_links', []),
+            unit='metre',
+            origin='the root joint',
+            axes='of the camera: x right, y down, z away',
+        )
+
     def push(
         self,
         keypoints: np.ndarray,
@@ -85,7 +96,8 @@ class LifterStream:
         """Take the next frame's people.
 
         Args:
-            keypoints: (N, K, 2), pixels.
+            keypoints: (N, K, 2), pixels. A joint that is nowhere (NaN) is put
+                into the middle of the person's others, with score 0.
             scores: (N, K).
             person_ids: N different ones.
             img_shape: Height and width of the frame.
@@ -95,6 +107,7 @@ class LifterStream:
         """
         ids = [int(person_id) for person_id in person_ids]
         self._frame += 1
+        keypoints, scores = _known(keypoints, scores, img_shape)
         if self.joint_map is not None and ids:
             keypoints, scores = self.joint_map(keypoints, scores)
         people = {
@@ -152,3 +165,19 @@ class LifterStream:
         if len(self._memories) > REMEMBERED:
             self._memories.popitem(last=False)
         return packed
+
+
+def _known(
+    keypoints: np.ndarray, scores: np.ndarray, img_shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints and scores that are all numbers."""
+    nowhere = ~(np.isfinite(keypoints).all(axis=-1) & np.isfinite(scores))
+    if not nowhere.any():
+        return keypoints, scores
+    keypoints = np.array(keypoints, dtype=np.float32)
+    for person, lost in zip(keypoints, nowhere):
+        middle = np.array(img_shape[::-1], np.float32) / 2
+        if not lost.all():
+            middle = person[~lost].mean(axis=0)
+        person[lost] = middle
+    return keypoints, np.where(nowhere, 0, scores)

@@ -26,6 +26,11 @@ def parse_args(args=None):
         required=True,
         help='path or name of a clip or image model')
     parser.add_argument('--pose-checkpoint', help='its checkpoint')
+    parser.add_argument(
+        '--lifter',
+        help='path or name of a model that makes 3D poses of the 2D ones, in '
+        'the .json file')
+    parser.add_argument('--lifter-checkpoint', help='its checkpoint')
     boxes = parser.add_argument_group('boxes, one of the three')
     boxes.add_argument(
         '--det-config', help='path or name of an MMDetection detector')
@@ -212,7 +217,9 @@ def run(args):
         fast=args.fast,
         compile=args.compile,
         memory=args.memory,
-        lookahead=args.lookahead)
+        lookahead=args.lookahead,
+        lifter=args.lifter,
+        lifter_weights=args.lifter_checkpoint)
     results = inferencer(
         args.video,
         batch_size=1 if args.batch_size is None else args.batch_size,

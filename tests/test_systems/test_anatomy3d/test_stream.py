@@ -119,3 +119,29 @@ def test_who_was_away_is_remembered(monkeypatch):
         (poses,) = stream.push(found[0][9][None], found[1][9][None], [1], SIZE)
         last.append(poses.keypoints_3d)
     assert not np.allclose(*last, atol=1e-6)
+
+
+def test_people_of_two_frames():
+    """Shorter than the window, in front of it and behind."""
+    model = lifter(2, False)
+    (streamed,) = run(stream_of(model), people(1), frames=2)
+    assert streamed.shape == (2, 17, 3) and np.isfinite(streamed).all()
+
+
+def test_joints_that_are_nowhere():
+    """In the middle of the person's others, with score 0; the picture's, if
+    there is none."""
+    model = lifter(2, True)
+    (found,) = people(1, 3)
+    by_hand = [part.copy() for part in found]
+    lost = np.arange(17) < 3
+    middle = found[0][1][~lost].mean(axis=0)
+    by_hand[0][1][lost], by_hand[1][1][lost] = middle, 0
+    by_hand[0][2], by_hand[1][2] = (500, 500), 0
+    holes = [part.copy() for part in found]
+    holes[0][1][lost] = np.nan
+    holes[1][2] = np.nan
+    expected = run(stream_of(model), [by_hand], 3)
+    np.testing.assert_allclose(
+        run(stream_of(model), [holes], 3), expected, rtol=0, atol=1e-6
+    )
