@@ -70,7 +70,7 @@ class PoseWarper(WindowPoseEstimator):
                 f'frame_weights for {len(self.clip_offsets)} clip_offsets; '
                 'give one for each'
             )
-        self.warper = MODELS.build(warper)
+        self.warper: Any = MODELS.build(warper)
         if self.train_cfg['freeze_image_model']:
             for part in self.image_parts():
                 part.requires_grad_(False)
@@ -91,7 +91,7 @@ class PoseWarper(WindowPoseEstimator):
         return self
 
     @property
-    def output_head(self) -> nn.Module:
+    def output_head(self) -> Any:
         """The head for maps that it has given already: loss, flip test and
         decoding are its own.
         """
@@ -140,7 +140,7 @@ class PoseWarper(WindowPoseEstimator):
                 (wanted[:, None] - around).flatten(0, 1), around.flatten(0, 1)
             ).unflatten(0, around.shape[:2])
             total = total + torch.einsum(
-                't,btkhw->bkhw', weights[others].float(), warped
+                't,btkhw->bkhw', weights[others].to(warped), warped
             )
         return (total,)
 

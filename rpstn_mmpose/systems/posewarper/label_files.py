@@ -16,7 +16,8 @@ import numpy as np
 from ...apis.video_io import FrameSource, ImagesSource, open_source
 from ...datasets.datasets import BaseClipDataset
 from ...datasets.label_fields import object_list, read_json
-from ...datasets.posetrack_label import PoseTrackVideo, parse_posetrack
+from ...datasets.posetrack_label import parse_posetrack
+from ...datasets.posetrack_video import PoseTrackVideo
 from ...structures.people_files import load_people
 from ...structures.video_people import VideoPeople
 from .sparse_labels import Pose
@@ -192,14 +193,15 @@ def _of_people(
     people: VideoPeople, path: str, place: str, joints: Sequence[str]
 ) -> LabelledVideo:
     """A video of people by frame."""
-    missing = [joint for joint in joints if joint not in people.joints]
+    own = list(people.joints or ())
+    missing = [joint for joint in joints if joint not in own]
     if missing or people.keypoints is None:
         lacking = ', '.join(missing) or 'at all'
         raise ValueError(
             f'{path}: its people have no joint {lacking}; give a recipe of '
             'the joints of the file'
         )
-    columns = [list(people.joints).index(joint) for joint in joints]
+    columns = [own.index(joint) for joint in joints]
     source = open_source(place)
     next(iter(source), None)  # tells the size
     _check_size(people.size, source, path, place)
@@ -319,8 +321,9 @@ def _people(
     people: dict[int, dict[int, Pose]] = {}
     for (person, _), labels in sorted(video.people.items()):
         for label in labels:
-            known = label.bbox is not None and label.labeled.any()
-            if known and video.labelled[label.row]:
+            if label.bbox is None or not label.labeled.any():
+                continue
+            if video.labelled[label.row]:
                 people.setdefault(person, {})[rows[label.row]] = Pose(
                     bbox=label.bbox,
                     keypoints=label.keypoints,

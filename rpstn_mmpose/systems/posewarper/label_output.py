@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import os.path as osp
-import re
+import string
 from typing import Sequence
 
 import numpy as np
@@ -42,7 +42,8 @@ def label_content(
     """
     ids = {entry['id'] for video in videos for entry in video.images.values()}
     unused = max(ids, default=0)
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for video, people in zip(videos, poses):
         frames = sorted({f for labels in people.values() for f in labels})
         numbers = {}
@@ -78,7 +79,7 @@ def _new_image(video: LabelledVideo, frame: int) -> dict:
     items = getattr(video.source, 'items', None)
     own = None if items is None else osp.basename(str(items[frame]))
     if not video.images:
-        width, height = video.source.size
+        width, height = video.source.size or (0, 0)
         name = own or f'{frame:06d}.jpg'
         return dict(file_name=name, width=width, height=height)
     near = min(video.images, key=lambda number: abs(number - frame))
@@ -92,10 +93,10 @@ def _new_image(video: LabelledVideo, frame: int) -> dict:
         entry['file_name'] = osp.join(osp.dirname(name), own)
     else:
         stem, ending = osp.splitext(name)
-        digits = re.search('[0-9]+$', stem)
-        number = int(digits[0]) + frame - near
-        stem = stem[: digits.start()]
-        entry['file_name'] = f'{stem}{number:0{len(digits[0])}d}{ending}'
+        start = stem.rstrip(string.digits)
+        digits = stem[len(start) :]
+        number = int(digits) + frame - near
+        entry['file_name'] = f'{start}{number:0{len(digits)}d}{ending}'
     return entry
 
 

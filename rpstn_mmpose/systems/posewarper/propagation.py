@@ -16,7 +16,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...apis.crop_pipeline import frame_pipeline
 from ...apis.person_detector import load_matching_weights
@@ -68,7 +68,7 @@ class LabelPropagator:
 
     def __init__(
         self,
-        model: nn.Module | None,
+        model: Any,
         pipeline: Callable,
         metainfo: dict,
         method: str = 'warp',
@@ -96,7 +96,7 @@ class LabelPropagator:
                 f'{type(model).__name__} does not warp heatmaps; give the '
                 'config and checkpoint of a PoseWarper'
             )
-        self.codec = copy.copy(model.head.decoder)
+        self.codec: Any = copy.copy(self.model.head.decoder)
         if hasattr(self.codec, 'unbiased'):
             self.codec.unbiased = True
 
@@ -167,7 +167,7 @@ class LabelPropagator:
                     self.metainfo,
                     img=frame.image,
                     img_path=f'{frame.index:06d}.jpg',
-                    bbox=np.float32(box)[None],
+                    bbox=box[None].astype(np.float32),
                     bbox_score=np.ones(1, np.float32),
                 )
             )

@@ -9,7 +9,7 @@ from typing import Mapping, NamedTuple, Sequence
 import numpy as np
 
 from ...evaluation.functional import pck_counts, reference_length
-from .sparse_labels import Poses
+from .sparse_labels import Pose, Poses
 
 
 class Share(NamedTuple):
@@ -52,7 +52,7 @@ def score_by_distance(
         dict[int, dict[str, Share]]: By distance, in order: ``visible`` and
         ``hidden`` joints.
     """
-    rows = defaultdict(list)
+    rows: dict[int, list[tuple[Pose | None, Pose]]] = defaultdict(list)
     for person, truth in left_out.items():
         poses = people.get(person, {})
         labels = [frame for frame, pose in poses.items() if pose.given]
@@ -60,13 +60,14 @@ def score_by_distance(
             if labels:
                 away = min(abs(frame - label) for label in labels)
                 rows[away].append((poses.get(frame), true))
-    scores = {}
+    scores: dict[int, dict[str, Share]] = {}
     for away in sorted(rows):
-        found, truth = zip(*rows[away])
-        points = np.stack([true.keypoints for true in truth])
-        labeled = np.stack([true.labeled for true in truth])
-        visible = np.stack([true.visible for true in truth]) & labeled
-        boxes = np.stack([true.bbox for true in truth])
+        found = [pose for pose, _ in rows[away]]
+        whole = [pose for _, pose in rows[away]]
+        points = np.stack([pose.keypoints for pose in whole])
+        labeled = np.stack([pose.labeled for pose in whole])
+        visible = np.stack([pose.visible for pose in whole]) & labeled
+        boxes = np.stack([pose.bbox for pose in whole])
         nowhere = np.full(points.shape[1:], np.nan)
         guessed = np.stack(
             [

@@ -110,9 +110,9 @@ class HeatmapWarper(BaseModule):
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=0.001)
         for layer in self.offset_layers:
-            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.get_parameter('weight'))
         for layer in self.deform_conv_layers:
-            nn.init.dirac_(layer.weight)
+            nn.init.dirac_(layer.get_parameter('weight'))
 
     def difference_features(self, difference: Tensor) -> Tensor:
         """What the residual blocks read, (B, inner_channels, h, w)."""
@@ -145,7 +145,7 @@ class HeatmapWarper(BaseModule):
             )
         feats = self.difference_features(difference)
         with torch.autocast(feats.device.type, enabled=False):
-            feats = feats.float()
+            feats = at_least_float32(feats)
             for layer in self.offset_layers:
                 yield layer(feats)
 
@@ -193,7 +193,7 @@ class HeatmapWarper(BaseModule):
         """
         rows = len(heatmaps)
         with torch.autocast(heatmaps.device.type, enabled=False):
-            heatmaps = heatmaps.float()
+            heatmaps = at_least_float32(heatmaps)
             total = sum(
                 layer(heatmaps, offset.expand(rows, -1, -1, -1))
                 for layer, offset in zip(self.deform_conv_layers, offsets)
@@ -214,3 +214,8 @@ class HeatmapWarper(BaseModule):
             Tensor: (B, K, h, w), float32.
         """
         return self.warp(heatmaps, self.offsets(difference))
+
+
+def at_least_float32(maps: Tensor) -> Tensor:
+    """16 bits become 32; float64 stays, in which fusing is checked."""
+    return maps.to(torch.promote_types(maps.dtype, torch.float32))

@@ -202,6 +202,16 @@ def test_stays_precise_under_autocast():
             assert next(warper.offsets(maps)).dtype == torch.float32
 
 
+def test_float64_stays():
+    """In which the fusing of norms is checked."""
+    maps = torch.rand(1, K, H, W)
+    with torch.no_grad():
+        expected = randomized()(maps, maps)
+        found = randomized().double()(maps.double(), maps.double())
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found.float(), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     'options, message',
     [
