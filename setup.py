@@ -5,6 +5,7 @@ Like MMPose's own wheel, this one carries configs, tools and the model index
 in a folder ``.mim`` of the package, where mim looks for them. In an editable
 installation that folder holds links to the checkout's files.
 """
+
 import os
 import shutil
 from pathlib import Path
@@ -14,8 +15,13 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = 'rpstn_mmpose'
-MIM_FILES = ('configs', 'tools', 'demo', 'model-index.yml',
-             'dataset-index.yml')
+MIM_FILES = (
+    'configs',
+    'tools',
+    'demo',
+    'model-index.yml',
+    'dataset-index.yml',
+)
 
 
 class BuildWithMimFiles(build_py):
@@ -40,7 +46,8 @@ class BuildWithMimFiles(build_py):
                 shutil.copytree(
                     source,
                     target / name,
-                    ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+                    ignore=shutil.ignore_patterns('__pycache__', '*.pyc'),
+                )
             else:
                 shutil.copy(source, target / name)
 
@@ -54,7 +61,8 @@ def read_version() -> str:
 def read_requirements(name: str) -> list:
     lines = (ROOT / 'requirements' / name).read_text(encoding='utf-8')
     return [
-        line.strip() for line in lines.splitlines()
+        line.strip()
+        for line in lines.splitlines()
         if line.strip() and not line.startswith(('#', '-'))
     ]
 
@@ -65,7 +73,8 @@ setup(
     description='Video pose estimation for MMPose 1.x: clips, RPSTN and '
     'joint relations',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8')
-    if (ROOT / 'README.md').exists() else '',
+    if (ROOT / 'README.md').exists()
+    else '',
     long_description_content_type='text/markdown',
     author='rpstn_mmpose contributors',
     license='Apache License 2.0',
@@ -89,4 +98,5 @@ setup(
         'Topic :: Scientific/Engineering :: Image Recognition',
     ],
     cmdclass={'build_py': BuildWithMimFiles},
-    zip_safe=False)
+    zip_safe=False,
+)

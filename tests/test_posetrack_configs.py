@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The PoseTrack18 recipes: data, joints, evaluators, and a run."""
+
 import json
 from pathlib import Path
 
@@ -20,7 +21,8 @@ RPSTN = ROOT / 'configs/body_2d_keypoint/rpstn'
 RECIPES = sorted((RPSTN / 'posetrack18').glob('*.py'))
 TINY = (
     RPSTN / 'synthetic_posetrack/'
-    'rpstn_tiny_1xb8-1e_synthetic-posetrack-128x128.py')
+    'rpstn_tiny_1xb8-1e_synthetic-posetrack-128x128.py'
+)
 
 
 def point_at(config, root):
@@ -28,12 +30,20 @@ def point_at(config, root):
     old = config.data_root
     config.merge_from_dict(
         json.loads(
-            json.dumps({
-                key: config[key].to_dict()
-                for key in ('train_dataloader', 'val_dataloader',
-                            'test_dataloader', 'val_evaluator',
-                            'test_evaluator')
-            }).replace(old, f'{root}/')))
+            json.dumps(
+                {
+                    key: config[key].to_dict()
+                    for key in (
+                        'train_dataloader',
+                        'val_dataloader',
+                        'test_dataloader',
+                        'val_evaluator',
+                        'test_evaluator',
+                    )
+                }
+            ).replace(old, f'{root}/')
+        )
+    )
     return config
 
 
@@ -46,7 +56,8 @@ def root(tmp_path_factory):
         num_val=2,
         num_frames=9,
         people=(1, 2),
-        progress=False)
+        progress=False,
+    )
     return folder
 
 
@@ -57,7 +68,8 @@ def test_there_are_recipes():
     folder = 'configs/body_2d_keypoint/rpstn/posetrack18'
     assert f'{folder}/rpstn_posetrack18.yml' in index
     models = yaml.safe_load(
-        (RPSTN / 'posetrack18/rpstn_posetrack18.yml').read_text())['Models']
+        (RPSTN / 'posetrack18/rpstn_posetrack18.yml').read_text()
+    )['Models']
     assert sorted(m['Config'] for m in models) == [
         f'{folder}/{n}' for n in names
     ]
@@ -70,7 +82,7 @@ def test_paper_settings(recipe):
     config = Config.fromfile(recipe)
     assert config.train_cfg.max_epochs == 100
     assert config.optim_wrapper.optimizer == dict(type='Adam', lr=5e-4)
-    policy, = config.param_scheduler
+    (policy,) = config.param_scheduler
     assert policy.milestones == [8, 15, 25, 40, 80] and policy.gamma == 0.1
     # 8 GPUs of 8 clips, as the name says
     assert config.train_dataloader.batch_size == 8
@@ -79,12 +91,14 @@ def test_paper_settings(recipe):
 
 
 def test_start_from_mpii_by_name():
-    config = Config.fromfile(RPSTN / 'posetrack18/'
-                             'rpstn_res50_8xb8-100e_posetrack18-256x256.py')
+    config = Config.fromfile(
+        RPSTN / 'posetrack18/rpstn_res50_8xb8-100e_posetrack18-256x256.py'
+    )
     pretrained = config.model.image_pretrained
     mpii = parse_pose_metainfo(dict(from_file=pretrained.source_metainfo))
     own = parse_pose_metainfo(
-        dict(from_file='configs/_base_/datasets/posetrack18.py'))
+        dict(from_file='configs/_base_/datasets/posetrack18.py')
+    )
     names = [own['keypoint_id2name'][i] for i in range(17)]
     assert len(pretrained.joints) == 17
     assert set(pretrained.joints) <= set(mpii['keypoint_name2id'])
@@ -93,20 +107,24 @@ def test_start_from_mpii_by_name():
             assert source == name
         else:
             assert source == 'upper_neck' and name in (
-                'nose', 'head_bottom', 'left_ear', 'right_ear')
+                'nose',
+                'head_bottom',
+                'left_ear',
+                'right_ear',
+            )
 
 
 @pytest.mark.parametrize('recipe', [*RECIPES, TINY], ids=lambda r: r.stem)
 def test_loaders_read_the_generated_data(recipe, root):
     config = point_at(Config.fromfile(recipe), root)
-    truth = json.loads(
-        (root / 'annotations/posetrack18_val.json').read_text())
+    truth = json.loads((root / 'annotations/posetrack18_val.json').read_text())
     train = DATASETS.build(config.train_dataloader.dataset)
     val = DATASETS.build(config.val_dataloader.dataset)
     test = DATASETS.build(config.test_dataloader.dataset)
     assert (train.split, val.split, test.split) == ('train', 'val', 'val')
-    wanted = [sum(i['frame_mask']) for i in map(val.get_data_info,
-                                                range(len(val)))]
+    wanted = [
+        sum(i['frame_mask']) for i in map(val.get_data_info, range(len(val)))
+    ]
     assert sum(wanted) == len(truth['annotations'])
     packed = train[0]
     size = config.codec['input_size'][0]
@@ -124,7 +142,8 @@ def test_loaders_read_the_generated_data(recipe, root):
         assert test.get_data_info(0)['frame_mask'].tolist() == [0, 0, 0, 0, 1]
     for key in ('val_evaluator', 'test_evaluator'):
         assert config[key] == dict(
-            type='PoseTrackClipMetric', gt_dir=f'{root}/annotations/val')
+            type='PoseTrackClipMetric', gt_dir=f'{root}/annotations/val'
+        )
     assert config.default_hooks.checkpoint.save_best == 'PoseTrack/Total'
 
 

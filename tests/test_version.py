@@ -90,7 +90,8 @@ def test_mminstall_has_the_same_ranges():
 
 
 @pytest.mark.parametrize(
-    'python, numpy', [('3.11', '1.'), ('3.12', '1.'), ('3.13', '2.')])
+    'python, numpy', [('3.11', '1.'), ('3.12', '1.'), ('3.13', '2.')]
+)
 def test_pinned_set_is_accepted(python, numpy, monkeypatch):
     pins = {}
     for name in ('build.txt', 'runtime.txt'):
@@ -99,7 +100,8 @@ def test_pinned_set_is_accepted(python, numpy, monkeypatch):
                 continue
             pin = Requirement(line)
             if pin.marker and not pin.marker.evaluate(
-                    dict(python_version=python)):
+                dict(python_version=python)
+            ):
                 continue
             assert pin.name not in pins
             pins[pin.name] = str(pin.specifier).removeprefix('==')

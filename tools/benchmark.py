@@ -17,6 +17,7 @@ feed (JPEG files to batches on the device, by number of workers, beside what a
 training step needs), windows (PoseWarper's next frame of a stream, beside all
 five frames for each pose).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -55,82 +56,124 @@ BENCHMARKS = dict(
     decode=run_decode,
     onnx=run_onnx,
     feed=run_feed,
-    windows=run_windows)
+    windows=run_windows,
+)
 DEFAULT = ('inference', 'streaming', 'train', 'memory', 'data', 'matching')
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         'names',
         nargs='*',
         metavar='BENCHMARK',
         help=f'one or more of {", ".join(BENCHMARKS)} (default: '
-        f'{", ".join(DEFAULT)})')
+        f'{", ".join(DEFAULT)})',
+    )
     parser.add_argument(
-        '--config', help=f'recipe or config file (default: {RECIPE})')
+        '--config', help=f'recipe or config file (default: {RECIPE})'
+    )
     parser.add_argument('--checkpoint', help='trained weights of the config')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument(
-        '--threads', type=int, help='of torch (default: its own choice)')
+        '--threads', type=int, help='of torch (default: its own choice)'
+    )
     parser.add_argument(
-        '--batch-sizes', type=int, nargs='+', default=[1, 8],
-        help='clips, or people of a stream (default: 1 8)')
+        '--batch-sizes',
+        type=int,
+        nargs='+',
+        default=[1, 8],
+        help='clips, or people of a stream (default: 1 8)',
+    )
     parser.add_argument(
-        '--train-batch', type=int, nargs='+',
+        '--train-batch',
+        type=int,
+        nargs='+',
         help='clips of a training step (default: 2; on a GPU 8 16 32); the '
-        'last one is the batch of feed')
+        'last one is the batch of feed',
+    )
     parser.add_argument(
-        '--workers', type=int, nargs='+', default=[2, 4, 8, 16],
-        help='processes that load data, in feed (default: 2 4 8 16)')
+        '--workers',
+        type=int,
+        nargs='+',
+        default=[2, 4, 8, 16],
+        help='processes that load data, in feed (default: 2 4 8 16)',
+    )
     parser.add_argument('--repeats', type=int, default=7, help='rounds')
     parser.add_argument('--warmup', type=int, default=2, help='rounds')
     parser.add_argument(
-        '--compile', action='store_true',
-        help='torch.compile variants too; minutes of compilation')
+        '--compile',
+        action='store_true',
+        help='torch.compile variants too; minutes of compilation',
+    )
     parser.add_argument(
-        '--half', action='store_true', help='bfloat16 variants too')
+        '--half', action='store_true', help='bfloat16 variants too'
+    )
     parser.add_argument(
-        '--cpu-time', action='store_true',
+        '--cpu-time',
+        action='store_true',
         help='count the seconds that the process computes, not those that '
-        'pass: for a machine that is busy, with --threads 1')
+        'pass: for a machine that is busy, with --threads 1',
+    )
     parser.add_argument(
-        '--profile', action='store_true',
-        help='tables of where the time goes, in profile.txt')
+        '--profile',
+        action='store_true',
+        help='tables of where the time goes, in profile.txt',
+    )
     parser.add_argument(
-        '--frame-sizes', type=frame_size, nargs='+', metavar='WxH',
+        '--frame-sizes',
+        type=frame_size,
+        nargs='+',
+        metavar='WxH',
         default=[(480, 270), (640, 480), (1280, 720), (1920, 1080)],
         help='of the data benchmark (default: 480x270 640x480 1280x720 '
-        '1920x1080)')
+        '1920x1080)',
+    )
     parser.add_argument(
-        '--person', type=float, default=200,
+        '--person',
+        type=float,
+        default=200,
         help='longer side of the boxes in the data benchmark, pixels '
-        '(default: 200)')
+        '(default: 200)',
+    )
     parser.add_argument(
-        '--jpeg-quality', type=int, default=75,
+        '--jpeg-quality',
+        type=int,
+        default=75,
         help='of the frames in the data benchmark (default: 75, that of '
-        'libjpeg)')
+        'libjpeg)',
+    )
     parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/benchmark'),
+        '--out',
+        type=Path,
+        default=Path('work_dirs/benchmark'),
         help='folder of benchmark.md and benchmark.json (default: '
-        'work_dirs/benchmark)')
+        'work_dirs/benchmark)',
+    )
     parser.add_argument(
-        '--quick', action='store_true',
-        help='the tiny recipe and few rounds, to see that it runs')
+        '--quick',
+        action='store_true',
+        help='the tiny recipe and few rounds, to see that it runs',
+    )
     args = parser.parse_args(argv)
     args.names = args.names or list(DEFAULT)
     unknown = sorted(set(args.names) - set(BENCHMARKS))
     if unknown:
-        parser.error(f'no benchmark is called {", ".join(unknown)}; there '
-                     f'are {", ".join(BENCHMARKS)}')
+        parser.error(
+            f'no benchmark is called {", ".join(unknown)}; there '
+            f'are {", ".join(BENCHMARKS)}'
+        )
     on_gpu = args.device.startswith('cuda')
     args.train_batch = args.train_batch or ([8, 16, 32] if on_gpu else [2])
     for name in ('repeats', 'train_batch', 'batch_sizes', 'workers'):
         if np.min(getattr(args, name)) < 1:
-            parser.error(f'--{name.replace("_", "-")} must be at least 1, '
-                         f'got {getattr(args, name)}')
+            parser.error(
+                f'--{name.replace("_", "-")} must be at least 1, '
+                f'got {getattr(args, name)}'
+            )
     if args.warmup < 0:
         parser.error('--warmup must be at least 0')
     if args.person <= 0 or not 1 <= args.jpeg_quality <= 100:
@@ -150,8 +193,8 @@ def matmul_speed(device: str, dtype, side: int) -> float:
     """Operations a second of a large matrix product, in 10^9: about what no
     direct convolution can exceed. The best of a few."""
     import torch
-    a, b = (torch.randn(side, side, device=device).to(dtype)
-            for _ in range(2))
+
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     best = float('inf')
     for _ in range(8):
         start = time.perf_counter()
@@ -169,6 +212,7 @@ def machine(args: argparse.Namespace) -> Dict[str, Any]:
 
     from rpstn_mmpose import __version__
     from rpstn_mmpose.evaluation.model_cost import cpu_name
+
     flags = set()
     with contextlib.suppress(OSError):
         for line in Path('/proc/cpuinfo').read_text().splitlines():
@@ -186,7 +230,8 @@ def machine(args: argparse.Namespace) -> Dict[str, Any]:
         torch=torch.__version__,
         python=platform.python_version(),
         rpstn_mmpose=__version__,
-        clock='CPU seconds' if args.cpu_time else 'wall clock')
+        clock='CPU seconds' if args.cpu_time else 'wall clock',
+    )
     side = 256 if args.quick else 2048
     for name in ('float32', 'bfloat16'):
         speed = matmul_speed(args.device, getattr(torch, name), side)
@@ -200,8 +245,11 @@ def markdown(facts: Dict[str, Any], rows: List[dict], command: str) -> str:
     """The table, with the machine and the command above it."""
     lines = [f'`{command}`', '']
     lines += [f'- {key}: {value}' for key, value in facts.items()]
-    lines += ['', '| ' + ' | '.join(COLUMNS) + ' |',
-              '|' + ' --- |' * len(COLUMNS)]
+    lines += [
+        '',
+        '| ' + ' | '.join(COLUMNS) + ' |',
+        '|' + ' --- |' * len(COLUMNS),
+    ]
     lines += [
         '| ' + ' | '.join(shown(row[name], name) for name in COLUMNS) + ' |'
         for row in rows
@@ -215,12 +263,14 @@ def main(argv: Optional[List[str]] = None) -> int:
         import torch
 
         import rpstn_mmpose  # noqa: F401
+
         if args.threads:
             torch.set_num_threads(args.threads)
         if args.device.startswith('cuda') and not torch.cuda.is_available():
             raise ValueError('torch finds no GPU; give --device cpu')
         from mmengine.logging import MMLogger
         from mmengine.registry import init_default_scope
+
         if not MMLogger.check_instance_created('benchmark'):
             MMLogger.get_instance('benchmark', log_level='ERROR')
         init_default_scope('mmpose')
@@ -233,15 +283,17 @@ def main(argv: Optional[List[str]] = None) -> int:
     except (OSError, ValueError, ImportError) as error:
         print(f'benchmark: {error}', file=sys.stderr)
         return 1
-    command = ' '.join(
-        ['python tools/benchmark.py', *(argv or sys.argv[1:])])
+    command = ' '.join(['python tools/benchmark.py', *(argv or sys.argv[1:])])
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'benchmark.md').write_text(
-        markdown(facts, bench.rows, command))
+        markdown(facts, bench.rows, command)
+    )
     (args.out / 'benchmark.json').write_text(
         json.dumps(
-            dict(command=command, machine=facts, results=bench.rows),
-            indent=2) + '\n')
+            dict(command=command, machine=facts, results=bench.rows), indent=2
+        )
+        + '\n'
+    )
     if bench.profiles:
         (args.out / 'profile.txt').write_text('\n'.join(bench.profiles))
     print(f'Written: {args.out / "benchmark.md"}')

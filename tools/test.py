@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Test a model: MMPose's tools/test.py with the plugin's checks added."""
+
 import sys
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Train a model: MMPose's tools/train.py with the plugin's checks added."""
+
 import sys
 
 

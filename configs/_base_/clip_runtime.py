@@ -9,8 +9,10 @@ default_hooks = dict(
         interval=1,
         max_keep_ckpts=2,
         save_best='PCK/mPCK',
-        rule='greater'),
-    visualization=dict(type='ClipVisualizationHook', enable=False))
+        rule='greater',
+    ),
+    visualization=dict(type='ClipVisualizationHook', enable=False),
+)
 
 # Refuses to test a checkpoint of another model.
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='CheckpointGuardHook')]

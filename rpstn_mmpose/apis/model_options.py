@@ -54,9 +54,7 @@ def checked_weights(path: str | os.PathLike | None) -> str | None:
     return path
 
 
-def speed_up(
-    model: nn.Module, fast: str | None, compile: bool
-) -> bool | str:
+def speed_up(model: nn.Module, fast: str | None, compile: bool) -> bool | str:
     """Make a model fast in place.
 
     Args:

@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Draw tracked people into a frame."""
+
 from __future__ import annotations
 
-from typing import List, Mapping, Optional
+from typing import Mapping
 
 import cv2
 import numpy as np
@@ -23,39 +24,56 @@ def id_color(person_id: int) -> Color:
     return tuple(int(c) for c in cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0])
 
 
-def _draw_label(image: np.ndarray, text: str, x: int, y: int,
-                color: Color) -> None:
+def _draw_label(
+    image: np.ndarray, text: str, x: int, y: int, color: Color
+) -> None:
     """Write dark on the colour, with the lower left corner at (x, y)."""
     scale = max(0.4, min(image.shape[:2]) / 900)
     font = cv2.FONT_HERSHEY_SIMPLEX
     (width, height), base = cv2.getTextSize(text, font, scale, 1)
     x = int(np.clip(x, 0, max(0, image.shape[1] - width - 6)))
     y = int(np.clip(y, height + base + 4, image.shape[0]))
-    cv2.rectangle(image, (x, y - height - base - 4), (x + width + 6, y),
-                  color, -1)
-    cv2.putText(image, text, (x + 3, y - base - 1), font, scale, (20, 20, 20),
-                1, cv2.LINE_AA)
+    cv2.rectangle(
+        image, (x, y - height - base - 4), (x + width + 6, y), color, -1
+    )
+    cv2.putText(
+        image,
+        text,
+        (x + 3, y - base - 1),
+        font,
+        scale,
+        (20, 20, 20),
+        1,
+        cv2.LINE_AA,
+    )
 
 
-def _draw_sigmas(image: np.ndarray, points: np.ndarray, sigmas: np.ndarray,
-                 color: Color) -> None:
+def _draw_sigmas(
+    image: np.ndarray, points: np.ndarray, sigmas: np.ndarray, color: Color
+) -> None:
     """Ellipses of one sigma, (n, 2) points and half axes."""
     good = (np.isfinite(points) & np.isfinite(sigmas)).all(axis=1)
     good &= (np.abs(points) < 10000).all(axis=1)
     axes = np.clip(sigmas, 1, 10000)
     for center, axis in zip(points[good], axes[good]):
         cv2.ellipse(
-            image, (center.tolist(), (2 * axis).tolist(), 0),
-            color, 1, cv2.LINE_AA)
+            image,
+            (center.tolist(), (2 * axis).tolist(), 0),
+            color,
+            1,
+            cv2.LINE_AA,
+        )
 
 
-def draw_people(image: np.ndarray,
-                instances: List[dict],
-                meta: Mapping,
-                kpt_thr: float = 0.3,
-                draw_bbox: bool = True,
-                thickness: Optional[int] = None,
-                note: str = '') -> np.ndarray:
+def draw_people(
+    image: np.ndarray,
+    instances: list[dict],
+    meta: Mapping,
+    kpt_thr: float = 0.3,
+    draw_bbox: bool = True,
+    thickness: int | None = None,
+    note: str = '',
+) -> np.ndarray:
     """Draw people with links and box in the colour of their id.
 
     Joints keep their metainfo's colours, which tell left from right. Around
@@ -92,8 +110,12 @@ def draw_people(image: np.ndarray,
         points = np.asarray(item['keypoints'], dtype=np.float64)[:, :2]
         shown = np.asarray(item['keypoint_scores']) >= kpt_thr
         if 'keypoint_sigmas' in item:
-            _draw_sigmas(image, points[shown],
-                         np.asarray(item['keypoint_sigmas'])[shown], color)
+            _draw_sigmas(
+                image,
+                points[shown],
+                np.asarray(item['keypoint_sigmas'])[shown],
+                color,
+            )
         rgb = color[::-1]
         links = len(meta.get('skeleton_links', ()))
         image = draw_pose(
@@ -102,9 +124,11 @@ def draw_people(image: np.ndarray,
             dict(
                 keypoint_colors=meta['keypoint_colors'],
                 skeleton_links=meta.get('skeleton_links', ()),
-                skeleton_link_colors=[rgb] * links),
+                skeleton_link_colors=[rgb] * links,
+            ),
             shown=shown,
-            thickness=thickness)
+            thickness=thickness,
+        )
     if note:
         _draw_label(image, note, 4, 4, (60, 200, 255))
     return image

@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Boxes of people from any detector of MMDetection."""
+
 from __future__ import annotations
 
 import os
-from typing import Any, List, Optional, Sequence, Union
+from typing import Any, Sequence
 
 import numpy as np
 import torch
@@ -20,8 +21,9 @@ from ..checkpoints.contents import check_kinds
 PERSON_NAMES = ('person', 'people', 'pedestrian', 'human')
 
 
-def load_matching_weights(model: nn.Module, weights: Union[str, dict],
-                          where: str) -> dict:
+def load_matching_weights(
+    model: nn.Module, weights: str | dict, where: str
+) -> dict:
     """Load a checkpoint that has everything the model has.
 
     mmengine only warns where a checkpoint fits in part, and an untrained
@@ -54,7 +56,8 @@ def load_matching_weights(model: nn.Module, weights: Union[str, dict],
     check_kinds(model, state, name)
     own = model.state_dict()
     missing = [
-        key for key, value in own.items()
+        key
+        for key, value in own.items()
         if key not in state or tuple(state[key].shape) != tuple(value.shape)
     ]
     # Checkpoints from before this counter was there lack it.
@@ -65,12 +68,13 @@ def load_matching_weights(model: nn.Module, weights: Union[str, dict],
         raise ValueError(
             f'{name} does not belong to the model of {where}: {len(missing)} '
             f'of {len(own)} entries are missing or of another shape, e.g. '
-            f'{missing[0]}')
+            f'{missing[0]}'
+        )
     model.load_state_dict(state, strict=False)
     return weights
 
 
-def _find_classes(config: Config, checkpoint: Optional[dict]) -> List[str]:
+def _find_classes(config: Config, checkpoint: dict | None) -> list[str]:
     """Names of the detector's classes, by the checkpoint or its config."""
     meta = (checkpoint or {}).get('meta', {})
     dataset_meta = meta.get('dataset_meta') or {}
@@ -78,6 +82,7 @@ def _find_classes(config: Config, checkpoint: Optional[dict]) -> List[str]:
         if dataset_meta.get(key) or meta.get(key):
             return _as_list(dataset_meta.get(key) or meta[key])
     from mmdet.registry import DATASETS
+
     dataset = config.test_dataloader.dataset
     classes = (dataset.get('metainfo') or {}).get('classes')
     if classes is None:
@@ -87,7 +92,7 @@ def _find_classes(config: Config, checkpoint: Optional[dict]) -> List[str]:
     return _as_list(classes)
 
 
-def _as_list(classes: Any) -> List[str]:
+def _as_list(classes: Any) -> list[str]:
     return [classes] if isinstance(classes, str) else list(classes)
 
 
@@ -110,30 +115,36 @@ class PersonDetector:
         ValueError: A checkpoint of another model, or no class of people.
     """
 
-    def __init__(self,
-                 model: Union[str, Config],
-                 weights: Optional[str] = None,
-                 cat_ids: Union[int, Sequence[int], None] = None,
-                 device: str = 'cpu'):
+    def __init__(
+        self,
+        model: str | Config,
+        weights: str | None = None,
+        cat_ids: int | Sequence[int] | None = None,
+        device: str = 'cpu',
+    ) -> None:
         try:
             from mmdet.registry import MODELS
             from mmdet.utils import get_test_pipeline_cfg, register_all_modules
         except ImportError as error:
-            raise ImportError('a person detector needs MMDetection 3 (pip '
-                              f'install mmdet), which gives: {error}'
-                              ) from None
+            raise ImportError(
+                'a person detector needs MMDetection 3 (pip '
+                f'install mmdet), which gives: {error}'
+            ) from None
         register_all_modules(init_default_scope=False)
         config, weights = self._load_config(model, weights)
         self.name = config.filename or 'the detector'
         if 'model' not in config or 'test_dataloader' not in config:
-            raise ValueError(f'{self.name} has no model or no '
-                             'test_dataloader; give the config of a detector')
+            raise ValueError(
+                f'{self.name} has no model or no '
+                'test_dataloader; give the config of a detector'
+            )
         with DefaultScope.overwrite_default_scope('mmdet'):
             self.model = revert_sync_batchnorm(MODELS.build(config.model))
             checkpoint = None
             if weights is not None:
-                checkpoint = load_matching_weights(self.model, weights,
-                                                   self.name)
+                checkpoint = load_matching_weights(
+                    self.model, weights, self.name
+                )
             steps = get_test_pipeline_cfg(config.copy())
             steps[0].type = 'mmdet.LoadImageFromNDArray'
             self.pipeline = Compose(steps)
@@ -142,7 +153,9 @@ class PersonDetector:
         self.model.to(device).eval()
 
     @staticmethod
-    def _load_config(model: Union[str, Config], weights: Optional[str]):
+    def _load_config(
+        model: str | Config, weights: str | None
+    ) -> tuple[Config, str | None]:
         if not isinstance(model, (str, os.PathLike)):
             return model.copy(), weights
         if os.path.isfile(model):
@@ -150,6 +163,7 @@ class PersonDetector:
         if str(model).endswith('.py'):
             raise FileNotFoundError(f'{model}: no such detector config')
         from mmdet.apis import DetInferencer
+
         finder = DetInferencer.__new__(DetInferencer)
         finder.scope = 'mmdet'
         try:
@@ -157,20 +171,25 @@ class PersonDetector:
         except ValueError:
             raise FileNotFoundError(
                 f'{model}: neither a config file nor the name of an '
-                'MMDetection model') from None
+                'MMDetection model'
+            ) from None
         return config, weights or url
 
-    def _person_ids(self, classes: List[str],
-                    cat_ids: Union[int, Sequence[int], None]) -> List[int]:
+    def _person_ids(
+        self, classes: list[str], cat_ids: int | Sequence[int] | None
+    ) -> list[int]:
         if cat_ids is not None:
             ids = [cat_ids] if isinstance(cat_ids, int) else list(cat_ids)
             wrong = [key for key in ids if not 0 <= key < len(classes)]
             if wrong and classes:
-                raise ValueError(f'{self.name} has classes 0 to '
-                                 f'{len(classes) - 1}, not {wrong}')
+                raise ValueError(
+                    f'{self.name} has classes 0 to '
+                    f'{len(classes) - 1}, not {wrong}'
+                )
             return ids
         ids = [
-            key for key, name in enumerate(classes)
+            key
+            for key, name in enumerate(classes)
             if str(name).lower() in PERSON_NAMES
         ]
         if not ids:
@@ -179,14 +198,17 @@ class PersonDetector:
             raise ValueError(
                 f'{self.name} has no person class: its {len(classes)} '
                 f'classes are {some}{more}; use another detector, or give '
-                'det_cat_ids')
+                'det_cat_ids'
+            )
         return ids
 
     @torch.no_grad()
-    def __call__(self,
-                 images: Sequence[np.ndarray],
-                 bbox_thr: float = 0.3,
-                 nms_thr: float = 0.3) -> List[np.ndarray]:
+    def __call__(
+        self,
+        images: Sequence[np.ndarray],
+        bbox_thr: float = 0.3,
+        nms_thr: float = 0.3,
+    ) -> list[np.ndarray]:
         """Detect in several frames at once.
 
         Args:
@@ -206,11 +228,13 @@ class PersonDetector:
         found = []
         for image, sample in zip(images, samples):
             people = sample.pred_instances.cpu().numpy()
-            boxes = np.concatenate([people.bboxes, people.scores[:, None]],
-                                   axis=1).astype(np.float32)
+            boxes = np.concatenate(
+                [people.bboxes, people.scores[:, None]], axis=1
+            ).astype(np.float32)
             height, width = image.shape[:2]
-            boxes[:, :4] = np.clip(boxes[:, :4], 0,
-                                   [width, height, width, height])
+            boxes[:, :4] = np.clip(
+                boxes[:, :4], 0, [width, height, width, height]
+            )
             good = np.isin(people.labels, self.cat_ids)
             good &= (boxes[:, 4] > bbox_thr) & np.isfinite(boxes).all(axis=1)
             good &= (boxes[:, 2:4] - boxes[:, :2] >= 1).all(axis=1)

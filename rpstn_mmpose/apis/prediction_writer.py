@@ -1,10 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Write a video's predictions frame by frame, as JSON that is always whole."""
+
 from __future__ import annotations
 
 import json
 import os
-from typing import Any, List, Mapping, Union
+from typing import Any, Mapping
 
 import numpy as np
 
@@ -48,8 +49,8 @@ class PredictionWriter:
         OSError: The path cannot be written.
     """
 
-    def __init__(self, path: Union[str, os.PathLike], meta_info: Mapping):
-        self.path = check_output_path(path, ('.json', ))
+    def __init__(self, path: str | os.PathLike, meta_info: Mapping) -> None:
+        self.path = check_output_path(path, ('.json',))
         self.num_frames = 0
         self._part = make_part(self.path)
         # Unbuffered: a record and the end are one write.
@@ -59,8 +60,9 @@ class PredictionWriter:
         self._file.write(head + _END)
         self._place = len(head)
 
-    def write(self, frame_id: int, instances: List[dict],
-              **others: Any) -> None:
+    def write(
+        self, frame_id: int, instances: list[dict], **others: Any
+    ) -> None:
         """Append a frame.
 
         Args:
@@ -70,7 +72,8 @@ class PredictionWriter:
             **others: More entries of the record.
         """
         record = to_plain(
-            dict(frame_id=frame_id, **others, instances=instances))
+            dict(frame_id=frame_id, **others, instances=instances)
+        )
         text = json.dumps(record, allow_nan=False)
         data = f'{"," if self.num_frames else ""}\n{text}'.encode()
         self._file.seek(self._place)

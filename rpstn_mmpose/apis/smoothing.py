@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Smooth keypoints over time."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional, Sequence
+from typing import Sequence
 
 import numpy as np
 from mmpose.registry import TASK_UTILS
@@ -35,10 +36,11 @@ class _Past:
         frame: Of these values.
         time: Of the frame, seconds; None where only the rate is known.
     """
+
     points: np.ndarray
     velocity: np.ndarray
     frame: int
-    time: Optional[float] = None
+    time: float | None = None
 
 
 @TASK_UTILS.register_module()
@@ -66,24 +68,32 @@ class OneEuroFilter:
             ``beta=0``, where the speed does not count.
     """
 
-    def __init__(self,
-                 min_cutoff: float = 1.7,
-                 beta: float = 6.0,
-                 derivative_cutoff: float = DERIVATIVE_CUTOFF,
-                 max_gap: int = 5):
+    def __init__(
+        self,
+        min_cutoff: float = 1.7,
+        beta: float = 6.0,
+        derivative_cutoff: float = DERIVATIVE_CUTOFF,
+        max_gap: int = 5,
+    ) -> None:
         # Written so that NaN is refused.
-        if not (min_cutoff > 0 and derivative_cutoff > 0 and beta >= 0
-                and max_gap >= 0):
+        if not (
+            min_cutoff > 0
+            and derivative_cutoff > 0
+            and beta >= 0
+            and max_gap >= 0
+        ):
             raise ValueError(
                 f'{self.__class__.__name__}: cutoffs must be above 0, beta '
                 f'and max_gap at least 0, but got min_cutoff={min_cutoff}, '
                 f'derivative_cutoff={derivative_cutoff}, beta={beta}, '
-                f'max_gap={max_gap}')
+                f'max_gap={max_gap}'
+            )
         if beta == 0 and derivative_cutoff != DERIVATIVE_CUTOFF:
             raise ValueError(
                 f'{self.__class__.__name__}: derivative_cutoff='
                 f'{derivative_cutoff} does nothing with beta=0; set beta, or '
-                'leave it out')
+                'leave it out'
+            )
         self.min_cutoff = min_cutoff
         self.beta = beta
         self.derivative_cutoff = derivative_cutoff
@@ -93,7 +103,7 @@ class OneEuroFilter:
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""
         self._frame = -1
-        self._past: Dict[int, _Past] = {}
+        self._past: dict[int, _Past] = {}
 
     def skip_frame(self) -> None:
         """Pass a frame in which nobody is seen."""
@@ -104,12 +114,14 @@ class OneEuroFilter:
             if self._frame - past.frame <= self.max_gap + 1
         }
 
-    def __call__(self,
-                 person_ids: Sequence[int],
-                 points: np.ndarray,
-                 fps: float,
-                 sizes: Optional[np.ndarray] = None,
-                 time: Optional[float] = None) -> np.ndarray:
+    def __call__(
+        self,
+        person_ids: Sequence[int],
+        points: np.ndarray,
+        fps: float,
+        sizes: np.ndarray | None = None,
+        time: float | None = None,
+    ) -> np.ndarray:
         """Filter the points of the next frame.
 
         Args:
@@ -131,16 +143,24 @@ class OneEuroFilter:
         for row, key in enumerate(person_ids):
             size = 1.0 if sizes is None else max(float(sizes[row]), 1e-6)
             result[row] = self._filter(
-                int(key), points[row].astype(np.float64), fps, size, time)
+                int(key), points[row].astype(np.float64), fps, size, time
+            )
         return result
 
-    def _filter(self, key: int, points: np.ndarray, fps: float, size: float,
-                time: Optional[float]) -> np.ndarray:
+    def _filter(
+        self,
+        key: int,
+        points: np.ndarray,
+        fps: float,
+        size: float,
+        time: float | None,
+    ) -> np.ndarray:
         past = self._past.get(key)
         finite = np.isfinite(points).all(axis=1, keepdims=True)
         if past is None:
-            self._past[key] = _Past(points, np.zeros_like(points),
-                                    self._frame, time)
+            self._past[key] = _Past(
+                points, np.zeros_like(points), self._frame, time
+            )
             return points
         if time is None or past.time is None:
             seconds = (self._frame - past.frame) / fps
@@ -149,12 +169,15 @@ class OneEuroFilter:
         # A point that comes back after having been not finite starts anew.
         before = np.where(np.isfinite(past.points), past.points, points)
         velocity = past.velocity + smoothing_factor(
-            self.derivative_cutoff, seconds) * (
-                (points - before) / seconds - past.velocity)
+            self.derivative_cutoff, seconds
+        ) * ((points - before) / seconds - past.velocity)
         speed = np.hypot(*velocity.T)[:, None] / size
         weight = smoothing_factor(self.min_cutoff + self.beta * speed, seconds)
         filtered = before + weight * (points - before)
         self._past[key] = _Past(
             np.where(finite, filtered, past.points),
-            np.where(finite, velocity, 0.0), self._frame, time)
+            np.where(finite, velocity, 0.0),
+            self._frame,
+            time,
+        )
         return np.where(finite, filtered, points)

@@ -1,10 +1,11 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The paths of the joints over time, a row of plots for each person."""
+
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Union
+from typing import Mapping
 
 import numpy as np
 
@@ -21,9 +22,10 @@ class _Path:
         points: Each (K, 3): x, y, score.
         count: Frames in which the person was seen.
     """
-    frames: List[int] = field(default_factory=list)
-    times: List[Optional[float]] = field(default_factory=list)
-    points: List[np.ndarray] = field(default_factory=list)
+
+    frames: list[int] = field(default_factory=list)
+    times: list[float | None] = field(default_factory=list)
+    points: list[np.ndarray] = field(default_factory=list)
     count: int = 0
 
 
@@ -41,26 +43,25 @@ class TrajectoryRecorder:
         max_people: Who are plotted; those who were seen most often.
     """
 
-    def __init__(self,
-                 meta: Mapping,
-                 max_points: int = 600,
-                 max_people: int = 8):
+    def __init__(
+        self, meta: Mapping, max_points: int = 600, max_people: int = 8
+    ) -> None:
         if max_points < 2 or max_people < 1:
             raise ValueError(
                 f'{self.__class__.__name__}: max_points must be at least 2 '
                 f'and max_people at least 1, but got {max_points} and '
-                f'{max_people}')
+                f'{max_people}'
+            )
         self.meta = meta
         self.max_points = max_points
         self.max_people = max_people
         self.step = 1
         self.num_people = 0
-        self.paths: Dict[int, _Path] = {}
+        self.paths: dict[int, _Path] = {}
 
-    def add(self,
-            frame_id: int,
-            instances: List[dict],
-            time: Optional[float] = None) -> None:
+    def add(
+        self, frame_id: int, instances: list[dict], time: float | None = None
+    ) -> None:
         """Take a frame's instances; those without ``track_id`` are left out.
 
         Args:
@@ -83,7 +84,10 @@ class TrajectoryRecorder:
             path.points.append(
                 np.float32(
                     np.column_stack(
-                        [item['keypoints'], item['keypoint_scores']])))
+                        [item['keypoints'], item['keypoint_scores']]
+                    )
+                )
+            )
             if len(path.frames) > self.max_points:
                 self._thin_out()
         if len(self.paths) > 2 * self.max_people:
@@ -98,17 +102,17 @@ class TrajectoryRecorder:
         self.step *= 2
         for path in self.paths.values():
             kept = [
-                row for row, frame in enumerate(path.frames)
+                row
+                for row, frame in enumerate(path.frames)
                 if frame % self.step == 0
             ]
             path.frames = [path.frames[row] for row in kept]
             path.times = [path.times[row] for row in kept]
             path.points = [path.points[row] for row in kept]
 
-    def plot(self,
-             path: Union[str, os.PathLike],
-             fps: float,
-             kpt_thr: float = 0.3) -> None:
+    def plot(
+        self, path: str | os.PathLike, fps: float, kpt_thr: float = 0.3
+    ) -> None:
         """Write the picture.
 
         Args:
@@ -120,16 +124,19 @@ class TrajectoryRecorder:
             ValueError: Nobody was seen.
             OSError: The path cannot be written.
         """
-        path = check_output_path(path, ('.png', ))
+        path = check_output_path(path, ('.png',))
         people = sorted(
             (key for key, item in self.paths.items() if item.frames),
-            key=lambda key: -self.paths[key].count)[:self.max_people]
+            key=lambda key: -self.paths[key].count,
+        )[: self.max_people]
         if not people:
             raise ValueError('no tracked person to plot the joints of')
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+
         figure = Figure(
-            figsize=(12, 2.3 * len(people) + 1.1), layout='constrained')
+            figsize=(12, 2.3 * len(people) + 1.1), layout='constrained'
+        )
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(people), 2, sharex=True, squeeze=False)
         for row, key in zip(axes, sorted(people)):
@@ -145,20 +152,28 @@ class TrajectoryRecorder:
             loc='outside lower center',
             ncols=7,
             fontsize=8,
-            frameon=False)
+            frameon=False,
+        )
         if self.num_people > len(people):
             figure.suptitle(
                 f'{len(people)} of {self.num_people} people, those seen '
                 'longest',
-                fontsize=10)
+                fontsize=10,
+            )
         # The folder was checked, and savefig leaves half a file on a full
         # disk.
         part = make_part(path)
         figure.savefig(part, dpi=110, format='png')
         os.replace(part, path)
 
-    def _plot_person(self, axes: np.ndarray, path: _Path, person: int,
-                     fps: float, kpt_thr: float) -> None:
+    def _plot_person(
+        self,
+        axes: np.ndarray,
+        path: _Path,
+        person: int,
+        fps: float,
+        kpt_thr: float,
+    ) -> None:
         frames = np.array(path.frames)
         points = np.stack(path.points)
         points[points[..., 2] < kpt_thr] = np.nan
@@ -175,7 +190,7 @@ class TrajectoryRecorder:
             # The joints of a side share their colour.
             repeats = self._repeats(k)
             style = ('-', '--', ':', '-.')[repeats % 4]
-            shade = 0.6**(repeats // 4)
+            shade = 0.6 ** (repeats // 4)
             for axis, values in zip(axes, points[:, k].T):
                 axis.plot(
                     seconds,
@@ -183,7 +198,8 @@ class TrajectoryRecorder:
                     style,
                     color=shade * np.array(color) / 255,
                     linewidth=1.1,
-                    label=names[k])
+                    label=names[k],
+                )
         axes[0].set_ylabel(f'person {person}')
         axes[1].invert_yaxis()
         for axis in axes:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from .posetrack_label import PersonLabel
+from .posetrack_video import PersonLabel
 
 # Side of the box of a person of whom no frame tells a size.
 LONE_SIDE = 32.0

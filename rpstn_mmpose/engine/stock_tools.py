@@ -108,7 +108,8 @@ def run_stock_tool(name: str) -> int:
 
 def worker_is_gone(error: Exception) -> bool:
     """Whether an error of the loop says that a process that loads data has
-    been killed. Torch says so, unless it is about to fetch a batch there."""
+    been killed. Torch says so, unless it is about to fetch a batch there.
+    """
     if isinstance(error, RuntimeError):
         return str(error).startswith('DataLoader worker')
     socket_is_gone = (

@@ -1,8 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A stream's frame as one function, compiled or recorded."""
+
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple, Set, Tuple
+from typing import Any, Callable, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +27,12 @@ def _in_order(maps: Tensor, order: torch.memory_format) -> Tensor:
     return maps.clone(memory_format=order)
 
 
-def next_state(model: nn.Module) -> Callable[..., Tuple[Tensor, ...]]:
+def next_state(model: nn.Module) -> Callable[..., tuple[Tensor, ...]]:
     """The model's next frame of tensors alone: crops and the fields of a
-    state to those of the new one, of which the heatmaps are one."""
+    state to those of the new one, of which the heatmaps are one.
+    """
 
-    def frame(inputs: Tensor, *state: Tensor) -> Tuple[Tensor, ...]:
+    def frame(inputs: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         return tuple(model.next(inputs, model.State(*state))[1])
 
     return frame
@@ -48,11 +50,13 @@ class GraphedFrame:
     def __init__(self, model: nn.Module) -> None:
         self._state = model.State
         self._frame = GraphedFunction(
-            next_state(model), f'A frame of {type(model).__name__}')
+            next_state(model), f'A frame of {type(model).__name__}'
+        )
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor,
-                 state: NamedTuple) -> Tuple[Tensor, NamedTuple]:
+    def __call__(
+        self, inputs: Tensor, state: NamedTuple
+    ) -> tuple[Tensor, NamedTuple]:
         """See :class:`CompiledFrame`."""
         state = self._state(*self._frame(inputs, *state))
         return state.heatmaps, state
@@ -82,18 +86,19 @@ class CompiledFrame:
         ValueError: If ``max_recordings`` is below 1.
     """
 
-    def __init__(self,
-                 model: nn.Module,
-                 max_recordings: int = 8,
-                 **options: Any) -> None:
+    def __init__(
+        self, model: nn.Module, max_recordings: int = 8, **options: Any
+    ) -> None:
         if max_recordings < 1:
-            raise ValueError(f'{self.__class__.__name__}: max_recordings '
-                             f'must be at least 1, but got {max_recordings}')
+            raise ValueError(
+                f'{self.__class__.__name__}: max_recordings '
+                f'must be at least 1, but got {max_recordings}'
+            )
 
         self._state = model.State
         frame = next_state(model)
         self.max_recordings = max_recordings
-        self._sizes: Set[int] = set()
+        self._sizes: set[int] = set()
         self._plain = frame
         on_cpu = device_of(model).type == 'cpu'
         if on_cpu and not options:
@@ -103,8 +108,9 @@ class CompiledFrame:
             self._compiled = torch.compile(frame, **options)
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor,
-                 state: NamedTuple) -> Tuple[Tensor, NamedTuple]:
+    def __call__(
+        self, inputs: Tensor, state: NamedTuple
+    ) -> tuple[Tensor, NamedTuple]:
         """Heatmaps of the next frame.
 
         Args:
@@ -132,7 +138,7 @@ class CompiledFrame:
         torch.compiler.cudagraph_mark_step_begin()
         new = self._compiled(
             _in_order(inputs, torch.contiguous_format),
-            *(_in_order(part, order) for part in state))
-        state = self._state(*(part.clone(memory_format=order)
-                              for part in new))
+            *(_in_order(part, order) for part in state),
+        )
+        state = self._state(*(part.clone(memory_format=order) for part in new))
         return state.heatmaps, state

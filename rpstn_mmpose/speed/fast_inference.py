@@ -1,9 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Make a trained model faster without changing what it says."""
+
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Union
+from typing import Any, Callable, List, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -44,12 +45,12 @@ def example_inputs(model: nn.Module) -> Tensor:
     if size is None:
         raise ValueError(
             f'{type(model).__name__}: its head has no decoder that tells the '
-            'input size; give example inputs')
+            'input size; give example inputs'
+        )
     count = getattr(model, 'example_frames', None)
-    frames = () if count is None else (count, )
+    frames = () if count is None else (count,)
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(
-        1, *frames, 3, size[1], size[0], generator=generator)
+    images = torch.randn(1, *frames, 3, size[1], size[0], generator=generator)
     return images.to(device_of(model))
 
 
@@ -59,14 +60,15 @@ def _heatmaps(model: nn.Module, inputs: Tensor) -> Tensor:
     if not isinstance(maps, Tensor):
         raise ValueError(
             f'{type(model).__name__} with a {type(model.head).__name__} gives '
-            'no heatmaps, and only models of heatmaps can be made fast')
+            'no heatmaps, and only models of heatmaps can be made fast'
+        )
     return maps
 
 
 Pairs = List[Tuple[nn.Module, _BatchNorm]]
 
 
-def conv_bn_pairs(model: nn.Module, inputs: Tensor) -> Tuple[Pairs, Tensor]:
+def conv_bn_pairs(model: nn.Module, inputs: Tensor) -> tuple[Pairs, Tensor]:
     """Which batch norms always take exactly what one convolution gives.
 
     The model is run and watched. The order in which layers are registered,
@@ -82,17 +84,17 @@ def conv_bn_pairs(model: nn.Module, inputs: Tensor) -> Tuple[Pairs, Tensor]:
     Returns:
         tuple: Pairs of convolution and norm, and the heatmaps of the run.
     """
-    given: Dict[int, tuple] = {}
-    takers: Dict[nn.Module, set] = {}
-    givers: Dict[nn.Module, set] = {}
-    calls: Dict[nn.Module, int] = {}
+    given: dict[int, tuple] = {}
+    takers: dict[nn.Module, set] = {}
+    givers: dict[nn.Module, set] = {}
+    calls: dict[nn.Module, int] = {}
 
-    def after_conv(conv, args, output) -> None:
+    def after_conv(conv: Any, args: Any, output: Any) -> None:
         calls[conv] = calls.get(conv, 0) + 1
         # Kept, so that no later tensor can have its id.
         given[id(output)] = (conv, output, output._version)
 
-    def before_norm(norm, args) -> None:
+    def before_norm(norm: Any, args: Any) -> None:
         calls[norm] = calls.get(norm, 0) + 1
         conv, output, version = given.get(id(args[0]), (None, None, None))
         if output is not None and output._version != version:
@@ -116,40 +118,48 @@ def conv_bn_pairs(model: nn.Module, inputs: Tensor) -> Tuple[Pairs, Tensor]:
     for conv, norms in takers.items():
         norm = next(iter(norms))
         grouped_deconv = (
-            isinstance(conv, nn.ConvTranspose2d) and conv.groups > 1)
-        if (len(norms) == 1 and givers[norm] == {conv}
-                and calls[norm] == calls[conv]
-                and norm.running_mean is not None and not grouped_deconv):
+            isinstance(conv, nn.ConvTranspose2d) and conv.groups > 1
+        )
+        if (
+            len(norms) == 1
+            and givers[norm] == {conv}
+            and calls[norm] == calls[conv]
+            and norm.running_mean is not None
+            and not grouped_deconv
+        ):
             pairs.append((conv, norm))
     return pairs, heatmaps
 
 
-def _replace(model: nn.Module, new: Dict[nn.Module, nn.Module]) -> None:
+def _replace(model: nn.Module, new: dict[nn.Module, nn.Module]) -> None:
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
             if child in new:
                 setattr(parent, name, new[child])
 
 
-def _fuse(model: nn.Module,
-          inputs: Tensor) -> Tuple[Dict[nn.Module, nn.Module], float]:
+def _fuse(
+    model: nn.Module, inputs: Tensor
+) -> tuple[dict[nn.Module, nn.Module], float]:
     """Fuse in place; what :func:`_replace` needs to undo it, and by which
-    share of its largest value the output has changed."""
+    share of its largest value the output has changed.
+    """
     pairs, before = conv_bn_pairs(model, inputs)
     new = {}
     for conv, norm in pairs:
         new[norm] = nn.Identity()
         new[conv] = fuse_conv_bn_eval(
-            conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d))
+            conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d)
+        )
     _replace(model, new)
     change = (_heatmaps(model, inputs) - before).abs().max()
     share = float(change / before.abs().max().clamp_min(1e-12))
     return {part: old for old, part in new.items()}, share
 
 
-def fuse_conv_bn(model: nn.Module,
-                 inputs: Optional[Tensor] = None,
-                 atol: float = 1e-4) -> int:
+def fuse_conv_bn(
+    model: nn.Module, inputs: Tensor | None = None, atol: float = 1e-4
+) -> int:
     """Work batch norms into the convolutions before them, in place.
 
     Where the output changes, the same is done with a copy in float64, which
@@ -174,8 +184,10 @@ def fuse_conv_bn(model: nn.Module,
             elsewhere. The model is left as it was.
     """
     if model.training:
-        raise ValueError('fuse_conv_bn needs a model in evaluation mode; '
-                         'call model.eval() first')
+        raise ValueError(
+            'fuse_conv_bn needs a model in evaluation mode; '
+            'call model.eval() first'
+        )
     inputs = example_inputs(model) if inputs is None else inputs
     old, change = _fuse(model, inputs)
     if change <= atol:
@@ -187,7 +199,8 @@ def fuse_conv_bn(model: nn.Module,
             f'fuse_conv_bn: the output of {type(model).__name__} changes by '
             f'{change:.2g} of its largest value, in float64 too, which is not '
             'rounding: what a convolution in front of a batch norm gives is '
-            'used elsewhere. Go without fuse')
+            'used elsewhere. Go without fuse'
+        )
     _replace(model, {before: part for part, before in old.items()})
     return len(old) // 2
 
@@ -200,11 +213,14 @@ class _CastInputs:
 
     def __call__(self, module: nn.Module, args: tuple) -> tuple:
         return tuple(
-            arg.to(self.dtype) if isinstance(arg, Tensor)
-            and arg.is_floating_point() else arg for arg in args)
+            arg.to(self.dtype)
+            if isinstance(arg, Tensor) and arg.is_floating_point()
+            else arg
+            for arg in args
+        )
 
 
-def precise_parts(model: nn.Module) -> Set[nn.Module]:
+def precise_parts(model: nn.Module) -> set[nn.Module]:
     """Modules that stay in float32: what works on the K heatmaps. They are
     cheap, and their rounding would show.
 
@@ -233,15 +249,18 @@ def use_half_precision(model: nn.Module, dtype: str = 'bfloat16') -> None:
         ValueError: For another dtype.
     """
     if dtype not in DTYPES:
-        raise ValueError(f'dtype must be one of {sorted(DTYPES)}, but got '
-                         f'{dtype!r}')
+        raise ValueError(
+            f'dtype must be one of {sorted(DTYPES)}, but got {dtype!r}'
+        )
     precise = precise_parts(model)
     kept = {inner for part in precise for inner in part.modules()}
     for part in precise:
         part.register_forward_pre_hook(_CastInputs(torch.float32))
     for module in model.modules():
-        if (isinstance(module, CONVOLUTIONS + (nn.Linear, ))
-                and module not in kept):
+        if (
+            isinstance(module, CONVOLUTIONS + (nn.Linear,))
+            and module not in kept
+        ):
             module.to(DTYPES[dtype])
             module.register_forward_pre_hook(_CastInputs(DTYPES[dtype]))
 
@@ -261,6 +280,7 @@ def with_frozen_weights(function: Callable) -> Callable:
         again for inputs of other shapes.
     """
     from torch._inductor import config
+
     compiled = torch.compile(function, dynamic=False)
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -270,8 +290,7 @@ def with_frozen_weights(function: Callable) -> Callable:
     return call
 
 
-def compile_parts(model: nn.Module,
-                  options: Optional[dict] = None) -> List[str]:
+def compile_parts(model: nn.Module, options: dict | None = None) -> list[str]:
     """Let ``torch.compile`` do the parts of an estimator, in place.
 
     They are compiled when they are first called, which takes a minute or two
@@ -290,12 +309,13 @@ def compile_parts(model: nn.Module,
     """
     on_cpu = device_of(model).type == 'cpu'
     names = [
-        name for name in getattr(model, 'compiled_parts', COMPILED_PARTS)
+        name
+        for name in getattr(model, 'compiled_parts', COMPILED_PARTS)
         if isinstance(getattr(model, name, None), nn.Module)
     ]
     for name in names:
         part = getattr(model, name)
-        for method in getattr(part, 'compiled_methods', ('forward', )):
+        for method in getattr(part, 'compiled_methods', ('forward',)):
             plain = getattr(part, method)
             if options is None and on_cpu:
                 fast = with_frozen_weights(plain)
@@ -305,13 +325,15 @@ def compile_parts(model: nn.Module,
     return names
 
 
-def optimize_for_inference(model: nn.Module,
-                           fuse: bool = True,
-                           channels_last: bool = True,
-                           dtype: Optional[str] = None,
-                           compile: Union[bool, dict] = False,
-                           inputs: Optional[Tensor] = None,
-                           graphs: bool = True) -> nn.Module:
+def optimize_for_inference(
+    model: nn.Module,
+    fuse: bool = True,
+    channels_last: bool = True,
+    dtype: str | None = None,
+    compile: bool | dict = False,
+    inputs: Tensor | None = None,
+    graphs: bool = True,
+) -> nn.Module:
     """Make a trained estimator fast, in place. It cannot be trained after.
 
     The defaults are what is safe: heatmaps stay the same up to the rounding

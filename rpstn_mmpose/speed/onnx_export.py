@@ -2,10 +2,11 @@
 """Video models as two ONNX graphs: the first frame and a step, or a frame and
 what is made of a window of frames.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, NamedTuple, Tuple, Union
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ class _FirstFrame(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return _heatmaps_first(self.model.first(image)[1])
 
 
@@ -31,7 +32,7 @@ class _NextFrame(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor, *state: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, image: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         state = self.model.State(*state)
         return _heatmaps_first(self.model.next(image, state)[1])
 
@@ -43,7 +44,7 @@ class _Frame(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return self.model.frame_features(image)
 
 
@@ -59,17 +60,18 @@ class _Window(nn.Module):
         return self.model.outputs(self.model.combine(levels, offsets))
 
 
-def _heatmaps_first(state: NamedTuple) -> Tuple[Any, ...]:
+def _heatmaps_first(state: NamedTuple) -> tuple[Any, ...]:
     others = [
-        value for name, value in zip(state._fields, state)
+        value
+        for name, value in zip(state._fields, state)
         if name != 'heatmaps'
     ]
     return (state.heatmaps, *others)
 
 
-def export_streaming(model: nn.Module,
-                     folder: Union[str, Path],
-                     people: int = 1) -> Tuple[Path, Path]:
+def export_streaming(
+    model: nn.Module, folder: str | Path, people: int = 1
+) -> tuple[Path, Path]:
     """Write ``first_frame.onnx`` and ``next_frame.onnx``.
 
     Both give ``heatmaps`` (N, K, h, w) and the other fields of the model's
@@ -95,9 +97,11 @@ def export_streaming(model: nn.Module,
             mode.
     """
     if not getattr(model, 'carries_state', False):
-        raise ValueError(f'export_streaming: {type(model).__name__} has no '
-                         'state to hand on; it takes a '
-                         'VideoTopdownPoseEstimator with a neck or a memory')
+        raise ValueError(
+            f'export_streaming: {type(model).__name__} has no '
+            'state to hand on; it takes a '
+            'VideoTopdownPoseEstimator with a neck or a memory'
+        )
     folder = _checked('export_streaming', model, folder, people)
     width, height = model.head.decoder.input_size
     image = torch.zeros(people, 3, height, width)
@@ -106,15 +110,15 @@ def export_streaming(model: nn.Module,
         state = model.first(image)[1]
     outputs = list(_heatmaps_first(model.State(*model.State._fields)))
     paths = folder / 'first_frame.onnx', folder / 'next_frame.onnx'
-    _export(paths[0], first, (image, ), ['image'], outputs)
+    _export(paths[0], first, (image,), ['image'], outputs)
     names = ['image', *(f'prev_{name}' for name in state._fields)]
     _export(paths[1], following, (image, *state), names, outputs)
     return paths
 
 
-def export_window(model: nn.Module,
-                  folder: Union[str, Path],
-                  people: int = 1) -> Tuple[Path, Path]:
+def export_window(
+    model: nn.Module, folder: str | Path, people: int = 1
+) -> tuple[Path, Path]:
     """Write ``frame.onnx`` and ``window.onnx``.
 
     ``frame`` takes ``image``, N normalized crops (N, 3, H, W), and gives what
@@ -136,8 +140,10 @@ def export_window(model: nn.Module,
         ValueError: If the model is of another kind, or in training mode.
     """
     if getattr(model, 'kind', '') != 'window':
-        raise ValueError(f'export_window: {type(model).__name__} combines no '
-                         'frames; it takes a WindowPoseEstimator')
+        raise ValueError(
+            f'export_window: {type(model).__name__} combines no '
+            'frames; it takes a WindowPoseEstimator'
+        )
     folder = _checked('export_window', model, folder, people)
     width, height = model.head.decoder.input_size
     image = torch.zeros(people, 3, height, width)
@@ -146,30 +152,39 @@ def export_window(model: nn.Module,
     frames = len(model.clip_offsets)
     window = tuple(
         level[:, None].repeat(1, frames, *[1] * (level.dim() - 1))
-        for level in levels)
+        for level in levels
+    )
     names = [f'level{number}' for number in range(len(levels))]
     paths = folder / 'frame.onnx', folder / 'window.onnx'
-    _export(paths[0], _Frame(model).eval(), (image, ), ['image'], names)
+    _export(paths[0], _Frame(model).eval(), (image,), ['image'], names)
     _export(paths[1], _Window(model).eval(), window, names, ['output'])
     return paths
 
 
-def _checked(name: str, model: nn.Module, folder: Union[str, Path],
-             people: int) -> Path:
+def _checked(
+    name: str, model: nn.Module, folder: str | Path, people: int
+) -> Path:
     """The folder, which is there then."""
     if model.training:
-        raise ValueError(f'{name} needs a model in evaluation mode; '
-                         'call model.eval() first')
+        raise ValueError(
+            f'{name} needs a model in evaluation mode; call model.eval() first'
+        )
     if people < 1:
-        raise ValueError(f'{name}: people must be at least 1, but '
-                         f'got {people}')
+        raise ValueError(
+            f'{name}: people must be at least 1, but got {people}'
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _export(path: Path, module: nn.Module, args: Tuple[Tensor, ...],
-            inputs: List[str], outputs: List[str]) -> None:
+def _export(
+    path: Path,
+    module: nn.Module,
+    args: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+) -> None:
     torch.onnx.export(
         module,
         args,
@@ -179,4 +194,5 @@ def _export(path: Path, module: nn.Module, args: Tuple[Tensor, ...],
         opset_version=OPSET,
         dynamo=True,
         external_data=False,
-        verbose=False)
+        verbose=False,
+    )

@@ -12,10 +12,13 @@ from torch.utils.checkpoint import checkpoint
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
     """Batch norms in training mode keep their running statistics as they
-    are."""
+    are.
+    """
     norms = [
-        norm for norm in module.modules()
-        if isinstance(norm, _BatchNorm) and norm.track_running_stats
+        norm
+        for norm in module.modules()
+        if isinstance(norm, _BatchNorm)
+        and norm.track_running_stats
         and norm.training
     ]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
@@ -33,8 +36,7 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
             norm.momentum, norm.num_batches_tracked = values
 
 
-def recompute_in_backward(module: nn.Module, function: Callable,
-                          *args) -> Any:
+def recompute_in_backward(module: nn.Module, function: Callable, *args) -> Any:
     """Call a function and forget what it computed on the way; the backward
     pass computes it again.
 
@@ -54,4 +56,5 @@ def recompute_in_backward(module: nn.Module, function: Callable,
         function,
         *args,
         use_reentrant=False,
-        context_fn=lambda: (nullcontext(), frozen_statistics(module)))
+        context_fn=lambda: (nullcontext(), frozen_statistics(module)),
+    )

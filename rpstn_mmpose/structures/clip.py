@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.structures import InstanceData, PixelData
 from mmpose.structures import PoseDataSample
 
+from .arrays import to_numpy
 from .columns import declared_columns
 
 _INSTANCE_FIELDS = ('gt_instances', 'pred_instances', 'gt_instance_labels')
@@ -50,23 +51,15 @@ def _get(container: Any, key: str) -> Any:
     return getattr(container, key)
 
 
-def _to_numpy(value: Any) -> np.ndarray:
-    return (
-        value.detach().cpu().numpy()
-        if hasattr(value, 'detach')
-        else np.asarray(value)
-    )
-
-
 def _coco_annotation(gt: Any, row: int, meta: dict) -> dict:
     """What CocoMetric makes its ground truth of, for one frame."""
-    x1, y1, x2, y2 = _to_numpy(_get(gt, 'bboxes'))[row].tolist()
-    keypoints = _to_numpy(_get(gt, 'keypoints'))[row]
-    visible = _to_numpy(_get(gt, 'keypoints_visible'))[row]
+    x1, y1, x2, y2 = to_numpy(_get(gt, 'bboxes'))[row].tolist()
+    keypoints = to_numpy(_get(gt, 'keypoints'))[row]
+    visible = to_numpy(_get(gt, 'keypoints_visible'))[row]
     visible = visible.reshape(len(keypoints), -1)[:, 0] > 0
     labeled = visible
     if 'keypoints_labeled' in gt:
-        labeled = _to_numpy(_get(gt, 'keypoints_labeled'))[row] > 0
+        labeled = to_numpy(_get(gt, 'keypoints_labeled'))[row] > 0
     # COCO: 0 not labelled, 1 labelled and hidden, 2 labelled and visible.
     flags = np.where(visible, 2, labeled.astype(int))
     points = np.where(labeled[:, None], keypoints, 0)

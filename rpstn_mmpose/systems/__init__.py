@@ -1,6 +1,8 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The papers that live here, a folder each; importing registers them."""
 
+from __future__ import annotations
+
 from importlib import import_module
 from pkgutil import iter_modules
 

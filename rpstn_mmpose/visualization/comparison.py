@@ -235,33 +235,15 @@ def write_comparison(
                     )
                     for label, (correct, counted) in zip(labels, sums)
                 ]
-                header = (
-                    f'video {video}   frame '
-                    f'{models[0].frame_ids[i]}   ({i + 1} of '
-                    f'{len(models[0])})'
-                )
+                wrong = [part.wrong[i] for part in parts]
                 row = compose_panels(
-                    draw_frame(
-                        models,
-                        [part.wrong[i] for part in parts],
-                        i,
-                        meta,
-                        size,
-                    ),
+                    draw_frame(models, wrong, i, meta, size),
                     ['ground truth', *captions],
-                    header,
+                    f'video {video}   frame {models[0].frame_ids[i]}   '
+                    f'({i + 1} of {len(models[0])})',
                 )
-                writer.write(
-                    stack_rows(
-                        [
-                            row,
-                            draw_legend(
-                                row.shape[1], wrong_text(thr, norm_item)
-                            ),
-                        ],
-                        gap=0,
-                    )
-                )
+                legend = draw_legend(row.shape[1], wrong_text(thr, norm_item))
+                writer.write(stack_rows([row, legend], gap=0))
                 bar.update()
     return {
         label: mean_scores(

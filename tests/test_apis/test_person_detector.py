@@ -18,16 +18,18 @@ from rpstn_mmpose.apis import PersonDetector  # noqa: E402
 def reference(detector, config, image):
     """By MMDetection's own function, filtered one box after the other."""
     from mmdet.apis import inference_detector
+
     detector.model.cfg = config
     with DefaultScope.overwrite_default_scope('mmdet'):
         people = inference_detector(detector.model, image).pred_instances
     height, width = image.shape[:2]
     found = []
-    for box, score, label in zip(people.bboxes.tolist(),
-                                 people.scores.tolist(),
-                                 people.labels.tolist()):
-        x1, y1, x2, y2 = (min(max(c, 0), limit)
-                          for c, limit in zip(box, (width, height) * 2))
+    for box, score, label in zip(
+        people.bboxes.tolist(), people.scores.tolist(), people.labels.tolist()
+    ):
+        x1, y1, x2, y2 = (
+            min(max(c, 0), limit) for c, limit in zip(box, (width, height) * 2)
+        )
         if label == 1 and score > 0.01 and x2 - x1 >= 1 and y2 - y1 >= 1:
             found.append([x1, y1, x2, y2, score])
     return found
@@ -53,20 +55,29 @@ def test_which_boxes_stay(monkeypatch):
     """A dog, a low score, a double, no area, and parts out of the frame."""
     detector = PersonDetector(detector_config())
     people = InstanceData(
-        bboxes=torch.tensor([[10., 10, 30, 50], [60, 10, 90, 60],
-                             [61, 10, 91, 60], [20, 5, 20.5, 40],
-                             [-5, -5, 40, 200], [10, 10, 31, 51],
-                             [130, 10, 150, 50]]),
-        scores=torch.tensor([.9, .5, .8, .9, .7, .2, .6]),
-        labels=torch.tensor([0, 1, 1, 1, 1, 1, 1]))
+        bboxes=torch.tensor(
+            [
+                [10.0, 10, 30, 50],
+                [60, 10, 90, 60],
+                [61, 10, 91, 60],
+                [20, 5, 20.5, 40],
+                [-5, -5, 40, 200],
+                [10, 10, 31, 51],
+                [130, 10, 150, 50],
+            ]
+        ),
+        scores=torch.tensor([0.9, 0.5, 0.8, 0.9, 0.7, 0.2, 0.6]),
+        labels=torch.tensor([0, 1, 1, 1, 1, 1, 1]),
+    )
     sample = SimpleNamespace(pred_instances=people)
     monkeypatch.setattr(detector.model, 'test_step', lambda data: [sample])
     boxes = detector([texture(96, 160)], bbox_thr=0.3, nms_thr=0.5)[0]
     np.testing.assert_allclose(
-        boxes, [[61, 10, 91, 60, .8], [0, 0, 40, 96, .7],
-                [130, 10, 150, 50, .6]])
+        boxes,
+        [[61, 10, 91, 60, 0.8], [0, 0, 40, 96, 0.7], [130, 10, 150, 50, 0.6]],
+    )
     both = detector([texture(96, 160)], bbox_thr=0.3, nms_thr=0.99)[0]
-    assert both[:, 4].round(1).tolist() == pytest.approx([.8, .7, .6, .5])
+    assert both[:, 4].round(1).tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
 
 
 def test_the_checkpoint_says_which_class_is_which(tmp_path):
@@ -75,7 +86,10 @@ def test_the_checkpoint_says_which_class_is_which(tmp_path):
     torch.save(
         dict(
             meta=dict(dataset_meta=dict(classes=('Person', 'cat'))),
-            state_dict=state), tmp_path / 'a.pth')
+            state_dict=state,
+        ),
+        tmp_path / 'a.pth',
+    )
     torch.save(dict(state_dict=state), tmp_path / 'b.pth')
     config.dump(str(tmp_path / 'det.py'))
     path = str(tmp_path / 'det.py')
@@ -89,12 +103,23 @@ def test_the_checkpoint_says_which_class_is_which(tmp_path):
         PersonDetector(path, str(tmp_path / 'd.pth'))
 
 
-@pytest.mark.parametrize('classes, options, error, message', [
-    (('dog', 'cat'), {}, ValueError,
-     'has no person class: its 2 classes are dog, cat; use another'),
-    (('dog', 'person'), dict(cat_ids=[2]), ValueError,
-     r'has classes 0 to 1, not \[2\]'),
-])
+@pytest.mark.parametrize(
+    'classes, options, error, message',
+    [
+        (
+            ('dog', 'cat'),
+            {},
+            ValueError,
+            'has no person class: its 2 classes are dog, cat; use another',
+        ),
+        (
+            ('dog', 'person'),
+            dict(cat_ids=[2]),
+            ValueError,
+            r'has classes 0 to 1, not \[2\]',
+        ),
+    ],
+)
 def test_detectors_without_people(classes, options, error, message):
     with pytest.raises(error, match=message) as info:
         PersonDetector(detector_config(classes), **options)

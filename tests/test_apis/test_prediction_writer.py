@@ -11,32 +11,36 @@ def instance(value):
     return dict(
         keypoints=np.full((2, 2), value, np.float32),
         keypoint_scores=np.float32([0.5, value]),
-        bbox=([1., 2., 3., 4.], ),
+        bbox=([1.0, 2.0, 3.0, 4.0],),
         bbox_score=np.float32(0.25),
-        track_id=np.int64(7))
+        track_id=np.int64(7),
+    )
 
 
 def plain(value):
     return dict(
         keypoints=[[value, value]] * 2,
         keypoint_scores=[0.5, value],
-        bbox=[[1., 2., 3., 4.]],
+        bbox=[[1.0, 2.0, 3.0, 4.0]],
         bbox_score=0.25,
-        track_id=7)
+        track_id=7,
+    )
 
 
 def test_whole_after_every_frame(tmp_path):
     path, part = tmp_path / 'new' / 'a.json', tmp_path / 'new' / '.a.json.part'
-    writer = PredictionWriter(path, dict(names=('a', ), ids={0: 'head'}))
-    expected = dict(meta_info=dict(names=['a'], ids={'0': 'head'}),
-                    instance_info=[])
+    writer = PredictionWriter(path, dict(names=('a',), ids={0: 'head'}))
+    expected = dict(
+        meta_info=dict(names=['a'], ids={'0': 'head'}), instance_info=[]
+    )
     assert json.loads(part.read_bytes()) == expected
     for frame in range(4):
         count = (2, 0, 1, 3)[frame]
         others = dict(damaged=True) if frame == 2 else {}
         writer.write(frame, [instance(1.5)] * count, **others)
         expected['instance_info'].append(
-            dict(frame_id=frame, **others, instances=[plain(1.5)] * count))
+            dict(frame_id=frame, **others, instances=[plain(1.5)] * count)
+        )
         assert json.loads(part.read_bytes()) == expected
         assert not path.exists()
     writer.close()

@@ -12,14 +12,14 @@ def alpha(cutoff, seconds):
     return 1 / (1 + 1 / (2 * math.pi * cutoff) / seconds)
 
 
-def one_euro(path, fps, sizes, min_cutoff=1.7, beta=6., derivative=1.):
+def one_euro(path, fps, sizes, min_cutoff=1.7, beta=6.0, derivative=1.0):
     """The paper's filter of a point's path (T, 2), number by number.
 
     One cutoff for both coordinates, by the speed in the plane in sizes (T,)
     of the person a second.
     """
     x, y = map(float, path[0])
-    vx = vy = 0.
+    vx = vy = 0.0
     out = [(x, y)]
     for (new_x, new_y), size in zip(path[1:], sizes[1:]):
         weight = alpha(derivative, 1 / fps)
@@ -47,11 +47,13 @@ def test_two_steps_by_hand():
     """
     smooth = OneEuroFilter(min_cutoff=1, beta=0.01, derivative_cutoff=1)
     first, second, third = (
-        smooth([3], value, fps=10)[0, 0] for value in points(0, 10, 10))
+        smooth([3], value, fps=10)[0, 0] for value in points(0, 10, 10)
+    )
     assert first.tolist() == [0, 0]
     np.testing.assert_allclose(second, [4.65461, 0], atol=2e-4)
     np.testing.assert_allclose(
-        third, [4.65461 + 0.475565 * 5.34539, 0], atol=5e-4)
+        third, [4.65461 + 0.475565 * 5.34539, 0], atol=5e-4
+    )
     # The same numbers from the paper's formulas.
     speed = alpha(1, 0.1) * 100
     expected = alpha(1 + 0.01 * speed, 0.1) * 10
@@ -71,31 +73,40 @@ def test_a_diagonal_step_by_hand():
     smooth([0], np.zeros((1, 1, 2)), fps=10, sizes=[2])
     second = smooth([0], np.float64([[[30, -40]]]), fps=10, sizes=[2])
     np.testing.assert_allclose(
-        second[0, 0], [30 * 0.552461, -40 * 0.552461], atol=1e-3)
+        second[0, 0], [30 * 0.552461, -40 * 0.552461], atol=1e-3
+    )
 
 
-@pytest.mark.parametrize('speed', [(9, 2), (2, 9), (-7, 0), (0, -7), (5, 5),
-                                   (40, -3)])
+@pytest.mark.parametrize(
+    'speed', [(9, 2), (2, 9), (-7, 0), (0, -7), (5, 5), (40, -3)]
+)
 def test_diagonal_moves(speed):
     """x and y of different speeds, with noise of their own, and a person
     who grows; then a turn at a right angle."""
     rng = np.random.default_rng(3)
-    path = np.concatenate([
-        np.arange(12)[:, None] * speed,
-        np.multiply(11, speed) +
-        np.arange(1, 8)[:, None] * np.float64(speed[::-1]) * (1, -1)
-    ]) + rng.normal(0, 1, (19, 2)) * (2, 0.5)
+    path = np.concatenate(
+        [
+            np.arange(12)[:, None] * speed,
+            np.multiply(11, speed)
+            + np.arange(1, 8)[:, None] * np.float64(speed[::-1]) * (1, -1),
+        ]
+    ) + rng.normal(0, 1, (19, 2)) * (2, 0.5)
     sizes = np.linspace(60, 90, 19)
     options = dict(min_cutoff=0.8, beta=4.0, derivative_cutoff=1.5)
-    for settings, kwargs in ((options, dict(
-            min_cutoff=0.8, beta=4.0, derivative=1.5)), ({}, {})):
+    for settings, kwargs in (
+        (options, dict(min_cutoff=0.8, beta=4.0, derivative=1.5)),
+        ({}, {}),
+    ):
         smooth = OneEuroFilter(**settings)
-        found = np.stack([
-            smooth([4], point[None, None], 25, [size])[0, 0]
-            for point, size in zip(path, sizes)
-        ])
+        found = np.stack(
+            [
+                smooth([4], point[None, None], 25, [size])[0, 0]
+                for point, size in zip(path, sizes)
+            ]
+        )
         np.testing.assert_allclose(
-            found, one_euro(path, 25, sizes, **kwargs), rtol=1e-9)
+            found, one_euro(path, 25, sizes, **kwargs), rtol=1e-9
+        )
 
 
 def test_frame_rate_and_gaps_are_one_thing():
@@ -109,11 +120,14 @@ def test_frame_rate_and_gaps_are_one_thing():
 
 def test_a_long_gap_begins_anew():
     a, b = points(0, 10)
-    for options, gap, fresh in ((dict(max_gap=2), 2, False),
-                                (dict(max_gap=2), 3, True),
-                                (dict(max_gap=0), 0, False),
-                                (dict(max_gap=0), 1, True), ({}, 5, False),
-                                ({}, 6, True)):
+    for options, gap, fresh in (
+        (dict(max_gap=2), 2, False),
+        (dict(max_gap=2), 3, True),
+        (dict(max_gap=0), 0, False),
+        (dict(max_gap=0), 1, True),
+        ({}, 5, False),
+        ({}, 6, True),
+    ):
         smooth = OneEuroFilter(**options)
         smooth([1], a, fps=25)
         for _ in range(gap):
@@ -126,7 +140,8 @@ def test_still_joints_calm_down_and_fast_ones_do_not_lag():
     noise = rng.normal(0, 1, (100, 1, 1, 2))
     smooth = OneEuroFilter()
     still = np.stack(
-        [smooth([0], 50 + n, 25, np.float64([100])) for n in noise])
+        [smooth([0], 50 + n, 25, np.float64([100])) for n in noise]
+    )
     assert still[20:].std() < 0.6 * noise[20:].std()
     smooth.reset()
     # A size a second: the lag stays below a twentieth of the size.
@@ -141,16 +156,22 @@ def test_people_and_joints_are_apart_and_sizes_scale():
     frames = rng.random((6, 3, 4, 2)) * 100
     sizes = np.float64([50, 80, 120])
     together = np.stack(
-        [smooth([0, 1, 2], frame, 25, sizes) for frame in frames])
+        [smooth([0, 1, 2], frame, 25, sizes) for frame in frames]
+    )
     for person in range(3):
         for joint in range(4):
             alone = OneEuroFilter(beta=3)
             for row, frame in enumerate(frames):
                 # Twice as large in twice the resolution is the same.
-                value = alone([9], 2 * frame[None, person, None, joint], 25,
-                              2 * sizes[person:person + 1])
+                value = alone(
+                    [9],
+                    2 * frame[None, person, None, joint],
+                    25,
+                    2 * sizes[person : person + 1],
+                )
                 np.testing.assert_allclose(
-                    value[0, 0], 2 * together[row, person, joint])
+                    value[0, 0], 2 * together[row, person, joint]
+                )
 
 
 def test_points_that_are_not_finite_leave_no_trace():
@@ -167,15 +188,21 @@ def test_points_that_are_not_finite_leave_no_trace():
 def test_nobody_and_dtype():
     smooth = OneEuroFilter()
     assert smooth([], np.zeros((0, 5, 2)), 25).shape == (0, 5, 2)
-    assert smooth([1], np.zeros((1, 5, 2), np.float32),
-                  25).dtype == np.float32
+    assert smooth([1], np.zeros((1, 5, 2), np.float32), 25).dtype == np.float32
 
 
-@pytest.mark.parametrize('options', [
-    dict(min_cutoff=0), dict(beta=-1), dict(derivative_cutoff=0),
-    dict(max_gap=-1), dict(min_cutoff=math.nan), dict(beta=math.nan),
-    dict(derivative_cutoff=math.nan)
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(min_cutoff=0),
+        dict(beta=-1),
+        dict(derivative_cutoff=0),
+        dict(max_gap=-1),
+        dict(min_cutoff=math.nan),
+        dict(beta=math.nan),
+        dict(derivative_cutoff=math.nan),
+    ],
+)
 def test_bad_options(options):
     with pytest.raises(ValueError, match='cutoffs must be above 0'):
         OneEuroFilter(**options)
@@ -183,8 +210,11 @@ def test_bad_options(options):
 
 def test_a_cutoff_of_a_speed_that_does_not_count():
     OneEuroFilter(beta=0)
-    with pytest.raises(ValueError, match='derivative_cutoff=2 does nothing '
-                       'with beta=0; set beta, or leave it out'):
+    with pytest.raises(
+        ValueError,
+        match='derivative_cutoff=2 does nothing '
+        'with beta=0; set beta, or leave it out',
+    ):
         OneEuroFilter(beta=0, derivative_cutoff=2)
 
 

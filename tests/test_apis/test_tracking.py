@@ -31,8 +31,12 @@ def crossing(frame):
     by a third; two walk down and across. (4, 4) boxes, jittered by a pixel.
     """
     rng = np.random.default_rng(frame)
-    centres = [(60 + 8 * frame, 120), (580 - 8 * frame, 180),
-               (60 + 8 * frame, 270), (300, 60 + 4 * frame)]
+    centres = [
+        (60 + 8 * frame, 120),
+        (580 - 8 * frame, 180),
+        (60 + 8 * frame, 270),
+        (300, 60 + 4 * frame),
+    ]
     sizes = [(40, 90), (42, 92), (44, 88), (38, 86)]
     return boxes_at(centres, sizes) + rng.uniform(-1, 1, (4, 4))
 
@@ -74,7 +78,8 @@ def test_who_returns_within_max_lost_is_the_same_person():
         inside = boxes_at([(30, 100)], [(40, 100)])
         for x in (60, 50, 40, 30):
             assert tracker.update(
-                boxes_at([(x, 100)], [(40, 100)]), [1]).tolist() == [0]
+                boxes_at([(x, 100)], [(40, 100)]), [1]
+            ).tolist() == [0]
         for _ in range(away):
             assert tracker.update(np.zeros((0, 4)), []).tolist() == []
         assert tracker.person_ids == ([0] if same else [])
@@ -86,14 +91,14 @@ def test_a_return_needs_the_place_and_the_size():
     tracker.update(boxes_at([(100, 100)], [(40, 100)]), [1])
     tracker.update(np.zeros((0, 4)), [])
     ids = tracker.update(
-        boxes_at([(300, 100), (100, 40)], [(40, 100), (15, 30)]), [1, 1])
+        boxes_at([(300, 100), (100, 40)], [(40, 100), (15, 30)]), [1, 1]
+    )
     assert ids.tolist() == [1, 2]
     # 0.8 times the root of 40 * 100 is 50.6 pixels
     for offset, found in ((50, True), (52, False)):
         tracker = MotionTracker(iou_thr=0.99)
         tracker.update(boxes_at([(100, 100)], [(40, 100)]), [1])
-        ids = tracker.update(
-            boxes_at([(100 + offset, 100)], [(40, 100)]), [1])
+        ids = tracker.update(boxes_at([(100 + offset, 100)], [(40, 100)]), [1])
         assert (ids.tolist() == [0]) == found
 
 
@@ -102,7 +107,8 @@ def test_best_matches_together_not_one_after_the_other():
     tracker = MotionTracker(return_distance=0)
     tracker.update(boxes_at([(100, 100), (130, 100)], [(60, 100)] * 2), [1, 1])
     ids = tracker.update(
-        boxes_at([(113, 100), (66, 100)], [(60, 100)] * 2), [1, 1])
+        boxes_at([(113, 100), (66, 100)], [(60, 100)] * 2), [1, 1]
+    )
     # IoU of 0 with its boxes: 47/73 = .64 and 26/94 = .28; of 1: 43/77 = .56
     # and none. One by one 0 takes the first box; together .28 + .56 win.
     assert ids.tolist() == [1, 0]
@@ -127,11 +133,11 @@ def test_memory_does_not_grow(kind):
 
 def test_ious_by_hand():
     a = np.float64([[0, 0, 10, 10], [5, 5, 5, 5]])
-    b = np.float64([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30],
-                    [5, 5, 5, 5]])
+    b = np.float64(
+        [[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30], [5, 5, 5, 5]]
+    )
     # Half of each in common: 50 / 150.
-    np.testing.assert_allclose(
-        box_iou(a, b), [[1, 1 / 3, 0, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(box_iou(a, b), [[1, 1 / 3, 0, 0], [0, 0, 0, 0]])
 
 
 def test_oks_by_hand():
@@ -191,12 +197,19 @@ def test_byte_tracker_keeps_a_person_through_low_scores():
         assert ids.tolist() == [0, -1]
 
 
-@pytest.mark.parametrize('kind, options, message', [
-    ('MotionTracker', dict(iou_thr=2), 'iou_thr must lie in 0 to 1'),
-    ('MotionTracker', dict(max_lost=-1), 'max_lost must lie in 0 to inf'),
-    ('MotionTracker', dict(oks_weight=-.1), 'oks_weight must lie in 0 to 1'),
-    ('ByteTracker', dict(low_score=.8), 'low_score <= high_score'),
-])
+@pytest.mark.parametrize(
+    'kind, options, message',
+    [
+        ('MotionTracker', dict(iou_thr=2), 'iou_thr must lie in 0 to 1'),
+        ('MotionTracker', dict(max_lost=-1), 'max_lost must lie in 0 to inf'),
+        (
+            'MotionTracker',
+            dict(oks_weight=-0.1),
+            'oks_weight must lie in 0 to 1',
+        ),
+        ('ByteTracker', dict(low_score=0.8), 'low_score <= high_score'),
+    ],
+)
 def test_bad_options(kind, options, message):
     kinds = dict(MotionTracker=MotionTracker, ByteTracker=ByteTracker)
     with pytest.raises(ValueError, match=message):
@@ -207,6 +220,6 @@ def test_bad_options(kind, options, message):
 def test_nobody_and_bad_input(kind):
     tracker = make(kind)
     for _ in range(3):
-        assert tracker.update(np.zeros((0, 4)), np.zeros(0)).shape == (0, )
+        assert tracker.update(np.zeros((0, 4)), np.zeros(0)).shape == (0,)
     with pytest.raises(ValueError, match='1 boxes but 2 scores'):
         tracker.update(np.zeros((1, 4)), [1, 1])

@@ -7,27 +7,31 @@ from rpstn_mmpose.apis import TrajectoryRecorder
 
 META = dict(
     keypoint_id2name={0: 'head', 1: 'foot'},
-    keypoint_colors=np.uint8([[0, 255, 0], [255, 0, 0]]))
+    keypoint_colors=np.uint8([[0, 255, 0], [255, 0, 0]]),
+)
 
 
 def person(key, value):
     return dict(
         track_id=key,
         keypoints=[[value, 0], [0, value]],
-        keypoint_scores=[1, 1])
+        keypoint_scores=[1, 1],
+    )
 
 
 def test_long_videos_are_thinned_out():
     recorder = TrajectoryRecorder(META, max_points=10)
     for frame in range(100):
-        recorder.add(frame, [person(0, frame)] + [person(1, 0)] *
-                     (30 <= frame < 50))
+        recorder.add(
+            frame, [person(0, frame)] + [person(1, 0)] * (30 <= frame < 50)
+        )
         assert all(len(p.frames) <= 10 for p in recorder.paths.values())
     assert recorder.step == 16
     assert recorder.paths[0].frames == list(range(0, 100, 16))
     assert recorder.paths[1].frames == [32, 48]
     assert [p[0, 0] for p in recorder.paths[0].points] == list(
-        range(0, 100, 16))
+        range(0, 100, 16)
+    )
     assert (recorder.paths[0].count, recorder.paths[1].count) == (100, 20)
 
 
@@ -59,6 +63,7 @@ def test_the_picture_has_the_joints_colours(tmp_path):
 def plotted(tmp_path, monkeypatch):
     """Plots, and gives the figure instead of a file."""
     from matplotlib.figure import Figure
+
     saved = []
 
     def savefig(self, path, **_):
@@ -77,19 +82,24 @@ def plotted(tmp_path, monkeypatch):
 def walk(recorder, frames, key=0, scores=(1, 1)):
     """Somebody whose joints are at (3 f, 7 f) and (100 - f, 50)."""
     for f in frames:
-        recorder.add(f, [
-            dict(
-                track_id=key,
-                keypoints=[[3 * f, 7 * f], [100 - f, 50]],
-                keypoint_scores=scores)
-        ])
+        recorder.add(
+            f,
+            [
+                dict(
+                    track_id=key,
+                    keypoints=[[3 * f, 7 * f], [100 - f, 50]],
+                    keypoint_scores=scores,
+                )
+            ],
+        )
 
 
 def curves(figure, row=0):
     """x and y of a person: for each joint its (times, values)."""
-    axes = figure.axes[2 * row:2 * row + 2]
-    return [[np.stack(line.get_data()) for line in axis.lines]
-            for axis in axes]
+    axes = figure.axes[2 * row : 2 * row + 2]
+    return [
+        [np.stack(line.get_data()) for line in axis.lines] for axis in axes
+    ]
 
 
 def test_every_joint_has_its_x_and_y_over_seconds(plotted):
@@ -98,9 +108,11 @@ def test_every_joint_has_its_x_and_y_over_seconds(plotted):
     x, y = curves(plotted(recorder, fps=8))
     times = [0.5, 0.625, 0.75]
     np.testing.assert_array_equal(
-        x, [[times, [12, 15, 18]], [times, [96, 95, 94]]])
+        x, [[times, [12, 15, 18]], [times, [96, 95, 94]]]
+    )
     np.testing.assert_array_equal(
-        y, [[times, [28, 35, 42]], [times, [50, 50, 50]]])
+        y, [[times, [28, 35, 42]], [times, [50, 50, 50]]]
+    )
 
 
 def test_no_line_runs_across_a_time_without_the_person(plotted):
@@ -119,10 +131,16 @@ def test_no_line_runs_across_a_time_without_the_person(plotted):
     np.testing.assert_array_equal(times, [0, 2, 4, 6, nan, 10])
 
 
-@pytest.mark.parametrize('options, shown', [
-    (dict(kpt_thr=0.5), [1, 1, 0]), (dict(kpt_thr=0.75), [1, 0, 0]),
-    (dict(kpt_thr=0.8), [0, 0, 0]), ({}, [1, 1, 0]),
-    (dict(kpt_thr=-1), [1, 1, 1])])
+@pytest.mark.parametrize(
+    'options, shown',
+    [
+        (dict(kpt_thr=0.5), [1, 1, 0]),
+        (dict(kpt_thr=0.75), [1, 0, 0]),
+        (dict(kpt_thr=0.8), [0, 0, 0]),
+        ({}, [1, 1, 0]),
+        (dict(kpt_thr=-1), [1, 1, 1]),
+    ],
+)
 def test_joints_of_low_scores_are_left_out(plotted, options, shown):
     """Below the threshold, which is 0.3 if not given; each frame and joint
     by itself, in x and in y."""
@@ -141,23 +159,44 @@ def test_colours_styles_and_names_of_the_joints(plotted):
     recorder = TrajectoryRecorder(
         dict(
             keypoint_id2name=dict(enumerate(names)),
-            keypoint_colors=np.uint8([green, red] + [green] * 5)))
-    recorder.add(0, [
-        dict(
-            track_id=0,
-            keypoints=np.arange(14).reshape(7, 2),
-            keypoint_scores=np.ones(7))
-    ])
+            keypoint_colors=np.uint8([green, red] + [green] * 5),
+        )
+    )
+    recorder.add(
+        0,
+        [
+            dict(
+                track_id=0,
+                keypoints=np.arange(14).reshape(7, 2),
+                keypoint_scores=np.ones(7),
+            )
+        ],
+    )
     figure = plotted(recorder, fps=1)
     for axis in figure.axes:
         assert [line.get_label() for line in axis.lines] == names
         assert [line.get_linestyle() for line in axis.lines] == [
-            '-', '-', '--', ':', '-.', '-', '--']
+            '-',
+            '-',
+            '--',
+            ':',
+            '-.',
+            '-',
+            '--',
+        ]
         np.testing.assert_allclose(
             [line.get_color() for line in axis.lines],
-            [(0, 1, 0), (1, 128 / 255, 0), (0, 1, 0), (0, 1, 0), (0, 1, 0),
-             (0, 0.6, 0), (0, 0.6, 0)])
-    legend, = figure.legends
+            [
+                (0, 1, 0),
+                (1, 128 / 255, 0),
+                (0, 1, 0),
+                (0, 1, 0),
+                (0, 1, 0),
+                (0, 0.6, 0),
+                (0, 0.6, 0),
+            ],
+        )
+    (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == names
     for drawn, line in zip(legend.legend_handles, figure.axes[0].lines):
         assert drawn.get_linestyle() == line.get_linestyle()
@@ -171,35 +210,61 @@ def test_what_is_written_at_the_axes(plotted):
     figure = plotted(recorder, fps=1)
     assert tuple(figure.get_size_inches()) == (12, 2 * 2.3 + 1.1)
     assert [axis.get_ylabel() for axis in figure.axes] == [
-        'person 2', '', 'person 4', '']
+        'person 2',
+        '',
+        'person 4',
+        '',
+    ]
     assert [axis.get_title() for axis in figure.axes] == [
-        'x, pixels', 'y, pixels (down)', '', '']
+        'x, pixels',
+        'y, pixels (down)',
+        '',
+        '',
+    ]
     assert [axis.get_xlabel() for axis in figure.axes] == [
-        '', '', 'seconds', 'seconds']
+        '',
+        '',
+        'seconds',
+        'seconds',
+    ]
     # A picture's y goes down.
     assert [axis.yaxis_inverted() for axis in figure.axes] == [
-        False, True, False, True]
+        False,
+        True,
+        False,
+        True,
+    ]
     # One scale of time for all.
     first = figure.axes[0]
     assert all(
-        first.get_shared_x_axes().joined(first, axis)
-        for axis in figure.axes)
+        first.get_shared_x_axes().joined(first, axis) for axis in figure.axes
+    )
     assert figure._suptitle is None
 
 
-@pytest.mark.parametrize('max_people, shown, title', [
-    (1, [7], '1 of 3 people, those seen longest'),
-    (2, [5, 7], '2 of 3 people, those seen longest'),
-    (3, [1, 5, 7], None), (8, [1, 5, 7], None)])
+@pytest.mark.parametrize(
+    'max_people, shown, title',
+    [
+        (1, [7], '1 of 3 people, those seen longest'),
+        (2, [5, 7], '2 of 3 people, those seen longest'),
+        (3, [1, 5, 7], None),
+        (8, [1, 5, 7], None),
+    ],
+)
 def test_those_seen_longest_are_plotted(plotted, max_people, shown, title):
     """7 in six frames, 5 in five, 1 in four; in the order of their ids."""
     recorder = TrajectoryRecorder(META, max_people=max_people)
     for frame in range(6):
-        recorder.add(frame, [person(7, 1)] + [person(1, 1)] * (frame < 4) +
-                     [person(5, 1)] * (frame > 0))
+        recorder.add(
+            frame,
+            [person(7, 1)]
+            + [person(1, 1)] * (frame < 4)
+            + [person(5, 1)] * (frame > 0),
+        )
     figure = plotted(recorder, fps=1)
     assert [axis.get_ylabel() for axis in figure.axes[::2]] == [
-        f'person {key}' for key in shown]
+        f'person {key}' for key in shown
+    ]
     assert (figure._suptitle and figure._suptitle.get_text()) == title
 
 
@@ -209,8 +274,11 @@ def test_frames_count_and_not_the_points_that_were_kept(plotted):
     recorder = TrajectoryRecorder(META, max_people=1)
     recorder.step = 4
     for frame in range(12):
-        recorder.add(frame, [person(9, 1)] * (frame % 4 == 0) +
-                     [person(4, 1)] * (3 <= frame < 8))
+        recorder.add(
+            frame,
+            [person(9, 1)] * (frame % 4 == 0)
+            + [person(4, 1)] * (3 <= frame < 8),
+        )
     paths = recorder.paths
     assert (paths[9].frames, paths[4].frames) == ([0, 4, 8], [4])
     assert plotted(recorder, fps=1).axes[0].get_ylabel() == 'person 4'
@@ -219,7 +287,7 @@ def test_frames_count_and_not_the_points_that_were_kept(plotted):
 def test_who_is_forgotten_among_many():
     """Above twice max_people, those seen least who are not there now."""
     recorder = TrajectoryRecorder(META, max_people=1)
-    for frame, keys in enumerate([(0, ), (0, ), (0, 1), (1, ), (2, )]):
+    for frame, keys in enumerate([(0,), (0,), (0, 1), (1,), (2,)]):
         recorder.add(frame, [person(key, 1) for key in keys])
     # 0 in three frames, 1 in two, 2 in one and there now.
     assert sorted(recorder.paths) == [0, 2]
@@ -237,8 +305,10 @@ def test_people_without_a_point_are_not_plotted(plotted):
     assert recorder.step == 4
     walk(recorder, [9, 10, 11], key=1)
     assert recorder.paths[1].frames == [] and recorder.paths[1].count == 3
-    assert [axis.get_ylabel() for axis in plotted(
-        recorder, fps=1).axes] == ['person 0', '']
+    assert [axis.get_ylabel() for axis in plotted(recorder, fps=1).axes] == [
+        'person 0',
+        '',
+    ]
 
 
 def test_bounds():

@@ -19,15 +19,20 @@ def count_with_opencv(path):
     count = 0
     while capture.read()[0]:
         count += 1
-    size = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-            int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+    size = (
+        int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+        int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+    )
     return count, size, capture.get(cv2.CAP_PROP_FPS)
 
 
-@pytest.mark.parametrize('name', [
-    'demo.mp4',
-    'posetrack18/videos/000001_mpiinew_test/000001_mpiinew_test.mp4'
-])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'demo.mp4',
+        'posetrack18/videos/000001_mpiinew_test/000001_mpiinew_test.mp4',
+    ],
+)
 def test_real_videos(name):
     path = require_real_data(f'mmpose_samples/{name}')
     source = open_source(path)
@@ -66,8 +71,9 @@ def test_b_frames_come_in_order(tmp_path):
 
 def packets(path):
     with av.open(str(path)) as container:
-        return [(p.pos, p.size, p.pts) for p in container.demux(video=0)
-                if p.size]
+        return [
+            (p.pos, p.size, p.pts) for p in container.demux(video=0) if p.size
+        ]
 
 
 def test_a_damaged_packet_is_one_damaged_frame(tmp_path):
@@ -79,12 +85,13 @@ def test_a_damaged_packet_is_one_damaged_frame(tmp_path):
         for index in range(8):
             image = np.full((64, 96, 3), 30 * index, np.uint8)
             container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(image, 'bgr24')))
+                stream.encode(av.VideoFrame.from_ndarray(image, 'bgr24'))
+            )
         container.mux(stream.encode())
     data = bytearray(path.read_bytes())
     position, size, _ = packets(path)[3]
-    assert data[position:position + 2] == b'\xff\xd8'
-    data[position:position + size] = bytes(size)
+    assert data[position : position + 2] == b'\xff\xd8'
+    data[position : position + size] = bytes(size)
     path.write_bytes(data)
     frames = list(open_source(path))
     assert len(frames) == 8
@@ -97,7 +104,7 @@ def test_h264_packet_that_cannot_be_decoded(tmp_path):
     path = write_video(tmp_path / 'a.mp4', 40)
     data = bytearray(path.read_bytes())
     position, size, _ = packets(path)[10]
-    data[position:position + size] = b'\xff' * size
+    data[position : position + size] = b'\xff' * size
     path.write_bytes(data)
     source = open_source(path)
     frames = list(source)
@@ -110,7 +117,7 @@ def test_a_cut_off_video(tmp_path):
     """The index is at the front, so that the first part can be read."""
     path = write_video(tmp_path / 'a.mp4', 60)
     data = path.read_bytes()
-    path.write_bytes(data[:packets(path)[30][0] + 20])
+    path.write_bytes(data[: packets(path)[30][0] + 20])
     source = open_source(path)
     good = [f for f in source if not f.damaged]
     assert source.cut_off and source.num_frames == 60
@@ -126,7 +133,8 @@ def write_images(folder, names):
     folder.mkdir()
     for level, name in enumerate(names):
         cv2.imwrite(
-            str(folder / name), np.full((48, 64, 3), 20 * level, np.uint8))
+            str(folder / name), np.full((48, 64, 3), 20 * level, np.uint8)
+        )
     return folder
 
 
@@ -135,10 +143,12 @@ def test_folders_patterns_and_lists(tmp_path):
     folder = write_images(tmp_path / 'clip', names)
     (folder / 'notes.txt').write_text('no frame')
     levels = [0, 20, 40, 60]
-    for inputs, name in ((folder, 'clip'), (str(folder / 'f*.png'), 'clip'),
-                         ([folder / n for n in names], 'frames'),
-                         ([cv2.imread(str(folder / n))
-                           for n in names], 'frames')):
+    for inputs, name in (
+        (folder, 'clip'),
+        (str(folder / 'f*.png'), 'clip'),
+        ([folder / n for n in names], 'frames'),
+        ([cv2.imread(str(folder / n)) for n in names], 'frames'),
+    ):
         source = open_source(inputs)
         assert (source.name, source.num_frames) == (name, 4)
         assert source.size == (64, 48) and source.fps == 25
@@ -168,7 +178,7 @@ def test_damaged_image_files_are_bridged(tmp_path):
     folder = write_images(tmp_path / 'clip', names)
     (folder / '0.jpg').write_bytes(b'')
     data = (folder / '3.jpg').read_bytes()
-    (folder / '3.jpg').write_bytes(data[:len(data) // 2])
+    (folder / '3.jpg').write_bytes(data[: len(data) // 2])
     (folder / '4.jpg').write_text('no image at all')
     source = open_source([*(folder / n for n in names), tmp_path / 'no.jpg'])
     frames = list(source)
@@ -179,7 +189,13 @@ def test_damaged_image_files_are_bridged(tmp_path):
     assert 'No such file' in frames[6].damaged
     # Black where there is nothing before, else the last good one.
     assert [round(f.image.mean()) for f in frames] == [
-        0, 20, 40, 40, 40, 100, 100
+        0,
+        20,
+        40,
+        40,
+        40,
+        100,
+        100,
     ]
     assert all(f.image.shape == (48, 64, 3) for f in frames)
 
@@ -193,19 +209,38 @@ def test_frames_of_another_size(tmp_path):
         next(frames)
 
 
-@pytest.mark.parametrize('make, error, message', [
-    (lambda p: p / 'no.mp4', FileNotFoundError, 'no such video, folder or'),
-    (lambda p: p / 'empty.mp4', ValueError, 'is an empty file, not a video'),
-    (lambda p: p / 'text.txt', ValueError, 'text.txt is not a video'),
-    (lambda p: p / 'text.mp4', ValueError, 'text.mp4 is not a video'),
-    (lambda p: p / 'empty', ValueError, 'empty: the folder has no images'),
-    (lambda p: p / '*.png', FileNotFoundError, 'no file matches this pattern'),
-    (lambda p: [], ValueError, 'frames: no frames'),
-    (lambda p: [p / 'text.txt'], ValueError, 'none of its 1 frames is an'),
-    (lambda p: [np.zeros((4, 4))], ValueError, 'must be H x W x 3 of uint8'),
-    (lambda p: '99', ValueError, 'camera 99 cannot be opened'),
-    (lambda p: 'webcam:98', ValueError, 'camera 98 cannot be opened'),
-])
+@pytest.mark.parametrize(
+    'make, error, message',
+    [
+        (
+            lambda p: p / 'no.mp4',
+            FileNotFoundError,
+            'no such video, folder or',
+        ),
+        (
+            lambda p: p / 'empty.mp4',
+            ValueError,
+            'is an empty file, not a video',
+        ),
+        (lambda p: p / 'text.txt', ValueError, 'text.txt is not a video'),
+        (lambda p: p / 'text.mp4', ValueError, 'text.mp4 is not a video'),
+        (lambda p: p / 'empty', ValueError, 'empty: the folder has no images'),
+        (
+            lambda p: p / '*.png',
+            FileNotFoundError,
+            'no file matches this pattern',
+        ),
+        (lambda p: [], ValueError, 'frames: no frames'),
+        (lambda p: [p / 'text.txt'], ValueError, 'none of its 1 frames is an'),
+        (
+            lambda p: [np.zeros((4, 4))],
+            ValueError,
+            'must be H x W x 3 of uint8',
+        ),
+        (lambda p: '99', ValueError, 'camera 99 cannot be opened'),
+        (lambda p: 'webcam:98', ValueError, 'camera 98 cannot be opened'),
+    ],
+)
 def test_bad_input(tmp_path, make, error, message):
     (tmp_path / 'empty.mp4').write_bytes(b'')
     (tmp_path / 'empty').mkdir()
@@ -223,6 +258,7 @@ def test_bad_frame_rate(tmp_path):
 
 class Camera:
     """In the place of cv2.VideoCapture."""
+
     released = 0
 
     def __init__(self, index):
@@ -245,8 +281,11 @@ class Camera:
 def test_cameras_are_released(monkeypatch):
     monkeypatch.setattr(cv2, 'VideoCapture', Camera)
     source = open_source(0)
-    assert (source.name, source.fps, source.num_frames) == ('camera0', 15,
-                                                            None)
+    assert (source.name, source.fps, source.num_frames) == (
+        'camera0',
+        15,
+        None,
+    )
     assert len(list(source)) == 3 and Camera.released == 1
     frames = iter(open_source('webcam'))
     next(frames)

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Tiny models, configs and videos for the tests of the apis."""
+
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -16,8 +17,10 @@ from tests.test_models.conftest import (
 NUM_JOINTS = 13
 INPUT = CODEC['input_size']
 PIXELS = dict(
-    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True)
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+)
 
 
 def image_model(**overrides):
@@ -25,7 +28,8 @@ def image_model(**overrides):
         type='TopdownPoseEstimator',
         data_preprocessor=dict(type='PoseDataPreprocessor', **PIXELS),
         backbone=tiny_backbone(),
-        head=tiny_image_head(NUM_JOINTS))
+        head=tiny_image_head(NUM_JOINTS),
+    )
     config.update(overrides)
     return config
 
@@ -49,24 +53,28 @@ def pose_config(model=None, clip_length=5):
             dict(type='LoadClip'),
             dict(type='GetBBoxCenterScale'),
             dict(type='ForEachFrame', transforms=[crop]),
-            dict(type='PackClipInputs')
+            dict(type='PackClipInputs'),
         ]
     else:
         pipeline = [
             dict(type='LoadImage'),
-            dict(type='GetBBoxCenterScale'), crop,
-            dict(type='PackPoseInputs')
+            dict(type='GetBBoxCenterScale'),
+            crop,
+            dict(type='PackPoseInputs'),
         ]
     dataset = dict(
         type='PennActionDataset',
         data_root='nowhere/',
         pipeline=pipeline,
-        clip_length=clip_length)
+        clip_length=clip_length,
+    )
     return Config(
         dict(
             default_scope='mmpose',
             model=model,
-            test_dataloader=dict(dataset=dataset)))
+            test_dataloader=dict(dataset=dataset),
+        )
+    )
 
 
 def build(config, gain=2.2):
@@ -80,8 +88,9 @@ def build(config, gain=2.2):
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and 'data_preprocessor' not in name:
             noise = torch.rand(tensor.shape, generator=generator)
-            if name.endswith('running_var') or (tensor.dim() == 1
-                                                and 'weight' in name):
+            if name.endswith('running_var') or (
+                tensor.dim() == 1 and 'weight' in name
+            ):
                 tensor.copy_(noise + 0.5)
             elif tensor.dim() == 1:
                 tensor.copy_(noise * 0.2 - 0.1)
@@ -95,8 +104,7 @@ def texture(height=64, width=96, seed=0):
     """(H, W, 3) uint8 of soft blobs, that video codecs keep."""
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3))
-    return np.kron(small, np.ones(
-        (8, 8, 1)))[:height, :width].astype(np.uint8)
+    return np.kron(small, np.ones((8, 8, 1)))[:height, :width].astype(np.uint8)
 
 
 def write_video(path, num_frames=12, fps=12.5, height=64, width=96):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from rpstn_mmpose.datasets.posetrack_fields import frame_number
-from rpstn_mmpose.datasets.posetrack_label import PersonLabel, parse_posetrack
+from rpstn_mmpose.datasets.posetrack_label import parse_posetrack
 from rpstn_mmpose.datasets.posetrack_pieces import person_pieces
+from rpstn_mmpose.datasets.posetrack_video import PersonLabel
 from tests.real_data import require_case
 from tests.test_datasets.posetrack_files import (
     JOINTS,

@@ -34,8 +34,7 @@ class Recordings:
             self.replays += 1
             new = function(*(arg.clone() for arg in args))
             key = tuple(arg.shape for arg in args)
-            kept = self.outputs.setdefault(
-                key, [part.clone() for part in new])
+            kept = self.outputs.setdefault(key, [part.clone() for part in new])
             for part, value in zip(kept, new):
                 part.copy_(value)
             return tuple(kept)
@@ -53,8 +52,10 @@ class Recordings:
         with ExitStack() as stack:
             stack.enter_context(mock.patch('torch.compile', self.compile))
             stack.enter_context(
-                mock.patch('torch.compiler.cudagraph_mark_step_begin',
-                           self.begin_step))
+                mock.patch(
+                    'torch.compiler.cudagraph_mark_step_begin', self.begin_step
+                )
+            )
             yield self
 
 
@@ -81,7 +82,9 @@ NETS = dict(
     memory_alone=tiny_video_model(
         neck=None,
         initializer='features',
-        memory=dict(type='RecursiveHeatmapMean')))
+        memory=dict(type='RecursiveHeatmapMean'),
+    ),
+)
 
 
 @pytest.mark.parametrize('variant', NETS)
@@ -95,18 +98,21 @@ def test_nothing_is_written_over(variant):
         frame = CompiledFrame(model)
         first = walk(model, frame, clips[:2])
         torch.testing.assert_close(
-            walk(model, frame, clips[1:2]), expected[1:2])
-        torch.testing.assert_close(
-            walk(model, frame, clips[1:]), expected[1:])
+            walk(model, frame, clips[1:2]), expected[1:2]
+        )
+        torch.testing.assert_close(walk(model, frame, clips[1:]), expected[1:])
     torch.testing.assert_close(first, expected[:2])
     assert len(recordings.outputs) == 2 and recordings.replays == 12
 
 
-@pytest.mark.parametrize('options', [
-    dict(channels_last=False),
-    dict(channels_last=True),
-    dict(dtype='bfloat16')
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(channels_last=False),
+        dict(channels_last=True),
+        dict(dtype='bfloat16'),
+    ],
+)
 def test_one_graph_for_each_number_of_people(options):
     """torch.compile itself, with the graphs run as they are. It breaks off
     where a frame is more than one graph."""
@@ -120,19 +126,24 @@ def test_one_graph_for_each_number_of_people(options):
         return graph.forward
 
     frame = CompiledFrame(
-        model, backend=backend, fullgraph=True, dynamic=False)
+        model, backend=backend, fullgraph=True, dynamic=False
+    )
     tolerance = dict(rtol=1e-4, atol=1e-4)
     if 'dtype' in options:  # batched otherwise, rounded otherwise
         tolerance = dict(rtol=0, atol=0.05 * float(expected.abs().max()))
     for count in (2, 1, 2):
         torch.testing.assert_close(
-            walk(model, frame, clips[:count]), expected[:count], **tolerance)
+            walk(model, frame, clips[:count]), expected[:count], **tolerance
+        )
     # States of start and of step in whatever order, crops that are slices.
     state = started(model, clips)[1]
     for order in (torch.contiguous_format, torch.channels_last):
-        frame(clips[:, 1].contiguous(memory_format=order),
-              ClipState(state.feats,
-                        state.heatmaps.contiguous(memory_format=order)))
+        frame(
+            clips[:, 1].contiguous(memory_format=order),
+            ClipState(
+                state.feats, state.heatmaps.contiguous(memory_format=order)
+            ),
+        )
     assert len(graphs) == 2
 
 
@@ -149,7 +160,8 @@ def test_no_more_recordings_than_asked_for():
                 walk(model, frame, clips[:count]),
                 expected[:count],
                 rtol=1e-4,
-                atol=1e-5)
+                atol=1e-5,
+            )
     shapes = [key[0][0] for key in recordings.outputs]
     assert shapes == [3, 1] and recordings.replays == 8
 
@@ -157,6 +169,7 @@ def test_no_more_recordings_than_asked_for():
 def test_options_by_device():
     """On anything but a CPU: CUDA graphs. On a CPU: frozen weights."""
     from torch._inductor import config
+
     seen = []
 
     def compiler(function, **options):

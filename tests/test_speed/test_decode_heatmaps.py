@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Decoding in torch, beside MMPose's codecs, which decode map by map."""
+
 import cv2
 import numpy as np
 import pytest
@@ -28,12 +29,14 @@ CODECS = dict(
     quarter=QUARTER,
     dark=DARK,
     dark_small_kernel=MSRAHeatmap(
-        sigma=2, unbiased=True, blur_kernel_size=7, **SIZES),
+        sigma=2, unbiased=True, blur_kernel_size=7, **SIZES
+    ),
     udp=UDP,
-    udp_large_kernel=UDPHeatmap(blur_kernel_size=17, **SIZES))
+    udp_large_kernel=UDPHeatmap(blur_kernel_size=17, **SIZES),
+)
 
 
-def gaussians(centers, sigma=2.):
+def gaussians(centers, sigma=2.0):
     """(..., 2) places in heatmap pixels to (..., H, W) maps."""
     y, x = np.mgrid[:H, :W]
     dx = x - np.asarray(centers, np.float64)[..., 0, None, None]
@@ -41,11 +44,10 @@ def gaussians(centers, sigma=2.):
     return np.exp(-(dx**2 + dy**2) / (2 * sigma**2)).astype(np.float32)
 
 
-def smooth(num, sigma=3.):
+def smooth(num, sigma=3.0):
     """Maps of several hills and valleys, with values of both signs."""
     noise = np.random.default_rng(0).standard_normal((num, K, H, W))
-    maps = [[cv2.GaussianBlur(m, (0, 0), sigma) for m in row]
-            for row in noise]
+    maps = [[cv2.GaussianBlur(m, (0, 0), sigma) for m in row] for row in noise]
     return np.float32(maps) * sigma
 
 
@@ -63,8 +65,9 @@ def everywhere():
 
 
 def corners():
-    maps = gaussians([[[0, 0], [W - 1, 0], [0, H - 1], [W - 1, H - 1],
-                       [W - 2, H - 3]]])
+    maps = gaussians(
+        [[[0, 0], [W - 1, 0], [0, H - 1], [W - 1, H - 1], [W - 2, H - 3]]]
+    )
     return np.concatenate([maps, maps * 1e-2, maps * 80])
 
 
@@ -74,7 +77,7 @@ def ties():
     maps = np.zeros((1, K, H, W), np.float32)
     maps[0, 0] = np.maximum(*gaussians([[6, 20], [17, 9]]))
     maps[0, 1] = np.minimum(gaussians([12, 15]), 0.8)
-    maps[0, 2] = np.minimum(gaussians([1, 30], sigma=4.), 0.5)
+    maps[0, 2] = np.minimum(gaussians([1, 30], sigma=4.0), 0.5)
     maps[0, 3, 16] = 1
     maps[0, 4] = 0.3
     return maps
@@ -92,8 +95,10 @@ def without_a_place():
 
 def too_low():
     """Below the limits where the codecs cut before the logarithm."""
-    return smooth(4) * np.float32([[1e-3], [1e-6], [1e-12], [1e-30]])[
-        ..., None, None]
+    return (
+        smooth(4)
+        * np.float32([[1e-3], [1e-6], [1e-12], [1e-30]])[..., None, None]
+    )
 
 
 def not_a_number():
@@ -116,7 +121,8 @@ MAPS = dict(
     too_low=too_low,
     not_a_number=not_a_number,
     one_joint=lambda: without_a_place()[:, :1],
-    one_row=lambda: smooth(1))
+    one_row=lambda: smooth(1),
+)
 
 
 def by_codec(maps, codec):
@@ -174,9 +180,9 @@ def test_places_by_hand():
     maps[0, 2, 20, 3] = maps[0, 2, 12, 18] = 0.4
     maps[0, 3] = -0.5
     keypoints, scores = decode_heatmaps(torch.from_numpy(maps), QUARTER)
-    expected = [[21., 35.], [4., 37.], [72., 48.], [-4., -4.]]
+    expected = [[21.0, 35.0], [4.0, 37.0], [72.0, 48.0], [-4.0, -4.0]]
     assert keypoints[0].tolist() == expected
-    torch.testing.assert_close(scores[0], torch.tensor([.9, .7, .4, -.5]))
+    torch.testing.assert_close(scores[0], torch.tensor([0.9, 0.7, 0.4, -0.5]))
 
 
 @pytest.mark.parametrize('codec', [DARK, UDP])
@@ -186,7 +192,8 @@ def test_truth_is_found_between_the_pixels(codec):
     rng = np.random.default_rng(3)
     places = rng.uniform((8, 8), (W - 9, H - 9), (6, K, 2))
     keypoints, scores = decode_heatmaps(
-        torch.from_numpy(gaussians(places)), codec)
+        torch.from_numpy(gaussians(places)), codec
+    )
     scale = np.divide((96, 128), (W, H) if codec is DARK else (W - 1, H - 1))
     assert np.abs(keypoints.numpy() - places * scale).max() < 0.02
     assert np.abs((places - np.round(places)) * scale).max() > 1.5
@@ -226,18 +233,21 @@ def test_autocast_and_low_matmul_precision_change_nothing():
 def test_what_it_does_not_know():
 
     class Other(MSRAHeatmap):
-
         def decode(self, encoded):
             raise AssertionError('not called')
 
     for codec, message in (
         (MegviiHeatmap(kernel_size=11, **SIZES), 'not for MegviiHeatmap;'),
         (Other(sigma=2, **SIZES), 'not for Other;'),
-        (UDPHeatmap(heatmap_type='combined', **SIZES),
-         "not for UDPHeatmap of type 'combined'"),
+        (
+            UDPHeatmap(heatmap_type='combined', **SIZES),
+            "not for UDPHeatmap of type 'combined'",
+        ),
         (None, 'not for NoneType;'),
-        (MSRAHeatmap(sigma=2, blur_kernel_size=4, unbiased=True, **SIZES),
-         'odd number from 3 on, but got 4'),
+        (
+            MSRAHeatmap(sigma=2, blur_kernel_size=4, unbiased=True, **SIZES),
+            'odd number from 3 on, but got 4',
+        ),
         (UDPHeatmap(blur_kernel_size=1, **SIZES), 'from 3 on, but got 1'),
     ):
         with pytest.raises(ValueError, match=message):
@@ -263,7 +273,8 @@ def model(decoder=CODEC, **test_cfg):
 
 UNBIASED = dict(CODEC, unbiased=True)
 UDP_CONFIG = dict(
-    type='UDPHeatmap', input_size=(64, 64), heatmap_size=(16, 16))
+    type='UDPHeatmap', input_size=(64, 64), heatmap_size=(16, 16)
+)
 
 
 @pytest.mark.parametrize('decoder', [CODEC, UNBIASED, UDP_CONFIG])
@@ -306,8 +317,11 @@ def test_results_do_not_share_memory():
 
 def test_model_with_another_codec():
     decoder = dict(
-        type='MegviiHeatmap', input_size=(64, 64), heatmap_size=(16, 16),
-        kernel_size=5)
+        type='MegviiHeatmap',
+        input_size=(64, 64),
+        heatmap_size=(16, 16),
+        kernel_size=5,
+    )
     model(decoder)
     with pytest.raises(ValueError, match='not for MegviiHeatmap'):
         model(decoder, decode_on_device=True)

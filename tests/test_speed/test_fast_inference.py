@@ -49,13 +49,17 @@ def released():
             heatmap_size=(16, 16),
             feature_norm=True,
             project_features=True,
-            norm_response=True),
+            norm_response=True,
+        ),
         head=dict(
             tiny_video_model()['head'],
             relation=dict(
-                type='JointRelationExtractor', arithmetic='released'),
+                type='JointRelationExtractor', arithmetic='released'
+            ),
             norm_before=True,
-            first_frame_norm='shared'))
+            first_frame_norm='shared',
+        ),
+    )
 
 
 def heatmaps(model, inputs):
@@ -64,8 +68,11 @@ def heatmaps(model, inputs):
 
 
 def norms_of(model):
-    return [name for name, module in model.named_modules()
-            if isinstance(module, nn.BatchNorm2d)]
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+    ]
 
 
 VARIANTS = dict(
@@ -73,7 +80,9 @@ VARIANTS = dict(
     released=tiny_video_model(**released()),
     features=tiny_video_model(initializer='features'),
     memory=tiny_video_model(
-        memory=dict(type='GatedHeatmapMemory', num_joints=NUM_JOINTS)))
+        memory=dict(type='GatedHeatmapMemory', num_joints=NUM_JOINTS)
+    ),
+)
 
 
 @pytest.mark.parametrize('channels_last', [False, True])
@@ -83,7 +92,8 @@ def test_heatmaps_stay_the_same(variant, channels_last):
     clips = torch.randn(2, 4, 3, 64, 64)
     before = heatmaps(model, clips)
     after = heatmaps(
-        optimize_for_inference(model, channels_last=channels_last), clips)
+        optimize_for_inference(model, channels_last=channels_last), clips
+    )
     assert after.dtype == torch.float32
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
 
@@ -109,7 +119,8 @@ def test_image_model():
     assert fuse_conv_bn(model) > 0
     assert norms_of(model) == []
     torch.testing.assert_close(
-        heatmaps(model, images), before, rtol=1e-4, atol=1e-5)
+        heatmaps(model, images), before, rtol=1e-4, atol=1e-5
+    )
 
 
 class Odd(nn.Module):
@@ -127,17 +138,20 @@ class Odd(nn.Module):
 
 def layers(**more):
     norm = nn.BatchNorm2d(4)
-    norm.running_mean.fill_(1.)
-    norm.running_var.fill_(4.)
+    norm.running_mean.fill_(1.0)
+    norm.running_var.fill_(4.0)
     return dict(conv=nn.Conv2d(3, 4, 1), norm=norm, **more)
 
 
-@pytest.mark.parametrize('function', [
-    lambda m, x: m.norm(m.conv(x).relu()),
-    lambda m, x: m.norm(torch.relu_(m.conv(x))),
-    lambda m, x: m.norm(m.conv(x)) + m.norm(m.other(x)),
-    lambda m, x: m.norm(m.conv(x)) + m.conv(x),
-])
+@pytest.mark.parametrize(
+    'function',
+    [
+        lambda m, x: m.norm(m.conv(x).relu()),
+        lambda m, x: m.norm(torch.relu_(m.conv(x))),
+        lambda m, x: m.norm(m.conv(x)) + m.norm(m.other(x)),
+        lambda m, x: m.norm(m.conv(x)) + m.conv(x),
+    ],
+)
 def test_what_must_not_be_fused(function):
     """Something between the two, also in place; a norm of two convolutions;
     a convolution that is used without the norm too."""
@@ -152,8 +166,11 @@ class TensorCores(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         rounding = func.overloadpacket in (
-            torch.ops.aten.convolution, torch.ops.aten.mm,
-            torch.ops.aten.bmm, torch.ops.aten.addmm)
+            torch.ops.aten.convolution,
+            torch.ops.aten.mm,
+            torch.ops.aten.bmm,
+            torch.ops.aten.addmm,
+        )
         if rounding:
             args = [self.rounded(arg) for arg in args]
         return func(*args, **(kwargs or {}))
@@ -195,6 +212,7 @@ def test_fused_on_tensor_cores(variant):
 @pytest.mark.parametrize('device', [nullcontext, TensorCores])
 def test_output_used_twice_is_noticed(device):
     """Also where it weighs less than the rounding of tensor cores."""
+
     def twice(model, inputs):
         maps = model.conv(inputs)
         return model.norm(maps) + maps * 1e-3
@@ -203,7 +221,8 @@ def test_output_used_twice_is_noticed(device):
     images = torch.randn(1, 3, 5, 5)
     before = heatmaps(model, images)
     with device(), pytest.raises(
-            RuntimeError, match='in float64 too, .* is used elsewhere'):
+        RuntimeError, match='in float64 too, .* is used elsewhere'
+    ):
         fuse_conv_bn(model, images)
     assert torch.equal(heatmaps(model, images), before)
 
@@ -212,8 +231,9 @@ def test_convolution_under_two_names():
     """In one parent, which torch lists under the first name only."""
     norm = layers()['norm']
     conv = nn.Conv2d(3, 4, 1)
-    model = Odd(lambda m, x: m.norm(m.other(x)), conv=conv, other=conv,
-                norm=norm).eval()
+    model = Odd(
+        lambda m, x: m.norm(m.other(x)), conv=conv, other=conv, norm=norm
+    ).eval()
     images = torch.randn(1, 3, 5, 5)
     before = heatmaps(model, images)
     assert fuse_conv_bn(model, images) == 1
@@ -227,13 +247,18 @@ def test_transposed_convolution_by_hand():
     and before.)"""
     deconv = nn.ConvTranspose2d(1, 1, 1, bias=False)
     norm = nn.BatchNorm2d(1, eps=1)
-    for tensor, value in ((deconv.weight, 3.), (norm.weight, 2.),
-                          (norm.bias, 5.), (norm.running_mean, 1.),
-                          (norm.running_var, 3.)):
+    for tensor, value in (
+        (deconv.weight, 3.0),
+        (norm.weight, 2.0),
+        (norm.bias, 5.0),
+        (norm.running_mean, 1.0),
+        (norm.running_var, 3.0),
+    ):
         nn.init.constant_(tensor, value)
-    model = Odd(lambda m, x: m.norm(m.deconv(x)), deconv=deconv,
-                norm=norm).eval()
-    images = torch.full((1, 1, 1, 1), 2.)
+    model = Odd(
+        lambda m, x: m.norm(m.deconv(x)), deconv=deconv, norm=norm
+    ).eval()
+    images = torch.full((1, 1, 1, 1), 2.0)
     assert fuse_conv_bn(model, images) == 1
     assert isinstance(model.norm, nn.Identity)
     assert float(heatmaps(model, images)) == pytest.approx(10)
@@ -262,7 +287,8 @@ def test_bfloat16_is_close_and_gives_float32(variant):
     before = heatmaps(model, clips)
     dtypes = []
     model.head.relation.register_forward_hook(
-        lambda module, args, out: dtypes.append((args[0].dtype, out.dtype)))
+        lambda module, args, out: dtypes.append((args[0].dtype, out.dtype))
+    )
     optimize_for_inference(model, dtype='bfloat16')
     assert model.backbone.conv1.weight.dtype == torch.bfloat16
     assert model.head.final_layer.weight.dtype == torch.float32
@@ -278,10 +304,10 @@ def test_bfloat16_residual_kernel_and_prediction():
     """The impulse is float32, the features are not; numpy decodes."""
     neck = dict(tiny_video_model()['neck'], residual_kernel=True)
     model = optimize_for_inference(
-        lively(tiny_video_model(neck=neck)), dtype='bfloat16')
+        lively(tiny_video_model(neck=neck)), dtype='bfloat16'
+    )
     with torch.no_grad():
-        samples = model.predict(
-            torch.randn(1, 4, 3, 64, 64), [clip_sample()])
+        samples = model.predict(torch.randn(1, 4, 3, 64, 64), [clip_sample()])
     assert samples[0].pred_instances.keypoints.shape == (4, NUM_JOINTS, 2)
 
 
@@ -303,9 +329,11 @@ def test_compiled_parts_give_the_same():
         return graph.forward
 
     fast = optimize_for_inference(
-        copy.deepcopy(model), compile=dict(backend=backend))
+        copy.deepcopy(model), compile=dict(backend=backend)
+    )
     torch.testing.assert_close(
-        heatmaps(fast, clips), before, rtol=1e-4, atol=1e-5)
+        heatmaps(fast, clips), before, rtol=1e-4, atol=1e-5
+    )
     found = [str(graph.graph) for graph in graphs]
     assert any('max_pool2d' in graph for graph in found)  # kernel generator
     count = len(graphs)
@@ -316,6 +344,7 @@ def test_compiled_parts_give_the_same():
 def test_frozen_weights_reach_inductor():
     """torch takes no notice of the setting in other ways of passing it."""
     from torch._inductor import config
+
     seen = []
 
     def function(x):
@@ -337,7 +366,8 @@ def test_prepared_steps_are_the_steps(variant):
         feats = model.extract_feat(clips)
         initial = model.initial_heatmaps(clips)
         _, state = model.start(
-            feats[:, 0], None if initial is None else initial[:, 0])
+            feats[:, 0], None if initial is None else initial[:, 0]
+        )
         for t in (1, 2):
             expected, following = model.step(feats[:, t], state)
             ready = model.prepare(state)
@@ -350,9 +380,13 @@ def test_prepared_steps_are_the_steps(variant):
 def test_nothing_to_prepare_without_a_neck():
     model = lively(
         tiny_video_model(
-            neck=None, initializer='features', feature_neck=None,
+            neck=None,
+            initializer='features',
+            feature_neck=None,
             backbone=tiny_backbone(),
-            head=dict(tiny_video_model()['head'], in_channels=64)))
+            head=dict(tiny_video_model()['head'], in_channels=64),
+        )
+    )
     state = ClipState(torch.zeros(1, 64, 2, 2), torch.zeros(1, 3, 2, 2))
     assert model.prepare(state) is state
 
@@ -360,9 +394,13 @@ def test_nothing_to_prepare_without_a_neck():
 def test_models_without_heatmaps():
     """SimCC gives two tensors of one dimension each."""
     head = dict(
-        type='SimCCHead', in_channels=64, out_channels=NUM_JOINTS,
-        input_size=(64, 64), in_featuremap_size=(2, 2),
-        decoder=dict(type='SimCCLabel', input_size=(64, 64)))
+        type='SimCCHead',
+        in_channels=64,
+        out_channels=NUM_JOINTS,
+        input_size=(64, 64),
+        in_featuremap_size=(2, 2),
+        decoder=dict(type='SimCCLabel', input_size=(64, 64)),
+    )
     model = MODELS.build(dict(tiny_image_model(), head=head))
     with pytest.raises(ValueError, match='SimCCHead gives no heatmaps'):
         optimize_for_inference(model)

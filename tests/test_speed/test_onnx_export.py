@@ -13,13 +13,15 @@ def needs_onnx():
     """onnx and onnxscript write the graphs, onnxruntime runs them."""
     for name in ('onnx', 'onnxscript', 'onnxruntime'):
         pytest.importorskip(
-            name, reason=f'{name} is not installed; pip install {name}')
+            name, reason=f'{name} is not installed; pip install {name}'
+        )
 
 
 @pytest.mark.slow  # torch's exporter takes 15 seconds for a tiny network
 def test_frame_by_frame_as_the_model_on_the_clip(tmp_path):
     needs_onnx()
     import onnxruntime
+
     neck = dict(tiny_video_model()['neck'], residual_kernel=True)
     torch.manual_seed(0)
     model = MODELS.build(tiny_video_model(neck=neck)).eval()
@@ -28,12 +30,14 @@ def test_frame_by_frame_as_the_model_on_the_clip(tmp_path):
             torch.nn.init.normal_(parameter, std=0.1)
     first, following = (
         onnxruntime.InferenceSession(str(path))
-        for path in export_streaming(model, tmp_path, people=PEOPLE))
+        for path in export_streaming(model, tmp_path, people=PEOPLE)
+    )
     clips = torch.randn(PEOPLE, 4, 3, 64, 64)
     with torch.no_grad():
         expected = model(clips, None, mode='tensor')
-    heatmaps, feats = first.run(['heatmaps', 'feats'],
-                                dict(image=clips[:, 0].numpy()))
+    heatmaps, feats = first.run(
+        ['heatmaps', 'feats'], dict(image=clips[:, 0].numpy())
+    )
     for t in range(4):
         if t > 0:
             heatmaps, feats = following.run(
@@ -41,9 +45,12 @@ def test_frame_by_frame_as_the_model_on_the_clip(tmp_path):
                 dict(
                     image=clips[:, t].numpy(),
                     prev_feats=feats,
-                    prev_heatmaps=heatmaps))
+                    prev_heatmaps=heatmaps,
+                ),
+            )
         torch.testing.assert_close(
-            torch.from_numpy(heatmaps), expected[:, t], rtol=0, atol=1e-3)
+            torch.from_numpy(heatmaps), expected[:, t], rtol=0, atol=1e-3
+        )
         assert expected[:, t].abs().max() > 0.01  # so 1e-3 says something
 
 

@@ -18,7 +18,8 @@ T = 4
 def build(**train_cfg):
     torch.manual_seed(0)
     model = MODELS.build(
-        tiny_video_model(train_cfg=dict(compute_acc=False, **train_cfg)))
+        tiny_video_model(train_cfg=dict(compute_acc=False, **train_cfg))
+    )
     for parameter in model.parameters():
         if parameter.dim() > 1:
             nn.init.normal_(parameter, std=0.1)
@@ -33,14 +34,20 @@ def loss_and_gradients(model, clips):
     return loss, {n: p.grad for n, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize('options', [
-    dict(),
-    dict(frames_per_pass=1),
-    dict(frames_per_pass=3),
-    dict(frames_per_pass=1, initializer_loss_weight=1.,
-         initializer_loss_frames='all'),
-    dict(state_gradient=False, initializer_gradient=False),
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(),
+        dict(frames_per_pass=1),
+        dict(frames_per_pass=3),
+        dict(
+            frames_per_pass=1,
+            initializer_loss_weight=1.0,
+            initializer_loss_frames='all',
+        ),
+        dict(state_gradient=False, initializer_gradient=False),
+    ],
+)
 def test_gradients_and_statistics_are_those_of_a_plain_step(options):
     clips = torch.randn(2, T, 3, 64, 64)
     plain, saving = build(**options), build(checkpointing=True, **options)
@@ -52,7 +59,8 @@ def test_gradients_and_statistics_are_those_of_a_plain_step(options):
             assert other[name] is None, name
         else:
             torch.testing.assert_close(
-                other[name], gradient, rtol=1e-5, atol=1e-5, msg=name)
+                other[name], gradient, rtol=1e-5, atol=1e-5, msg=name
+            )
     for name, buffer in plain.named_buffers():
         assert torch.equal(buffer, saving.get_buffer(name)), name
 
@@ -63,7 +71,8 @@ def test_passes_are_those_of_single_frames():
     model = build(frames_per_pass=1)
     seen = []
     model.backbone.register_forward_hook(
-        lambda module, args, out: seen.append(args[0]))
+        lambda module, args, out: seen.append(args[0])
+    )
     clips = torch.randn(2, T, 3, 64, 64)
     model.forward_clip(clips)
     assert [len(x) for x in seen] == [2] * T
@@ -106,7 +115,8 @@ def test_frozen_statistics_come_back():
         out = norm(torch.randn(4, 2, 3, 3) + 5)
     # those of the batch are used
     torch.testing.assert_close(
-        out.mean(dim=(0, 2, 3)), torch.zeros(2), rtol=0, atol=1e-5)
+        out.mean(dim=(0, 2, 3)), torch.zeros(2), rtol=0, atol=1e-5
+    )
     for name, value in norm.state_dict().items():
         assert torch.equal(value, before[name])
     assert norm.momentum == 0.1

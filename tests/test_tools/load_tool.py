@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Import a script of tools/, to call its main() without a new process."""
+
 import importlib.util
 from pathlib import Path
 

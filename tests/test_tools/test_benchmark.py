@@ -29,7 +29,7 @@ def clock(monkeypatch):
     """A bench whose clock stands still unless a function moves it."""
     args = benchmark.parse_args(['--repeats', '3', '--warmup', '1'])
     bench = benchmark.Bench(args)
-    time = SimpleNamespace(now=0.)
+    time = SimpleNamespace(now=0.0)
     monkeypatch.setattr(bench, 'now', lambda: time.now)
     return bench, time
 
@@ -41,7 +41,7 @@ def test_ratio_is_that_of_the_medians(clock):
     calls = []
 
     def takes(name, *seconds):
-        rounds = iter((100., ) + seconds)
+        rounds = iter((100.0,) + seconds)
 
         def function():
             calls.append(name)
@@ -50,9 +50,13 @@ def test_ratio_is_that_of_the_medians(clock):
         return function
 
     times = bench.compare(
-        'b', 'c', {'slow': takes('slow', 9, 4, 5),
-                   'fast': takes('fast', 2, 3, 1)},
-        units=dict(fast=2), errors=dict(fast=0.5), memory=False)
+        'b',
+        'c',
+        {'slow': takes('slow', 9, 4, 5), 'fast': takes('fast', 2, 3, 1)},
+        units=dict(fast=2),
+        errors=dict(fast=0.5),
+        memory=False,
+    )
     assert times == dict(slow=5, fast=1)
     assert calls == ['slow', 'fast'] * 4
     slow, fast = bench.rows
@@ -78,7 +82,8 @@ def test_released_arrangement_is_the_same_function():
     settle(model, clips)
     seen = []
     model.backbone.register_forward_hook(
-        lambda module, args, out: seen.append(len(args[0])))
+        lambda module, args, out: seen.append(len(args[0]))
+    )
     with torch.no_grad():
         expected = model(clips, None, mode='tensor')
         got = released_arrangement(model, clips)
@@ -98,9 +103,11 @@ def test_a_window_in_a_stream_is_the_same_function():
     clips = random_clips(model, 2, 5)
     frames, pairs = [], []
     model.backbone.register_forward_pre_hook(
-        lambda _, args: frames.append(len(args[0])))
+        lambda _, args: frames.append(len(args[0]))
+    )
     model.warper.offset_feats.register_forward_pre_hook(
-        lambda _, args: pairs.append(len(args[0])))
+        lambda _, args: pairs.append(len(args[0]))
+    )
     with torch.no_grad():
         expected = five_passes(model, clips)
         kept = model.extract_feat(clips[:, :-1])[0].unbind(1)
@@ -118,9 +125,12 @@ def test_a_window_in_a_stream_is_the_same_function():
 def test_frames_of_a_stream_as_recordings(monkeypatch):
     """On a stand-in that runs the function again."""
     from rpstn_mmpose.speed import cuda_graph
+
     monkeypatch.setattr(
-        cuda_graph, 'capture',
-        lambda function, inputs: (function(*inputs), lambda: None))
+        cuda_graph,
+        'capture',
+        lambda function, inputs: (function(*inputs), lambda: None),
+    )
     torch.manual_seed(0)
     model = MODELS.build(tiny_video_model()).eval()
     clips = random_clips(model, 2, 2)
@@ -131,7 +141,8 @@ def test_frames_of_a_stream_as_recordings(monkeypatch):
         frames = whole_frames(bench, dict(fast=model, other=model))
         assert list(frames) == ['fast, graph']
         following, error = recorded(
-            frames['fast, graph'], model, clips, expected)
+            frames['fast, graph'], model, clips, expected
+        )
         assert error < 1e-5
         maps, state = following()
     assert maps.shape == expected[:, 0].shape and state.heatmaps is maps
@@ -141,12 +152,24 @@ def test_feed(monkeypatch, tmp_path):
     """Both ways to make a batch, and what a step needs: 10 frames in half a
     second."""
     monkeypatch.setattr(feed, 'step_seconds', lambda bench, batch: 0.5)
-    assert benchmark.main([
-        'feed', '--quick', '--repeats', '1', '--workers', '1', '--out',
-        str(tmp_path)
-    ]) == 0
-    stock, ours, step = json.loads(
-        (tmp_path / 'benchmark.json').read_text())['results']
+    assert (
+        benchmark.main(
+            [
+                'feed',
+                '--quick',
+                '--repeats',
+                '1',
+                '--workers',
+                '1',
+                '--out',
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
+    stock, ours, step = json.loads((tmp_path / 'benchmark.json').read_text())[
+        'results'
+    ]
     assert (stock['variant'], ours['variant']) == feed.COLLATES
     assert stock['ratio'] == 1 and ours['ratio'] > 1
     assert 'ms of the main process' in ours['note']
@@ -155,20 +178,27 @@ def test_feed(monkeypatch, tmp_path):
 
 def test_batches_by_device():
     assert benchmark.parse_args([]).train_batch == [2]
-    assert benchmark.parse_args(
-        ['--device', 'cuda']).train_batch == [8, 16, 32]
+    assert benchmark.parse_args(['--device', 'cuda']).train_batch == [
+        8,
+        16,
+        32,
+    ]
 
 
 def test_reduced_pipeline_changes_two_steps():
     steps = [
         dict(type='LoadClip'),
-        dict(type='ForEachFrame', transforms=[
-            dict(type='TopdownAffine', input_size=(8, 8))])
+        dict(
+            type='ForEachFrame',
+            transforms=[dict(type='TopdownAffine', input_size=(8, 8))],
+        ),
     ]
     assert with_reduction(steps, (8, 8)) == [
         dict(type='LoadClip', reduce_to=(8, 8)),
-        dict(type='ForEachFrame', transforms=[
-            dict(type='ReducedTopdownAffine', input_size=(8, 8))])
+        dict(
+            type='ForEachFrame',
+            transforms=[dict(type='ReducedTopdownAffine', input_size=(8, 8))],
+        ),
     ]
     assert steps[0] == dict(type='LoadClip')
 
@@ -176,19 +206,28 @@ def test_reduced_pipeline_changes_two_steps():
 def test_lazy_pipeline_crops_the_clip():
     steps = [
         dict(type='LoadClip'),
-        dict(type='ForEachFrame', transforms=[
-            dict(type='RandomBBoxTransform'),
-            dict(type='TopdownAffine', input_size=(8, 8))]),
-        dict(type='ForEachFrame', transforms=[
-            dict(type='TopdownAffine', input_size=(8, 8))]),
-        dict(type='PackClipInputs')
+        dict(
+            type='ForEachFrame',
+            transforms=[
+                dict(type='RandomBBoxTransform'),
+                dict(type='TopdownAffine', input_size=(8, 8)),
+            ],
+        ),
+        dict(
+            type='ForEachFrame',
+            transforms=[dict(type='TopdownAffine', input_size=(8, 8))],
+        ),
+        dict(type='PackClipInputs'),
     ]
     crop = dict(type='ReducedTopdownAffine', input_size=(8, 8))
     assert lazily(steps, 'cv2') == [
         dict(type='LoadClip', lazy=True, imdecode_backend='cv2'),
-        dict(type='ForEachFrame', transforms=[
-            dict(type='RandomBBoxTransform')]), crop, crop,
-        dict(type='PackClipInputs')
+        dict(
+            type='ForEachFrame', transforms=[dict(type='RandomBBoxTransform')]
+        ),
+        crop,
+        crop,
+        dict(type='PackClipInputs'),
     ]
     assert steps[0] == dict(type='LoadClip')
     assert len(steps[1]['transforms']) == 2
@@ -198,7 +237,8 @@ def test_people_of_a_size():
     """A box of 20 x 40 about (30, 60), to half its size."""
     info = dict(
         bbox=np.float32([[20, 40, 40, 80]]),
-        keypoints=np.float32([[[20, 40], [30, 60], [32, 60]]]))
+        keypoints=np.float32([[[20, 40], [30, 60], [32, 60]]]),
+    )
     small = shrunk(info, 20)
     assert small['bbox'].tolist() == [[25, 50, 35, 70]]
     assert small['keypoints'].tolist() == [[[25, 50], [30, 60], [31, 60]]]
@@ -207,8 +247,11 @@ def test_people_of_a_size():
 
 def test_frames_of_a_clip():
     info = dict(
-        img_paths=['a', 'b'], bbox=torch.arange(8).view(2, 4),
-        flip_indices=[0], video_id='1')
+        img_paths=['a', 'b'],
+        bbox=torch.arange(8).view(2, 4),
+        flip_indices=[0],
+        video_id='1',
+    )
     frames = frames_of(info)
     assert [frame['img_path'] for frame in frames] == ['a', 'b']
     assert frames[1]['bbox'].tolist() == [[4, 5, 6, 7]]
@@ -217,26 +260,52 @@ def test_frames_of_a_clip():
 
 @pytest.mark.slow  # trains, generates videos and times a small network
 def test_quick_run(tmp_path, capsys):
-    assert benchmark.main([
-        '--quick', '--batch-sizes', '1', '2', '--half', '--out',
-        str(tmp_path), 'inference', 'streaming', 'train', 'memory', 'data'
-    ]) == 0
+    assert (
+        benchmark.main(
+            [
+                '--quick',
+                '--batch-sizes',
+                '1',
+                '2',
+                '--half',
+                '--out',
+                str(tmp_path),
+                'inference',
+                'streaming',
+                'train',
+                'memory',
+                'data',
+            ]
+        )
+        == 0
+    )
     written = json.loads((tmp_path / 'benchmark.json').read_text())
     assert written['machine']['cpu'] and written['machine']['threads']
     rows = written['results']
     assert {row['benchmark'] for row in rows} == {
-        'inference', 'streaming', 'train', 'memory', 'data'}
+        'inference',
+        'streaming',
+        'train',
+        'memory',
+        'data',
+    }
     for row in rows:
         # A difference of two times may come out below 0 on a busy machine.
         assert row['ms'] > 0 or row['case'] == 'each further person'
         if row['variant'].startswith('baseline') and row['ratio']:
             assert row['ratio'] == 1
         if row['benchmark'] in ('inference', 'streaming') and row['error']:
-            assert row['error'] < (0.2 if 'bfloat16' in row['variant']
-                                   else 1e-4)
+            assert row['error'] < (
+                0.2 if 'bfloat16' in row['variant'] else 1e-4
+            )
     # The same crops, however they are loaded.
-    exact = [row for row in rows if row['benchmark'] == 'data'
-             and row['error'] is not None and 'reduced' not in row['variant']]
+    exact = [
+        row
+        for row in rows
+        if row['benchmark'] == 'data'
+        and row['error'] is not None
+        and 'reduced' not in row['variant']
+    ]
     assert len(exact) >= 3
     for row in exact:
         assert row['error'] == 0 and row['note'].endswith('at most 0')
@@ -246,14 +315,25 @@ def test_quick_run(tmp_path, capsys):
 
 
 def test_profile_names_the_operations(tmp_path):
-    assert benchmark.main([
-        '--quick', '--batch-sizes', '2', '--profile', '--out',
-        str(tmp_path), 'matching', 'data'
-    ]) == 0
+    assert (
+        benchmark.main(
+            [
+                '--quick',
+                '--batch-sizes',
+                '2',
+                '--profile',
+                '--out',
+                str(tmp_path),
+                'matching',
+                'data',
+            ]
+        )
+        == 0
+    )
     profile = (tmp_path / 'profile.txt').read_text()
     assert 'matching, 2 x 8 x 16 x 16, kernel 3: chosen' in profile
     assert 'convolution' in profile and 'aten::addcmul_' in profile
-    steps = profile[profile.index('clips, decoded at the crop: ms of CPU'):]
+    steps = profile[profile.index('clips, decoded at the crop: ms of CPU') :]
     assert 'ReducedTopdownAffine\n' in steps and '{warpAffine}' in steps
 
 
@@ -265,17 +345,20 @@ def test_speed_of_a_matrix_product(monkeypatch):
     assert speed == pytest.approx(128 / 2 / 1e9)
 
 
-@pytest.mark.parametrize('argv, message', [
-    (['speed'], 'no benchmark is called speed'),
-    (['--repeats', '0'], '--repeats must be at least 1'),
-    (['--train-batch', '8', '0'], '--train-batch must be at least 1'),
-    (['--workers', '0'], '--workers must be at least 1'),
-    (['--cpu-time', '--device', 'cuda'], 'is for --device cpu'),
-    (['--frame-sizes', '640'], "written 640x480, but got '640'"),
-    (['--frame-sizes', '640x2'], 'at least 32 pixels a side'),
-    (['--person', '0'], '--person must be above 0'),
-    (['--jpeg-quality', '101'], '--jpeg-quality 1 to 100'),
-])
+@pytest.mark.parametrize(
+    'argv, message',
+    [
+        (['speed'], 'no benchmark is called speed'),
+        (['--repeats', '0'], '--repeats must be at least 1'),
+        (['--train-batch', '8', '0'], '--train-batch must be at least 1'),
+        (['--workers', '0'], '--workers must be at least 1'),
+        (['--cpu-time', '--device', 'cuda'], 'is for --device cpu'),
+        (['--frame-sizes', '640'], "written 640x480, but got '640'"),
+        (['--frame-sizes', '640x2'], 'at least 32 pixels a side'),
+        (['--person', '0'], '--person must be above 0'),
+        (['--jpeg-quality', '101'], '--jpeg-quality 1 to 100'),
+    ],
+)
 def test_bad_arguments(argv, message, capsys):
     with pytest.raises(SystemExit) as error:
         benchmark.main(argv)

@@ -17,6 +17,7 @@ def folder(tmp_path_factory):
     """Data, a config and two checkpoints of its model."""
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
+
     init_default_scope('mmpose')
     folder = tmp_path_factory.mktemp('all')
     write_videos(folder / 'data', {'0001': 5, '0002': 4, '0005': 6})
@@ -29,10 +30,15 @@ def folder(tmp_path_factory):
 
 
 def run(folder, *args):
-    compare_video.main([
-        str(folder / 'config.py'),
-        str(folder / 'a.pth'), '--device', 'cpu', *map(str, args)
-    ])
+    compare_video.main(
+        [
+            str(folder / 'config.py'),
+            str(folder / 'a.pth'),
+            '--device',
+            'cpu',
+            *map(str, args),
+        ]
+    )
 
 
 def test_one_model(folder, tmp_path, capsys):
@@ -47,9 +53,24 @@ def test_one_model(folder, tmp_path, capsys):
 
 
 def test_two_models_and_a_sheet(folder, tmp_path, capsys):
-    run(folder, '--second', folder / 'config.py', folder / 'b.pth',
-        '--labels', 'A', 'B', '--out', tmp_path / 'a.mp4', '--sheet',
-        tmp_path / 'a.png', '--video-ids', '0002', '0001', '--max-frames', 3)
+    run(
+        folder,
+        '--second',
+        folder / 'config.py',
+        folder / 'b.pth',
+        '--labels',
+        'A',
+        'B',
+        '--out',
+        tmp_path / 'a.mp4',
+        '--sheet',
+        tmp_path / 'a.png',
+        '--video-ids',
+        '0002',
+        '0001',
+        '--max-frames',
+        3,
+    )
     frames = decode(tmp_path / 'a.mp4')[0]
     assert len(frames) == 6 and frames[0].shape[1] == 648 * 3 + 12
     out = capsys.readouterr().out
@@ -58,15 +79,18 @@ def test_two_models_and_a_sheet(folder, tmp_path, capsys):
     assert cv2.imread(str(tmp_path / 'a.png')).shape[0] == 3 * 334 + 34
 
 
-@pytest.mark.parametrize('args, message', [
-    (['--video-ids', '0001', '7'], 'no video 7 in the data set; it has 3'),
-    (['--videos', '0'], 'number of videos must be at least 1'),
-    (['--max-frames', '0'], 'max_frames must be at least 1'),
-    (['--data-root', 'nowhere'], "no folder 'nowhere/labels'"),
-    (['--second', 'x.py', 'x.pth'], 'x.py: no such config file'),
-    (['--sheet', 'a.txt'], 'a.txt: the name must end in .png'),
-    (['--device', 'gpu'], "device must be such as 'cpu'"),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['--video-ids', '0001', '7'], 'no video 7 in the data set; it has 3'),
+        (['--videos', '0'], 'number of videos must be at least 1'),
+        (['--max-frames', '0'], 'max_frames must be at least 1'),
+        (['--data-root', 'nowhere'], "no folder 'nowhere/labels'"),
+        (['--second', 'x.py', 'x.pth'], 'x.py: no such config file'),
+        (['--sheet', 'a.txt'], 'a.txt: the name must end in .png'),
+        (['--device', 'gpu'], "device must be such as 'cpu'"),
+    ],
+)
 def test_bad_input_is_one_line(folder, tmp_path, args, message):
     with pytest.raises(SystemExit, match=message) as info:
         run(folder, '--out', tmp_path / 'a.mp4', *args)
@@ -79,28 +103,39 @@ def test_unwritable_out_is_found_before_anything_is_loaded(folder, tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(SystemExit, match='cannot write .*its folder is a'):
         compare_video.main(
-            ['no.py', 'no.pth', '--out',
-             str(tmp_path / 'file' / 'a.mp4')])
+            ['no.py', 'no.pth', '--out', str(tmp_path / 'file' / 'a.mp4')]
+        )
 
 
 def test_checkpoint_of_another_model(folder, tmp_path):
     torch.save(dict(state_dict={'x': torch.zeros(1)}), tmp_path / 'x.pth')
     with pytest.raises(SystemExit, match='x.pth cannot be loaded into') as e:
-        compare_video.main([
-            str(folder / 'config.py'),
-            str(tmp_path / 'x.pth'), '--out',
-            str(tmp_path / 'a.mp4')
-        ])
+        compare_video.main(
+            [
+                str(folder / 'config.py'),
+                str(tmp_path / 'x.pth'),
+                '--out',
+                str(tmp_path / 'a.mp4'),
+            ]
+        )
     assert '\n' not in str(e.value.code)
 
 
-@pytest.mark.parametrize('args, message', [
-    ([], 'give --out VIDEO.mp4, --sheet PICTURE.png or both'),
-    (['--out', 'a.mp4', '--labels', 'a', 'b'], '1 models but 2 --labels'),
-    (['--sheet', 'a.png', '--fps', '9'], '--fps is of the video; give --out'),
-    (['--out', 'a.mp4', '--videos', '2', '--video-ids', '0001'],
-     '--videos does nothing beside --video-ids'),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        ([], 'give --out VIDEO.mp4, --sheet PICTURE.png or both'),
+        (['--out', 'a.mp4', '--labels', 'a', 'b'], '1 models but 2 --labels'),
+        (
+            ['--sheet', 'a.png', '--fps', '9'],
+            '--fps is of the video; give --out',
+        ),
+        (
+            ['--out', 'a.mp4', '--videos', '2', '--video-ids', '0001'],
+            '--videos does nothing beside --video-ids',
+        ),
+    ],
+)
 def test_usage_errors(folder, args, message, capsys):
     with pytest.raises(SystemExit) as info:
         run(folder, *args)

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A real video through the stock Runner: RPSTN-tiny learns its frames."""
+
 import json
 
 import pytest
@@ -15,8 +16,9 @@ def test_one_real_video_is_memorised(tmp_path):
     """320 steps on 40 frames, 40 s on a core: the whole way from JHMDB's own
     files to its joints has to fit together for that."""
     root = str(require_real_data('jhmdb'))
-    config = Config.fromfile(rpstn_mmpose.config_path(
-        'rpstn_tiny_1xb1-40e_jhmdb-one-video-128x128'))
+    config = Config.fromfile(
+        rpstn_mmpose.config_path('rpstn_tiny_1xb1-40e_jhmdb-one-video-128x128')
+    )
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         config[loader].dataset.data_root = root
     config.work_dir = str(tmp_path)

@@ -9,9 +9,9 @@ from .load_tool import load_tool
 
 mean_over_splits = load_tool('analysis_tools/mean_over_splits.py')
 
-FIRST = make_result([90, 80, 70, 60, 50, 40, None, 65], None, 50.)
-SECOND = make_result([96, 83, 70, 63, 53, 43, 30, 68], None, 56.)
-THIRD = make_result([99, 92, 76, 66, 56, 46, 60, 77], None, 62.)
+FIRST = make_result([90, 80, 70, 60, 50, 40, None, 65], None, 50.0)
+SECOND = make_result([96, 83, 70, 63, 53, 43, 30, 68], None, 56.0)
+THIRD = make_result([99, 92, 76, 66, 56, 46, 60, 77], None, 62.0)
 
 
 def write(folder, **results):
@@ -31,17 +31,27 @@ def files(tmp_path):
 
 def test_mean_of_three_by_hand(files, tmp_path, capsys):
     table, out = tmp_path / 'a/mean.md', tmp_path / 'b/mean.json'
-    mean_over_splits.main(
-        [*files, '--table', str(table), '--out', str(out)])
+    mean_over_splits.main([*files, '--table', str(table), '--out', str(out)])
     printed = capsys.readouterr().out
     assert printed == table.read_text()
-    rows = [[cell.strip() for cell in line.strip('|').split('|')]
-            for line in printed.splitlines()]
+    rows = [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in printed.splitlines()
+    ]
     assert [row[0] for row in rows[2:]] == ['sub1', 'sub2', 'sub3', 'mean']
     # Head (90 + 96 + 99) / 3; no ankle was counted in the first split.
     assert rows[-1] == [
-        'mean', '95.0', '85.0', '72.0', '63.0', '53.0', '43.0', '-', '70.0',
-        '-', '56.0'
+        'mean',
+        '95.0',
+        '85.0',
+        '72.0',
+        '63.0',
+        '53.0',
+        '43.0',
+        '-',
+        '70.0',
+        '-',
+        '56.0',
     ]
     content = json.loads(out.read_text())
     part = content['norms']['torso']['visible']
@@ -65,9 +75,10 @@ def test_result_given_twice(files):
         mean_over_splits.main([files[0], files[1], files[0]])
 
 
-@pytest.mark.parametrize('key, value', [
-    ('thr', 0.1), ('keypoint_names', ['nose']), ('thresholds', [0.2])
-])
+@pytest.mark.parametrize(
+    'key, value',
+    [('thr', 0.1), ('keypoint_names', ['nose']), ('thresholds', [0.2])],
+)
 def test_results_that_do_not_fit(tmp_path, key, value):
     paths = write(tmp_path, a=FIRST, b=dict(SECOND, **{key: value}))
     with pytest.raises(SystemExit, match=f'differ in {key}') as info:
@@ -76,13 +87,16 @@ def test_results_that_do_not_fit(tmp_path, key, value):
     assert text.startswith('mean_over_splits: ') and '\n' not in text
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['missing.json'], 'missing.json: no such file'),
-    (['--norm', 'person'], "has no scores by 'person'"),
-    (['--table', 'x.json'], 'must end in .md'),
-    (['--out', 'x.md'], 'must end in .json'),
-    (['--test', 'no.py', 'no.pth'], 'no.py: no such file'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['missing.json'], 'missing.json: no such file'),
+        (['--norm', 'person'], "has no scores by 'person'"),
+        (['--table', 'x.json'], 'must end in .md'),
+        (['--out', 'x.md'], 'must end in .json'),
+        (['--test', 'no.py', 'no.pth'], 'no.py: no such file'),
+    ],
+)
 def test_bad_input_is_one_line(files, arguments, message):
     with pytest.raises(SystemExit, match=message) as info:
         mean_over_splits.main([*files, *arguments])
@@ -117,10 +131,9 @@ def stand_in(tmp_path, monkeypatch):
     script.write_text(STAND_IN)
     monkeypatch.setattr(mean_over_splits, 'TEST', script)
     (tmp_path / 'x.pth').write_bytes(b'')
-    return [
-        '--data-root', 'other', '--work-dir',
-        str(tmp_path / 'work')
-    ], str(tmp_path / 'x.pth')
+    return ['--data-root', 'other', '--work-dir', str(tmp_path / 'work')], str(
+        tmp_path / 'x.pth'
+    )
 
 
 def test_tests_are_run_and_averaged(files, stand_in, tmp_path, capsys):

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Penn Action and JHMDB in one batch, through the recipe and the Runner."""
+
 import copy
 import math
 
@@ -12,8 +13,13 @@ import rpstn_mmpose
 from rpstn_mmpose.synthetic import generate_jhmdb, generate_penn
 
 SMALL = dict(
-    num_train=2, num_test=1, num_frames=5, image_size=(96, 72),
-    difficulty='easy', progress=False)
+    num_train=2,
+    num_test=1,
+    num_frames=5,
+    image_size=(96, 72),
+    difficulty='easy',
+    progress=False,
+)
 JHMDB_ONLY = [0, 1]  # neck and belly
 
 
@@ -23,8 +29,11 @@ def config(tmp_path_factory):
     generate_penn(folder / 'penn', **SMALL)
     # Other people than those of the Penn videos.
     generate_jhmdb(folder / 'jhmdb', **dict(SMALL, seed=1))
-    config = Config.fromfile(rpstn_mmpose.config_path(
-        'rpstn_tiny_1xb8-1e_synthetic-penn-jhmdb-128x128'))
+    config = Config.fromfile(
+        rpstn_mmpose.config_path(
+            'rpstn_tiny_1xb8-1e_synthetic-penn-jhmdb-128x128'
+        )
+    )
     penn, jhmdb = config.train_dataloader.dataset.datasets
     penn.data_root = str(folder / 'penn')
     jhmdb.data_root = str(folder / 'jhmdb')
@@ -60,11 +69,11 @@ def test_missing_joints_have_no_weight_and_no_gradient(config):
             else:
                 assert weights.mean() > 0.9
             with torch.no_grad():
-                loss = model.loss(data['inputs'][row:row + 1], [sample])
+                loss = model.loss(data['inputs'][row : row + 1], [sample])
             total[kinds[row]].append(float(loss['loss_kpt']))
         return total
 
-    low, high = losses(0.), losses(1.)
+    low, high = losses(0.0), losses(1.0)
     assert low['penn_action'] == high['penn_action']
     assert all(a < b for a, b in zip(low['jhmdb'], high['jhmdb']))
 

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """tools/model_converters: files in, files out, and files that are refused."""
+
 import os
 
 import pytest
@@ -41,7 +42,7 @@ class RunsCode:
         self.path = path
 
     def __reduce__(self):
-        return os.mkdir, (str(self.path), )
+        return os.mkdir, (str(self.path),)
 
 
 @pytest.fixture(scope='module')
@@ -63,19 +64,23 @@ def test_released_checkpoint(files, tmp_path, capsys):
     out = tmp_path / 'weights' / 'penn.pth'
     released.main([str(files / 'penn_best.pth.tar'), str(out)])
     text = capsys.readouterr().out
-    recipe = ('configs/body_2d_keypoint/rpstn/penn_action/'
-              'rpstn_res18_1xb8-100e_penn-256x256-released.py')
+    recipe = (
+        'configs/body_2d_keypoint/rpstn/penn_action/'
+        'rpstn_res18_1xb8-100e_penn-256x256-released.py'
+    )
     assert f'test it: python tools/test.py {recipe} {out}\n' in text
     assert 'ResNet-18 initializer, ResNet-18 extractor' in text
-    assert ('use them either: non_local_conv2d.phi, non_local_conv2d.theta'
-            in text)
+    assert (
+        'use them either: non_local_conv2d.phi, non_local_conv2d.theta' in text
+    )
     checkpoint = load_weights(out)
     config = Config.fromfile(configs_dir().parent / recipe)
     model = MODELS.build(config.model)
     assert check_checkpoint_matches(model, checkpoint, str(out)) == 1
     source = torch.load(files / 'penn_best.pth.tar')['state_dict']
-    assert torch.equal(model.head.norm.running_var,
-                       source['module.bn_u.running_var'])
+    assert torch.equal(
+        model.head.norm.running_var, source['module.bn_u.running_var']
+    )
     meta = checkpoint['meta']['dataset_meta']
     assert meta['dataset_name'] == 'penn_action'
     assert os.listdir(out.parent) == ['penn.pth']  # nothing half-written
@@ -87,15 +92,18 @@ def test_released_checkpoint_of_two_depths(tmp_path, capsys):
     torch.save({k: torch.zeros(s) for k, s in entries.items()}, path)
     released.main([str(path), str(out), '--dataset', 'jhmdb'])
     text = capsys.readouterr().out
-    assert ('jhmdb/rpstn_res50_1xb8-100e_jhmdb-sub1-256x256-released.py '
-            f'{out} --cfg-options model.backbone.depth=34 ') in text
+    assert (
+        'jhmdb/rpstn_res50_1xb8-100e_jhmdb-sub1-256x256-released.py '
+        f'{out} --cfg-options model.backbone.depth=34 '
+    ) in text
     assert 'test_dataloader.dataset.sub=2' in text
 
 
 def test_mpii_checkpoint(files, tmp_path, capsys):
     out = tmp_path / 'start.pth'
-    mpii.main([str(files / 'pose_resnet_18.pth.tar'), str(out), '--dataset',
-               'jhmdb'])
+    mpii.main(
+        [str(files / 'pose_resnet_18.pth.tar'), str(out), '--dataset', 'jhmdb']
+    )
     text = capsys.readouterr().out
     assert "ResNet-18, from Microsoft's naming" in text
     assert 'model.data_preprocessor.bgr_to_rgb=False' in text
@@ -103,10 +111,12 @@ def test_mpii_checkpoint(files, tmp_path, capsys):
     state = load_weights(out)['state_dict']
     source = torch.load(files / 'pose_resnet_18.pth.tar')
     final = state['initializer.head.final_layer.bias']
-    assert final.shape == (15, )
+    assert final.shape == (15,)
     assert final[1] == source['final_layer.bias'][6]  # belly from pelvis
-    assert torch.equal(state['backbone.layer4.1.conv2.weight'],
-                       source['layer4.1.conv2.weight'])
+    assert torch.equal(
+        state['backbone.layer4.1.conv2.weight'],
+        source['layer4.1.conv2.weight'],
+    )
 
 
 def refused(tool, *arguments):
@@ -129,8 +139,10 @@ def test_files_that_are_refused(tool, source, files, tmp_path):
     for size in (0, 1000, len(whole) // 2, len(whole) - 100):
         short = tmp_path / f'short{size}.pth'
         short.write_bytes(whole[:size])
-        assert f'{short} cannot be read as a checkpoint: it is cut short' in \
-            refused(run, short, out)
+        assert (
+            f'{short} cannot be read as a checkpoint: it is cut short'
+            in refused(run, short, out)
+        )
 
     text = tmp_path / 'text.pth'
     text.write_text('<html>404</html>')
@@ -153,17 +165,21 @@ def test_files_that_are_refused(tool, source, files, tmp_path):
 def test_the_other_tools_file(files, tmp_path):
     out = tmp_path / 'out.pth'
     assert 'not a checkpoint of the released RPSTN' in refused(
-        released, files / 'pose_resnet_18.pth.tar', out)
+        released, files / 'pose_resnet_18.pth.tar', out
+    )
     assert 'not a SimpleBaseline' in refused(
-        mpii, files / 'penn_best.pth.tar', out)
+        mpii, files / 'penn_best.pth.tar', out
+    )
 
 
 def test_wrong_dataset(files, tmp_path, capsys):
     out = tmp_path / 'out.pth'
-    message = refused(released, files / 'penn_best.pth.tar', out, '--dataset',
-                      'jhmdb')
+    message = refused(
+        released, files / 'penn_best.pth.tar', out, '--dataset', 'jhmdb'
+    )
     assert 'it has 13 joints, so it was trained on penn, not on jhmdb' in (
-        message)
+        message
+    )
     with pytest.raises(SystemExit) as info:
         released.main(['in.pth', 'out.pth', '--dataset', 'coco'])
     assert info.value.code == 2
@@ -200,9 +216,11 @@ def test_posewarper_checkpoint(files, tmp_path, capsys):
     config.merge_from_dict(
         {
             key: [int(n) for n in value.split(',')]
-            if ',' in value else int(value)
+            if ',' in value
+            else int(value)
             for key, value in values.items()
-        })
+        }
+    )
     checkpoint = load_weights(out)
     model = MODELS.build(dict(config.model, image_pretrained=None))
     assert check_checkpoint_matches(model, checkpoint, str(out)) == 1
@@ -214,8 +232,14 @@ def test_posewarper_refuses_stage_1(tmp_path):
     """The image model alone would be tested with a random warper."""
     path, out = tmp_path / 'stage1.pth', tmp_path / 'out.pth'
     state = released_state(width=8, inner=4, blocks=2)
-    torch.save({k: v for k, v in state.items()
-                if not k.startswith(('offset', 'deform'))}, path)
+    torch.save(
+        {
+            k: v
+            for k, v in state.items()
+            if not k.startswith(('offset', 'deform'))
+        },
+        path,
+    )
     message = refused(posewarper, path, out)
     assert f'{path}: it has no weights of a warper' in message
     assert 'image_pretrained' in message and not out.exists()

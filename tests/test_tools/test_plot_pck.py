@@ -23,9 +23,17 @@ def files(tmp_path):
 def test_writes_figure_and_table(files, tmp_path, capsys):
     out, table = tmp_path / 'a' / 'pck.png', tmp_path / 'b' / 'pck.md'
     plot_pck.main(
-        [*files, '--labels', 'SBL', 'RPSTN', '--out',
-         str(out), '--table',
-         str(table)])
+        [
+            *files,
+            '--labels',
+            'SBL',
+            'RPSTN',
+            '--out',
+            str(out),
+            '--table',
+            str(table),
+        ]
+    )
     printed = capsys.readouterr().out
     assert printed == table.read_text()
     lines = printed.splitlines()
@@ -40,11 +48,14 @@ def test_labels_default_to_the_files_names(files, capsys):
     assert lines[2].startswith('| first ') and lines[3].startswith('| second')
 
 
-@pytest.mark.parametrize('extra, message', [
-    (['--out', 'x.bmp'], 'the name must end in .png'),
-    (['--norm', 'person'], "has no scores by 'person'"),
-    (['--table', 'x.json'], 'the name must end in .md'),
-])
+@pytest.mark.parametrize(
+    'extra, message',
+    [
+        (['--out', 'x.bmp'], 'the name must end in .png'),
+        (['--norm', 'person'], "has no scores by 'person'"),
+        (['--table', 'x.json'], 'the name must end in .md'),
+    ],
+)
 def test_bad_input_is_one_line(files, extra, message):
     with pytest.raises(SystemExit, match=message) as info:
         plot_pck.main([*files, *extra])

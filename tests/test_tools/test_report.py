@@ -34,15 +34,18 @@ def tiny_config(model):
 def folder(tmp_path_factory):
     """Frames, one of them damaged, a tiny model, and the demo's output."""
     from mmengine.registry import init_default_scope
+
     init_default_scope('mmpose')
     folder = tmp_path_factory.mktemp('report')
     config = tiny_config(video_model())
     config.custom_imports = dict(
-        imports=['rpstn_mmpose'], allow_failed_imports=False)
+        imports=['rpstn_mmpose'], allow_failed_imports=False
+    )
     config.dump(str(folder / 'pose.py'))
     torch.save(
         dict(meta={}, state_dict=build(video_model()).state_dict()),
-        folder / 'pose.pth')
+        folder / 'pose.pth',
+    )
     (folder / 'frames').mkdir()
     for f in range(12):
         image = np.roll(texture(), 2 * f, axis=1)
@@ -50,21 +53,38 @@ def folder(tmp_path_factory):
     (folder / 'frames/04.png').write_bytes(b'broken')
     boxes = {f: [[5 + 2 * f, 5, 45 + 2 * f, 60]] for f in range(2, 12)}
     (folder / 'boxes.json').write_text(json.dumps(boxes))
-    demo.main([
-        str(folder / 'frames'), '--pose-config',
-        str(folder / 'pose.py'), '--pose-checkpoint',
-        str(folder / 'pose.pth'), '--device', 'cpu', '--boxes',
-        str(folder / 'boxes.json'), '--kpt-thr', '-100', '--fps', '10',
-        '--out-dir',
-        str(folder / 'out')
-    ])
+    demo.main(
+        [
+            str(folder / 'frames'),
+            '--pose-config',
+            str(folder / 'pose.py'),
+            '--pose-checkpoint',
+            str(folder / 'pose.pth'),
+            '--device',
+            'cpu',
+            '--boxes',
+            str(folder / 'boxes.json'),
+            '--kpt-thr',
+            '-100',
+            '--fps',
+            '10',
+            '--out-dir',
+            str(folder / 'out'),
+        ]
+    )
     return folder
 
 
 def model(folder):
     return [
-        '--video', folder / 'frames', '--pose-config', folder / 'pose.py',
-        '--pose-checkpoint', folder / 'pose.pth', '--device', 'cpu'
+        '--video',
+        folder / 'frames',
+        '--pose-config',
+        folder / 'pose.py',
+        '--pose-checkpoint',
+        folder / 'pose.pth',
+        '--device',
+        'cpu',
     ]
 
 
@@ -90,21 +110,25 @@ def test_the_demos_output(folder, tmp_path, capsys):
     src = page.find('video')[0]['src'].split('base64,')[1]
     assert base64.b64decode(src) == (folder / 'out/frames.mp4').read_bytes()
     # the trajectories alone: no model was given
-    image, = page.find('img')
-    assert base64.b64decode(image['src'].split('base64,')[1]) == (
-        folder / 'out/frames_trajectories.png').read_bytes()
+    (image,) = page.find('img')
+    assert (
+        base64.b64decode(image['src'].split('base64,')[1])
+        == (folder / 'out/frames_trajectories.png').read_bytes()
+    )
     assert 'relation-how' in page.texts
     # Ids from the tracker; boxes begin in frame 2, and frame 4 is bridged.
     assert page.rows[1][1:3] == ['2–11', '9 (and 1 damaged)']
     content = json.loads((folder / 'out/frames.json').read_text())
     scores = [
         record['instances'][0]['keypoint_scores']
-        for record in content['instance_info'][2:] if 'damaged' not in record
+        for record in content['instance_info'][2:]
+        if 'damaged' not in record
     ]
     assert page.rows[1][3] == f'{np.mean(scores):.3f}'
     head = [row and round(row[0], 4) for row in scores]
-    assert [v for v in page.data['tracks'][0]['scores'][0]
-            if v is not None] == pytest.approx(head)
+    assert [
+        v for v in page.data['tracks'][0]['scores'][0] if v is not None
+    ] == pytest.approx(head)
 
 
 def test_the_demos_video_plays_in_chromium(folder, tmp_path):
@@ -131,7 +155,8 @@ def test_default_path_and_linked_video(folder, tmp_path, capsys):
     assert not page.find('video')
     assert 'The video is missing' in page.text('video-note')
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        'frames.json', 'frames_report.html'
+        'frames.json',
+        'frames_report.html',
     ]
 
 
@@ -139,6 +164,7 @@ def test_default_path_and_linked_video(folder, tmp_path, capsys):
 def calls(monkeypatch):
     """What the tool hands to predict_relation, and what it draws."""
     from rpstn_mmpose.visualization import relation_figure
+
     calls = []
     predict = relation_figure.predict_relation
 
@@ -151,24 +177,36 @@ def calls(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize('frame, clip', [
-    (11, [7, 8, 9, 10, 11]),
-    # The person came in frame 2, and frame 4 shows frame 3.
-    (6, [2, 3, 3, 5, 6]),
-    (2, [2]),
-])
-def test_relation_of_a_person_in_a_frame(folder, tmp_path, calls, frame,
-                                         clip):
+@pytest.mark.parametrize(
+    'frame, clip',
+    [
+        (11, [7, 8, 9, 10, 11]),
+        # The person came in frame 2, and frame 4 shows frame 3.
+        (6, [2, 3, 3, 5, 6]),
+        (2, [2]),
+    ],
+)
+def test_relation_of_a_person_in_a_frame(folder, tmp_path, calls, frame, clip):
     out = tmp_path / 'page.html'
-    assert run(folder / 'out', '--out', out, *model(folder), '--frame',
-               frame, '--track', 0) == ''
-    (frames, box, record), = calls
-    expected = [
-        cv2.imread(str(folder / f'frames/{f:02d}.png')) for f in clip
-    ]
+    assert (
+        run(
+            folder / 'out',
+            '--out',
+            out,
+            *model(folder),
+            '--frame',
+            frame,
+            '--track',
+            0,
+        )
+        == ''
+    )
+    ((frames, box, record),) = calls
+    expected = [cv2.imread(str(folder / f'frames/{f:02d}.png')) for f in clip]
     assert np.array_equal(frames, expected)
     np.testing.assert_allclose(
-        box, [5 + 2 * frame, 5, 45 + 2 * frame, 60], atol=0.01)
+        box, [5 + 2 * frame, 5, 45 + 2 * frame, 60], atol=0.01
+    )
     assert record.correlation.shape == (13, 13)
     page = read(out)
     assert f'person 0 in frame {frame}' in page.text('relation')
@@ -190,13 +228,19 @@ def test_a_video_that_ends_early(folder, tmp_path):
 def predictions(path, frames, **kwargs):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
-        json.dumps(make_content(frames, joints=['a', 'b'], **kwargs)))
+        json.dumps(make_content(frames, joints=['a', 'b'], **kwargs))
+    )
     return load_predictions(path)
 
 
 def test_choice_of_person_and_frame(tmp_path):
-    longest = [person(3, .5, .6), person(3, .9, .3), person(3, .7, .8),
-               dict(person(3, 1, 1), bbox=None), person(3, 1, 1)]
+    longest = [
+        person(3, 0.5, 0.6),
+        person(3, 0.9, 0.3),
+        person(3, 0.7, 0.8),
+        dict(person(3, 1, 1), bbox=None),
+        person(3, 1, 1),
+    ]
     frames = [[item] for item in longest]
     frames[1].append(person(8, 1, 1))
     frames[4].append(person(8, 1, 1))
@@ -226,16 +270,19 @@ def test_choice_of_person_and_frame(tmp_path):
     info = predictions(tmp_path / 'b.json', [[]])
     with pytest.raises(ValueError, match='clip: nobody was tracked'):
         choose()
-    info = predictions(tmp_path / 'c.json',
-                       [[dict(person(0, 1, 1), bbox=None)]])
+    info = predictions(
+        tmp_path / 'c.json', [[dict(person(0, 1, 1), bbox=None)]]
+    )
     with pytest.raises(ValueError, match='no frame of track 0 has both'):
         choose()
 
 
 def test_another_video_or_model_is_one_line(folder, tmp_path):
     out = ['--out', tmp_path / 'a.html']
-    for size, count, message in ((80, 12, 'is 80x64, but the predictions'),
-                                 (96, 3, 'has 3 frames, but the pred')):
+    for size, count, message in (
+        (80, 12, 'is 80x64, but the predictions'),
+        (96, 3, 'has 3 frames, but the pred'),
+    ):
         path = tmp_path / f'{size}.mp4'
         with VideoWriter(path, fps=10) as writer:
             for _ in range(count):
@@ -266,10 +313,17 @@ def test_another_video_or_model_is_one_line(folder, tmp_path):
     config = tiny_config(plain)
     config.dump(str(tmp_path / 'plain.py'))
     torch.save(
-        dict(state_dict=build(plain).state_dict()), tmp_path / 'plain.pth')
-    status = run(folder / 'out', *out, *model(folder), '--pose-config',
-                 tmp_path / 'plain.py', '--pose-checkpoint',
-                 tmp_path / 'plain.pth')
+        dict(state_dict=build(plain).state_dict()), tmp_path / 'plain.pth'
+    )
+    status = run(
+        folder / 'out',
+        *out,
+        *model(folder),
+        '--pose-config',
+        tmp_path / 'plain.py',
+        '--pose-checkpoint',
+        tmp_path / 'plain.pth',
+    )
     assert 'the model has no JRE to show' in status and '\n' not in status
     assert not (tmp_path / 'a.html').exists()
 
@@ -294,8 +348,11 @@ def test_bad_folders_are_one_line(folder, tmp_path):
         ('torn', [], 'a.json is not JSON, or is torn'),
         ('odd', [], 'is not what topdown_video_demo.py writes: it is no'),
         (folder / 'out', ['--out', tmp_path / 'a.txt'], 'must end in .html'),
-        (folder / 'out', ['--out', tmp_path / 'file/a.html'],
-         'its folder is a file'),
+        (
+            folder / 'out',
+            ['--out', tmp_path / 'file/a.html'],
+            'its folder is a file',
+        ),
         (folder / 'out', ['--out', tmp_path / 'x.html/'], 'it is a folder'),
     ):
         (tmp_path / 'x.html').mkdir(exist_ok=True)
@@ -306,17 +363,38 @@ def test_bad_folders_are_one_line(folder, tmp_path):
     assert not (tmp_path / 'new').exists(), 'read before a folder is made'
 
 
-@pytest.mark.parametrize('args, message', [
-    (['--pose-config', 'a'], 'needs --video, --pose-config and'),
-    (['--video', 'a', '--pose-config', 'a'], 'needs --video, --pose-config'),
-    (['--frame', '0'], '--frame and --track are of the correlation matrix'),
-    (['--track', '0'], '--frame and --track are of the correlation matrix'),
-    (['--device', 'cpu'], '--device does nothing without the correlation m'),
-    (['--embed-limit', '-1'], '--embed-limit must be at least 0'),
-    (['--embed-limit', 'nan'], '--embed-limit must be at least 0'),
-    (['--occluded-below', '1'], '--occluded-below must lie between 0 and 1'),
-    (['--occluded-below', '0'], '--occluded-below must lie between 0 and 1'),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['--pose-config', 'a'], 'needs --video, --pose-config and'),
+        (
+            ['--video', 'a', '--pose-config', 'a'],
+            'needs --video, --pose-config',
+        ),
+        (
+            ['--frame', '0'],
+            '--frame and --track are of the correlation matrix',
+        ),
+        (
+            ['--track', '0'],
+            '--frame and --track are of the correlation matrix',
+        ),
+        (
+            ['--device', 'cpu'],
+            '--device does nothing without the correlation m',
+        ),
+        (['--embed-limit', '-1'], '--embed-limit must be at least 0'),
+        (['--embed-limit', 'nan'], '--embed-limit must be at least 0'),
+        (
+            ['--occluded-below', '1'],
+            '--occluded-below must lie between 0 and 1',
+        ),
+        (
+            ['--occluded-below', '0'],
+            '--occluded-below must lie between 0 and 1',
+        ),
+    ],
+)
 def test_usage_errors(args, message, capsys):
     assert run('out', *args) == 2
     assert message in ' '.join(capsys.readouterr().err.split())

@@ -29,15 +29,18 @@ TOOL = Path(__file__).resolve().parents[2] / 'tools/demo'
 def folder(tmp_path_factory):
     """A config, a checkpoint of its model, and videos."""
     from mmengine.registry import init_default_scope
+
     init_default_scope('mmpose')
     folder = tmp_path_factory.mktemp('demo')
     config = pose_config(video_model())
     config.custom_imports = dict(
-        imports=['rpstn_mmpose'], allow_failed_imports=False)
+        imports=['rpstn_mmpose'], allow_failed_imports=False
+    )
     config.dump(str(folder / 'pose.py'))
     torch.save(
         dict(meta={}, state_dict=build(video_model()).state_dict()),
-        folder / 'pose.pth')
+        folder / 'pose.pth',
+    )
     write_video(folder / 'clip.mp4', 8, width=140)
     boxes = [[[5 + 2 * f, 5, 45 + 2 * f, 60]] for f in range(8)]
     (folder / 'boxes.json').write_text(json.dumps(boxes))
@@ -46,9 +49,14 @@ def folder(tmp_path_factory):
 
 def arguments(folder, video, *args):
     return [
-        str(video), '--pose-config',
-        str(folder / 'pose.py'), '--pose-checkpoint',
-        str(folder / 'pose.pth'), '--device', 'cpu', *map(str, args)
+        str(video),
+        '--pose-config',
+        str(folder / 'pose.py'),
+        '--pose-checkpoint',
+        str(folder / 'pose.pth'),
+        '--device',
+        'cpu',
+        *map(str, args),
     ]
 
 
@@ -56,8 +64,10 @@ def run(folder, out, *args, video=None):
     """Exit status, 0 where the tool returns."""
     try:
         demo.main(
-            arguments(folder, video or folder / 'clip.mp4', '--out-dir', out,
-                      *args))
+            arguments(
+                folder, video or folder / 'clip.mp4', '--out-dir', out, *args
+            )
+        )
     except SystemExit as end:
         return end.code
     return 0
@@ -68,10 +78,23 @@ def records(path):
 
 
 def test_video_poses_and_plot(folder, tmp_path, capsys):
-    assert run(folder, tmp_path, '--boxes', folder / 'boxes.json',
-               '--kpt-thr', -100, '--smooth', '--smooth-boxes') == 0
+    assert (
+        run(
+            folder,
+            tmp_path,
+            '--boxes',
+            folder / 'boxes.json',
+            '--kpt-thr',
+            -100,
+            '--smooth',
+            '--smooth-boxes',
+        )
+        == 0
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        'clip.json', 'clip.mp4', 'clip_trajectories.png'
+        'clip.json',
+        'clip.mp4',
+        'clip_trajectories.png',
     ]
     assert count_with_opencv(tmp_path / 'clip.mp4') == (8, (140, 64), 12.5)
     people = [r['instances'] for r in records(tmp_path / 'clip.json')]
@@ -84,8 +107,19 @@ def test_video_poses_and_plot(folder, tmp_path, capsys):
 
     # Its own predictions are boxes for another run.
     again = tmp_path / 'again'
-    assert run(folder, again, '--boxes', tmp_path / 'clip.json',
-               '--reset-interval', 0, '--max-frames', 3) == 0
+    assert (
+        run(
+            folder,
+            again,
+            '--boxes',
+            tmp_path / 'clip.json',
+            '--reset-interval',
+            0,
+            '--max-frames',
+            3,
+        )
+        == 0
+    )
     first = [r['instances'][0]['bbox'] for r in records(again / 'clip.json')]
     assert first == [frame[0]['bbox'] for frame in people[:3]]
 
@@ -99,20 +133,27 @@ def test_a_faster_model_finds_the_same(folder, tmp_path, monkeypatch):
         return function
 
     monkeypatch.setattr(torch, 'compile', compiler)
-    options = {'plain': [], 'fast': ['--fast', 'float32'],
-               'compiled': ['--compile'], 'half': ['--fast', 'bfloat16']}
+    options = {
+        'plain': [],
+        'fast': ['--fast', 'float32'],
+        'compiled': ['--compile'],
+        'half': ['--fast', 'bfloat16'],
+    }
     found = {}
     for name, args in options.items():
         assert run(folder, tmp_path / name, '--whole-frame', *args) == 0
         assert bool(compiled) == (name == 'compiled')
         compiled.clear()
-        found[name] = np.array([
-            r['instances'][0]['keypoint_scores']
-            for r in records(tmp_path / name / 'clip.json')
-        ])
+        found[name] = np.array(
+            [
+                r['instances'][0]['keypoint_scores']
+                for r in records(tmp_path / name / 'clip.json')
+            ]
+        )
     for name in ('fast', 'compiled'):
         np.testing.assert_allclose(
-            found[name], found['plain'], rtol=1e-4, atol=1e-4)
+            found[name], found['plain'], rtol=1e-4, atol=1e-4
+        )
     assert abs(found['half'] - found['plain']).max() > 1e-4
 
 
@@ -122,12 +163,12 @@ def test_a_folder_with_a_damaged_frame(folder, tmp_path, capsys):
     for index in range(4):
         cv2.imwrite(
             str(frames / f'{index}.png'),
-            np.full((48, 64, 3), 60 * index, np.uint8))
+            np.full((48, 64, 3), 60 * index, np.uint8),
+        )
     (frames / '2.png').write_bytes(b'broken')
     for video in (frames, frames / '*.png'):
         out = tmp_path / 'out'
-        assert run(
-            folder, out, '--whole-frame', '--fps', 10, video=video) == 0
+        assert run(folder, out, '--whole-frame', '--fps', 10, video=video) == 0
         assert count_with_opencv(out / 'frames.mp4') == (4, (64, 48), 10)
         damaged = [r.get('damaged') for r in records(out / 'frames.json')]
         assert damaged == [None, None, True, None]
@@ -137,13 +178,14 @@ def test_a_folder_with_a_damaged_frame(folder, tmp_path, capsys):
 def test_a_video_cut_off_in_the_middle(folder, tmp_path, capsys):
     path = write_video(tmp_path / 'cut.mp4', 60)
     data = path.read_bytes()
-    path.write_bytes(data[:len(data) * 3 // 4])
+    path.write_bytes(data[: len(data) * 3 // 4])
     assert run(folder, tmp_path / 'out', '--whole-frame', video=path) == 0
     count = count_with_opencv(tmp_path / 'out/cut.mp4')[0]
     assert 3 < count < 57
     assert len(records(tmp_path / 'out/cut.json')) == count
     said = [
-        line for line in capsys.readouterr().err.splitlines()
+        line
+        for line in capsys.readouterr().err.splitlines()
         if 'is cut off' in line
     ]
     assert len(said) == 1 and f'{count} of 60 frames could be read' in said[0]
@@ -154,16 +196,39 @@ def test_a_detector(folder, tmp_path, capsys):
     detector_config().dump(str(tmp_path / 'det.py'))
     for tracker in ('motion', 'byte'):
         # Untrained, it sees nobody above the default score.
-        assert run(folder, tmp_path / 'out', '--det-config',
-                   tmp_path / 'det.py', '--bbox-thr', 0.9, '--tracker',
-                   tracker) == 1
+        assert (
+            run(
+                folder,
+                tmp_path / 'out',
+                '--det-config',
+                tmp_path / 'det.py',
+                '--bbox-thr',
+                0.9,
+                '--tracker',
+                tracker,
+            )
+            == 1
+        )
         assert 'no person in any of the 8 frames of' in (
-            capsys.readouterr().err)
-    assert run(folder, tmp_path / 'out', '--det-config', tmp_path / 'det.py',
-               '--bbox-thr', 0.01, '--batch-size', 3) == 0
-    detector_config(('dog', )).dump(str(tmp_path / 'dog.py'))
-    message = run(folder, tmp_path / 'dog', '--det-config',
-                  tmp_path / 'dog.py')
+            capsys.readouterr().err
+        )
+    assert (
+        run(
+            folder,
+            tmp_path / 'out',
+            '--det-config',
+            tmp_path / 'det.py',
+            '--bbox-thr',
+            0.01,
+            '--batch-size',
+            3,
+        )
+        == 0
+    )
+    detector_config(('dog',)).dump(str(tmp_path / 'dog.py'))
+    message = run(
+        folder, tmp_path / 'dog', '--det-config', tmp_path / 'dog.py'
+    )
     assert 'dog.py has no person class: its 1 classes are dog' in message
     assert '\n' not in message and list((tmp_path / 'dog').iterdir()) == []
 
@@ -171,6 +236,7 @@ def test_a_detector(folder, tmp_path, capsys):
 def no_frames(path):
     """An .mp4 with a video stream and no frame in it."""
     import av
+
     with av.open(str(path), mode='w') as container:
         stream = container.add_stream('libx264', rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
@@ -179,14 +245,17 @@ def no_frames(path):
     return path
 
 
-@pytest.mark.parametrize('name, message', [
-    ('no.mp4', 'no.mp4: no such video, folder or pattern'),
-    ('text.mp4', 'text.mp4 is not a video'),
-    ('empty.mp4', 'empty.mp4 is an empty file, not a video'),
-    ('none.mp4', r'none(.mp4)?\W.*(no frame|not a video|has no video)'),
-    ('folder', 'the folder has no images'),
-    ('99', 'camera 99 cannot be opened'),
-])
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('no.mp4', 'no.mp4: no such video, folder or pattern'),
+        ('text.mp4', 'text.mp4 is not a video'),
+        ('empty.mp4', 'empty.mp4 is an empty file, not a video'),
+        ('none.mp4', r'none(.mp4)?\W.*(no frame|not a video|has no video)'),
+        ('folder', 'the folder has no images'),
+        ('99', 'camera 99 cannot be opened'),
+    ],
+)
 def test_bad_input_is_one_line(folder, tmp_path, name, message):
     (tmp_path / 'text.mp4').write_text('no video\n' * 300)
     (tmp_path / 'empty.mp4').write_bytes(b'')
@@ -196,6 +265,7 @@ def test_bad_input_is_one_line(folder, tmp_path, name, message):
     status = run(folder, tmp_path / 'out', '--whole-frame', video=video)
     assert isinstance(status, str) and '\n' not in status
     import re
+
     assert re.search(message, status), status
     out = tmp_path / 'out'
     assert not out.exists() or list(out.iterdir()) == []
@@ -211,12 +281,21 @@ def test_bad_output_boxes_and_weights_are_one_line(folder, tmp_path):
         ('out', ['--boxes', tmp_path / 'no.json'], 'no such file of boxes'),
         ('out', ['--boxes', tmp_path / 'bad.json'], 'bad.json is not JSON'),
         ('out', ['--boxes', tmp_path / 'odd.json'], 'holds no boxes by frame'),
-        ('out', ['--boxes', tmp_path / 'few.json'],
-         'few.json has boxes for 2 frames, but'),
-        ('out', ['--whole-frame', '--pose-checkpoint', tmp_path / 'n.pth'],
-         'n.pth: no such checkpoint file'),
-        ('out', ['--whole-frame', '--pose-config', 'no-such-model'],
-         'no-such-model'),
+        (
+            'out',
+            ['--boxes', tmp_path / 'few.json'],
+            'few.json has boxes for 2 frames, but',
+        ),
+        (
+            'out',
+            ['--whole-frame', '--pose-checkpoint', tmp_path / 'n.pth'],
+            'n.pth: no such checkpoint file',
+        ),
+        (
+            'out',
+            ['--whole-frame', '--pose-config', 'no-such-model'],
+            'no-such-model',
+        ),
     ):
         status = run(folder, tmp_path / out, *args)
         assert isinstance(status, str) and message in status
@@ -231,24 +310,49 @@ def test_the_input_is_not_overwritten(folder, tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize('args, message', [
-    (['v', '--input', '0', '--whole-frame'], 'either as VIDEO or as --input'),
-    (['v'], 'give one of --det-config, --boxes and --whole-frame'),
-    (['v', '--whole-frame', '--boxes', 'b'], 'give one of --det-config'),
-    (['v', '--whole-frame', '--reset-interval', 'x'], "a number or 'clip'"),
-    (['v', '--boxes', 'b', '--bbox-thr', '0.5'], '--bbox-thr needs --det-co'),
-    (['v', '--boxes', 'b', '--nms-thr', '0.3'], '--nms-thr needs --det-conf'),
-    (['v', '--boxes', 'b', '--det-checkpoint', 'c'],
-     '--det-checkpoint needs --det-config'),
-    (['v', '--whole-frame', '--det-cat-ids', '0'],
-     '--det-cat-ids needs --det-config'),
-    (['v', '--whole-frame', '--batch-size', '4'],
-     '--batch-size needs --det-config'),
-    (['v', '--whole-frame', '--tracker', 'motion'],
-     '--tracker does nothing with --whole-frame, which is one person'),
-    (['v', '--whole-frame', '--smooth-boxes'],
-     '--smooth-boxes does nothing with --whole-frame, whose box stays'),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (
+            ['v', '--input', '0', '--whole-frame'],
+            'either as VIDEO or as --input',
+        ),
+        (['v'], 'give one of --det-config, --boxes and --whole-frame'),
+        (['v', '--whole-frame', '--boxes', 'b'], 'give one of --det-config'),
+        (
+            ['v', '--whole-frame', '--reset-interval', 'x'],
+            "a number or 'clip'",
+        ),
+        (
+            ['v', '--boxes', 'b', '--bbox-thr', '0.5'],
+            '--bbox-thr needs --det-co',
+        ),
+        (
+            ['v', '--boxes', 'b', '--nms-thr', '0.3'],
+            '--nms-thr needs --det-conf',
+        ),
+        (
+            ['v', '--boxes', 'b', '--det-checkpoint', 'c'],
+            '--det-checkpoint needs --det-config',
+        ),
+        (
+            ['v', '--whole-frame', '--det-cat-ids', '0'],
+            '--det-cat-ids needs --det-config',
+        ),
+        (
+            ['v', '--whole-frame', '--batch-size', '4'],
+            '--batch-size needs --det-config',
+        ),
+        (
+            ['v', '--whole-frame', '--tracker', 'motion'],
+            '--tracker does nothing with --whole-frame, which is one person',
+        ),
+        (
+            ['v', '--whole-frame', '--smooth-boxes'],
+            '--smooth-boxes does nothing with --whole-frame, whose box stays',
+        ),
+    ],
+)
 def test_usage_errors(args, message, capsys):
     with pytest.raises(SystemExit) as info:
         demo.main([*args, '--pose-config', 'p', '--out-dir', 'o'])
@@ -259,12 +363,21 @@ def test_thresholds_of_boxes_that_are_given(tmp_path, capsys):
     """They were ignored, and seven people found where there is one."""
     case = require_case('boxes_with_scores')
     with pytest.raises(SystemExit) as info:
-        demo.main([
-            str(case / 'walk.mp4'), '--boxes',
-            str(case / 'detections.json'), '--bbox-thr', '0.5', '--nms-thr',
-            '0.3', '--pose-config', 'p', '--out-dir',
-            str(tmp_path / 'out')
-        ])
+        demo.main(
+            [
+                str(case / 'walk.mp4'),
+                '--boxes',
+                str(case / 'detections.json'),
+                '--bbox-thr',
+                '0.5',
+                '--nms-thr',
+                '0.3',
+                '--pose-config',
+                'p',
+                '--out-dir',
+                str(tmp_path / 'out'),
+            ]
+        )
     assert info.value.code == 2 and not (tmp_path / 'out').exists()
     assert '--bbox-thr needs --det-config' in capsys.readouterr().err
 
@@ -274,16 +387,26 @@ def test_a_memory_on_an_image_recipe_is_one_line(folder, tmp_path):
     model = video_model(
         neck=None,
         initializer='features',
-        memory=dict(type='RecursiveHeatmapMean'))
+        memory=dict(type='RecursiveHeatmapMean'),
+    )
     config = pose_config(model, clip_length=1)
     config.custom_imports = dict(
-        imports=['rpstn_mmpose'], allow_failed_imports=False)
+        imports=['rpstn_mmpose'], allow_failed_imports=False
+    )
     config.dump(str(tmp_path / 'memory.py'))
     torch.save(
         dict(meta={}, state_dict=build(model).state_dict()),
-        tmp_path / 'memory.pth')
-    args = ('--whole-frame', '--pose-config', tmp_path / 'memory.py',
-            '--pose-checkpoint', tmp_path / 'memory.pth', '--max-frames', 3)
+        tmp_path / 'memory.pth',
+    )
+    args = (
+        '--whole-frame',
+        '--pose-config',
+        tmp_path / 'memory.py',
+        '--pose-checkpoint',
+        tmp_path / 'memory.pth',
+        '--max-frames',
+        3,
+    )
     status = run(folder, tmp_path / 'out', *args)
     assert isinstance(status, str) and '\n' not in status
     assert 'memory.py: reset_interval=' in status
@@ -293,10 +416,12 @@ def test_a_memory_on_an_image_recipe_is_one_line(folder, tmp_path):
 
 
 @pytest.mark.parametrize('times', [1, 2])
-def test_sigterm_and_a_second_signal(folder, tmp_path, capsys, monkeypatch,
-                                     times):
+def test_sigterm_and_a_second_signal(
+    folder, tmp_path, capsys, monkeypatch, times
+):
     """The first ends after the frame, the second at once."""
     from rpstn_mmpose.apis import TrajectoryRecorder
+
     add = TrajectoryRecorder.add
 
     def add_and_kill(self, frame, people):
@@ -326,13 +451,21 @@ def test_ctrl_c_leaves_complete_files(folder, tmp_path):
         [
             sys.executable,
             str(TOOL / 'topdown_video_demo.py'),
-            *arguments(folder, tmp_path / 'long.mp4', '--whole-frame',
-                       '--out-dir', out, '--kpt-thr', -100)
+            *arguments(
+                folder,
+                tmp_path / 'long.mp4',
+                '--whole-frame',
+                '--out-dir',
+                out,
+                '--kpt-thr',
+                -100,
+            ),
         ],
         cwd=str(TOOL.parents[1]),
         env=dict(os.environ, PYTHONPATH=str(TOOL.parents[1])),
         stderr=subprocess.PIPE,
-        text=True)
+        text=True,
+    )
     part = out / '.long.json.part'
     try:
         deadline = time.time() + 120
@@ -348,7 +481,6 @@ def test_ctrl_c_leaves_complete_files(folder, tmp_path):
     assert 'stopped after' in error and 'Traceback' not in error
     found = records(out / 'long.json')
     assert 5 <= len(found) < 2000
-    assert count_with_opencv(
-        out / 'long.mp4') == (len(found), (96, 64), 20)
+    assert count_with_opencv(out / 'long.mp4') == (len(found), (96, 64), 20)
     assert (out / 'long_trajectories.png').stat().st_size > 10**4
     assert len(list(out.iterdir())) == 3

@@ -34,7 +34,8 @@ def conv_gmacs(module, call):
         total.append(pixels * channels // conv.groups * height * width)
 
     handles = [
-        m.register_forward_hook(count) for m in module.modules()
+        m.register_forward_hook(count)
+        for m in module.modules()
         if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))
     ]
     with torch.no_grad():
@@ -50,11 +51,18 @@ def counted():
     image."""
     config = Config.fromfile(rpstn_mmpose.config_path(TINY))
     model = MODELS.build(config.model).eval()
-    return (conv_gmacs(
-        model, lambda: model(torch.zeros(1, 5, 3, 128, 128), None, 'tensor')),
-            conv_gmacs(
-                model.initializer, lambda: model.initializer(
-                    torch.zeros(1, 3, 128, 128), None, 'tensor')))
+    return (
+        conv_gmacs(
+            model,
+            lambda: model(torch.zeros(1, 5, 3, 128, 128), None, 'tensor'),
+        ),
+        conv_gmacs(
+            model.initializer,
+            lambda: model.initializer(
+                torch.zeros(1, 3, 128, 128), None, 'tensor'
+            ),
+        ),
+    )
 
 
 def run(tmp_path, *args):
@@ -76,22 +84,45 @@ def test_steps_by_hand():
 def test_a_tiny_recipe_by_hand(tmp_path, counted, capsys):
     # Four videos of 7 frames: windows of 5 from frame 1 and from frame 3.
     generate_penn(
-        tmp_path / 'data', num_train=4, num_test=1, num_frames=7,
-        image_size=(96, 72), progress=False)
+        tmp_path / 'data',
+        num_train=4,
+        num_test=1,
+        num_frames=7,
+        image_size=(96, 72),
+        progress=False,
+    )
     shutil.rmtree(tmp_path / 'data/frames')  # labels are enough
-    result = run(tmp_path, TINY, '--data-root', str(tmp_path / 'data'),
-                 '--step-seconds', '1.5', '--step-clips', '2', '--tflops',
-                 '2', '--utilization', '0.25')
-    assert (result['clips'], result['clip_length'], result['gpus'],
-            result['batch_size'], result['steps']) == (8, 5, 1, 8, 1)
+    result = run(
+        tmp_path,
+        TINY,
+        '--data-root',
+        str(tmp_path / 'data'),
+        '--step-seconds',
+        '1.5',
+        '--step-clips',
+        '2',
+        '--tflops',
+        '2',
+        '--utilization',
+        '0.25',
+    )
+    assert (
+        result['clips'],
+        result['clip_length'],
+        result['gpus'],
+        result['batch_size'],
+        result['steps'],
+    ) == (8, 5, 1, 8, 1)
     # The rest, matching and joint relation, is little.
     assert result['gmacs_per_clip'] == pytest.approx(counted[0], rel=0.03)
     assert result['tflop_per_step'] == pytest.approx(
-        8 * 3 * 2 * result['gmacs_per_clip'] / 1000)
+        8 * 3 * 2 * result['gmacs_per_clip'] / 1000
+    )
     # 8 clips take 4 times 1.5 s.
     assert result['measured_hours'] == pytest.approx(6 / 3600)
     assert result['estimated_step_seconds'] == pytest.approx(
-        result['tflop_per_step'] / 0.5)
+        result['tflop_per_step'] / 0.5
+    )
     printed = capsys.readouterr().out
     assert 'not measured' in printed and '8  of 5 frames, counted' in printed
 
@@ -103,16 +134,22 @@ def test_options_of_training_count(tmp_path, counted):
         "model = dict(train_cfg=dict(initializer_loss_frames='all',\n"
         '    checkpointing=True))\n'
         'train_cfg = dict(max_epochs=10)\n'
-        'auto_scale_lr = dict(base_batch_size=32)\n')
+        'auto_scale_lr = dict(base_batch_size=32)\n'
+    )
     result = run(tmp_path, str(config), '--clips', '1000')
     # 250 clips a process of the 32 / 8 are 32 batches.
-    assert (result['gpus'], result['steps_per_epoch'],
-            result['steps']) == (4, 32, 320)
+    assert (result['gpus'], result['steps_per_epoch'], result['steps']) == (
+        4,
+        32,
+        320,
+    )
     assert result['gmacs_per_clip'] == pytest.approx(
-        counted[0] + 4 * counted[1], rel=0.03)
+        counted[0] + 4 * counted[1], rel=0.03
+    )
     # Forward, twice that backward, and forward again.
     assert result['tflop_per_step'] == pytest.approx(
-        8 * 4 * 2 * result['gmacs_per_clip'] / 1000)
+        8 * 4 * 2 * result['gmacs_per_clip'] / 1000
+    )
     assert 'measured_hours' not in result and 'estimated_hours' not in result
     one = run(tmp_path, str(config), '--clips', '1000', '--gpus', '1')
     assert one['steps'] == 1250
@@ -120,8 +157,12 @@ def test_options_of_training_count(tmp_path, counted):
 
 def test_an_image_model_on_frames(tmp_path, counted):
     """Stage 1 of the tiny recipe is its initializer, on clips of a frame."""
-    result = run(tmp_path, 'td-hm_tiny_1xb16-1e_synthetic-penn-128x128',
-                 '--clips', '160')
+    result = run(
+        tmp_path,
+        'td-hm_tiny_1xb16-1e_synthetic-penn-128x128',
+        '--clips',
+        '160',
+    )
     assert (result['clip_length'], result['steps']) == (1, 10)
     assert result['gmacs_per_clip'] == pytest.approx(counted[1], rel=0.01)
 
@@ -132,20 +173,35 @@ def test_clip_lengths():
     assert length(Config(plain)) == 5
     assert length(Config(dict(plain, clip_length=7))) == 7
     assert length(Config(dict(plain, clip_offsets=(-1, 0, 1)))) == 3
-    assert length(
-        Config(
-            dict(
-                type='CombinedDataset',
-                datasets=[dict(type='RepeatDataset',
-                               dataset=dict(plain, clip_length=2))]))) == 2
+    assert (
+        length(
+            Config(
+                dict(
+                    type='CombinedDataset',
+                    datasets=[
+                        dict(
+                            type='RepeatDataset',
+                            dataset=dict(plain, clip_length=2),
+                        )
+                    ],
+                )
+            )
+        )
+        == 2
+    )
 
 
-@pytest.mark.parametrize('args, message', [
-    (['none.py', '--clips', '8'], 'none.py'),
-    (['td-hm-jre_res50_8xb64-210e_coco-256x192', '--clips', '8'],
-     'its training set is a CocoDataset, which has no clips'),
-    ([TINY, '--data-root', 'nowhere'], "no folder 'nowhere"),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['none.py', '--clips', '8'], 'none.py'),
+        (
+            ['td-hm-jre_res50_8xb64-210e_coco-256x192', '--clips', '8'],
+            'its training set is a CocoDataset, which has no clips',
+        ),
+        ([TINY, '--data-root', 'nowhere'], "no folder 'nowhere"),
+    ],
+)
 def test_what_cannot_be_counted(args, message):
     with pytest.raises(SystemExit) as caught:
         training_time.main(args)
@@ -154,13 +210,16 @@ def test_what_cannot_be_counted(args, message):
     assert '\n' not in str(caught.value.code)
 
 
-@pytest.mark.parametrize('args, message', [
-    (['--clips', '0'], '--clips must be above 0'),
-    (['--step-seconds', 'nan'], '--step-seconds must be above 0'),
-    (['--tflops', '5'], '--tflops and --utilization go together'),
-    (['--tflops', '5', '--utilization', '1.5'], 'must be at most 1'),
-    (['--clips', '5', '--data-root', 'data'], 'of no use with --clips'),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['--clips', '0'], '--clips must be above 0'),
+        (['--step-seconds', 'nan'], '--step-seconds must be above 0'),
+        (['--tflops', '5'], '--tflops and --utilization go together'),
+        (['--tflops', '5', '--utilization', '1.5'], 'must be at most 1'),
+        (['--clips', '5', '--data-root', 'data'], 'of no use with --clips'),
+    ],
+)
 def test_options_of_no_sense(args, message, capsys):
     with pytest.raises(SystemExit) as caught:
         training_time.main([TINY, *args])

@@ -20,6 +20,7 @@ visualize_relation = load_tool('analysis_tools/visualize_relation.py')
 def folder(tmp_path_factory):
     """Configs and checkpoints of an image and a clip model, and frames."""
     from mmengine.registry import init_default_scope
+
     init_default_scope('mmpose')
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp('relation')
@@ -40,10 +41,15 @@ def folder(tmp_path_factory):
 
 
 def run(folder, name, *args):
-    visualize_relation.main([
-        str(folder / f'{name}.py'),
-        str(folder / f'{name}.pth'), '--device', 'cpu', *map(str, args)
-    ])
+    visualize_relation.main(
+        [
+            str(folder / f'{name}.py'),
+            str(folder / f'{name}.pth'),
+            '--device',
+            'cpu',
+            *map(str, args),
+        ]
+    )
 
 
 @pytest.fixture()
@@ -62,11 +68,21 @@ def calls(monkeypatch):
 
 def test_image_model(folder, tmp_path, calls, capsys):
     out = tmp_path / 'figure.png'
-    run(folder, 'image', folder / 'frames/000003.png', '--out', out,
-        '--bbox', 10, 20, 60, 80.5)
+    run(
+        folder,
+        'image',
+        folder / 'frames/000003.png',
+        '--out',
+        out,
+        '--bbox',
+        10,
+        20,
+        60,
+        80.5,
+    )
     assert capsys.readouterr().out.endswith(f'wrote {out}\n')
     assert cv2.imread(str(out)).std() > 20
-    (frames, bbox), = calls
+    ((frames, bbox),) = calls
     assert bbox == [10, 20, 60, 80.5]
     assert np.array_equal(frames, make_frames(7)[3:4])
 
@@ -79,28 +95,38 @@ def test_clip_model_sees_the_frames_before(folder, tmp_path, calls):
     assert np.array_equal(calls[0][0], make_frames(7)[1:6])
 
 
-@pytest.mark.parametrize('number, frame, length, expected', [
-    (7, -1, 5, [2, 3, 4, 5, 6]),
-    (7, 1, 5, [0, 1]),
-    (7, 6, 1, [6]),
-    (1, 0, 5, [0]),
-])
+@pytest.mark.parametrize(
+    'number, frame, length, expected',
+    [
+        (7, -1, 5, [2, 3, 4, 5, 6]),
+        (7, 1, 5, [0, 1]),
+        (7, 6, 1, [6]),
+        (1, 0, 5, [0]),
+    ],
+)
 def test_choice_of_the_clip(number, frame, length, expected):
     clip = visualize_relation.choose_clip(number, frame, length)
     assert list(clip) == expected
 
 
-@pytest.mark.parametrize('args, message', [
-    (['gone.png'], 'gone.png: no such image or folder'),
-    (['{}/broken.png'], 'broken.png cannot be read as an image'),
-    (['{}/empty'], 'empty has no image'),
-    (['{}/frames', '--bbox', '9', '9', '5', '20'],
-     'the box .9.0, 9.0, 5.0, 20.0. must be finite with x1 < x2'),
-    (['{}/frames', '--bbox', '500', '9', '600', '20'],
-     'outside of the image, which is 120 x 90'),
-    (['{}/frames', '--frame', '7'], '--frame 7 is not among the 7 images'),
-    (['{}/frames', '--device', 'gpu'], "device must be such as 'cpu'"),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['gone.png'], 'gone.png: no such image or folder'),
+        (['{}/broken.png'], 'broken.png cannot be read as an image'),
+        (['{}/empty'], 'empty has no image'),
+        (
+            ['{}/frames', '--bbox', '9', '9', '5', '20'],
+            'the box .9.0, 9.0, 5.0, 20.0. must be finite with x1 < x2',
+        ),
+        (
+            ['{}/frames', '--bbox', '500', '9', '600', '20'],
+            'outside of the image, which is 120 x 90',
+        ),
+        (['{}/frames', '--frame', '7'], '--frame 7 is not among the 7 images'),
+        (['{}/frames', '--device', 'gpu'], "device must be such as 'cpu'"),
+    ],
+)
 def test_bad_input_is_one_line(folder, tmp_path, args, message):
     args = [arg.format(folder) for arg in args]
     with pytest.raises(SystemExit, match=message) as info:
@@ -112,30 +138,44 @@ def test_bad_input_is_one_line(folder, tmp_path, args, message):
 
 def test_clip_length_that_is_not_positive(folder, tmp_path):
     with pytest.raises(SystemExit, match='--clip-length must be positive'):
-        run(folder, 'clip', folder / 'frames', '--clip-length', 0, '--out',
-            tmp_path / 'a.png')
+        run(
+            folder,
+            'clip',
+            folder / 'frames',
+            '--clip-length',
+            0,
+            '--out',
+            tmp_path / 'a.png',
+        )
 
 
 def test_model_without_a_relation(folder, tmp_path):
     config = image_config('HeatmapHead')
     config.dump(str(tmp_path / 'plain.py'))
     from mmpose.registry import MODELS
+
     state = MODELS.build(config.model).state_dict()
     torch.save(dict(state_dict=state), str(tmp_path / 'plain.pth'))
-    with pytest.raises(SystemExit, match='the model has no JRE to show: its '
-                       'HeatmapHead has no relation') as info:
-        run(tmp_path, 'plain', folder / 'frames', '--out',
-            tmp_path / 'a.png')
+    with pytest.raises(
+        SystemExit,
+        match='the model has no JRE to show: its HeatmapHead has no relation',
+    ) as info:
+        run(tmp_path, 'plain', folder / 'frames', '--out', tmp_path / 'a.png')
     assert '\n' not in str(info.value.code)
 
 
 def test_bad_paths(folder, tmp_path):
     with pytest.raises(SystemExit, match='no.py: no such config file'):
         visualize_relation.main(
-            ['no.py', 'no.pth',
-             str(folder / 'frames'), '--out',
-             str(tmp_path / 'a.png')])
+            [
+                'no.py',
+                'no.pth',
+                str(folder / 'frames'),
+                '--out',
+                str(tmp_path / 'a.png'),
+            ]
+        )
     with pytest.raises(SystemExit, match='a.txt: the name must end in .png'):
         visualize_relation.main(
-            ['no.py', 'no.pth', 'x.png', '--out',
-             str(tmp_path / 'a.txt')])
+            ['no.py', 'no.pth', 'x.png', '--out', str(tmp_path / 'a.txt')]
+        )

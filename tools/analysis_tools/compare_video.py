@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Run one or two models over test videos and show them beside the truth."""
+
 import argparse
 import sys
 
@@ -19,49 +20,59 @@ def parse_args(args=None):
     parser = argparse.ArgumentParser(
         description='Run a model over videos of its test data set and write '
         'a video with the truth at the left and the prediction at the right. '
-        'Occluded joints are hollow, wrong ones have a red ring.')
+        'Occluded joints are hollow, wrong ones have a red ring.'
+    )
     parser.add_argument('config', help='config of a clip or image model')
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('--out', help='.mp4 file to write')
     parser.add_argument(
-        '--sheet',
-        help='.png file to write: a few frames with occluded joints')
+        '--sheet', help='.png file to write: a few frames with occluded joints'
+    )
     parser.add_argument(
         '--second',
         nargs=2,
         metavar=('CONFIG', 'CHECKPOINT'),
-        help='a second model to show beside the first')
+        help='a second model to show beside the first',
+    )
     parser.add_argument(
         '--labels',
         nargs='+',
-        help='names of the models (default: prediction, second)')
+        help='names of the models (default: prediction, second)',
+    )
     parser.add_argument(
         '--videos',
         type=int,
-        help='number of videos, evenly over the data set (default: 4)')
+        help='number of videos, evenly over the data set (default: 4)',
+    )
+    parser.add_argument('--video-ids', nargs='+', help='these videos instead')
     parser.add_argument(
-        '--video-ids', nargs='+', help='these videos instead')
+        '--max-frames', type=int, help='first frames of each video only'
+    )
     parser.add_argument(
-        '--max-frames', type=int, help='first frames of each video only')
-    parser.add_argument(
-        '--data-root', help="folder of the data, instead of the config's")
+        '--data-root', help="folder of the data, instead of the config's"
+    )
     parser.add_argument(
         '--thr',
         type=float,
         default=0.2,
         help='a joint is wrong beyond this many reference lengths '
-        '(default: 0.2)')
+        '(default: 0.2)',
+    )
     parser.add_argument(
         '--norm',
         default='torso',
         choices=['torso', 'person'],
-        help='reference length (default: torso)')
+        help='reference length (default: torso)',
+    )
     parser.add_argument(
-        '--fps', type=float, help='frames per second of --out (default: 25)')
+        '--fps', type=float, help='frames per second of --out (default: 25)'
+    )
     parser.add_argument(
-        '--batch-size', type=int, default=8, help='clips at once')
+        '--batch-size', type=int, default=8, help='clips at once'
+    )
     parser.add_argument(
-        '--device', help='default: cuda where there is one, else cpu')
+        '--device', help='default: cuda where there is one, else cpu'
+    )
     return check_options(parser, parser.parse_args(args))
 
 
@@ -84,8 +95,7 @@ def check_options(parser, args):
 
 
 def run(args):
-    for path, endings in ((args.out, ('.mp4', )), (args.sheet,
-                                                   SHEET_ENDINGS)):
+    for path, endings in ((args.out, ('.mp4',)), (args.sheet, SHEET_ENDINGS)):
         if path:
             check_output_path(path, endings)
     pairs = [(args.config, args.checkpoint)]
@@ -94,11 +104,13 @@ def run(args):
     videos, predictions, meta = None, [], None
     for (config, checkpoint), label in zip(pairs, args.labels):
         model, dataset = load_model_and_dataset(
-            config, checkpoint, data_root=args.data_root, device=args.device)
+            config, checkpoint, data_root=args.data_root, device=args.device
+        )
         if videos is None:
             meta = dataset.metainfo
             videos = choose_videos(
-                list(list_videos(dataset)), args.videos, args.video_ids)
+                list(list_videos(dataset)), args.videos, args.video_ids
+            )
         predictions.append(
             predict_videos(
                 model,
@@ -106,11 +118,14 @@ def run(args):
                 videos,
                 max_frames=args.max_frames,
                 batch_size=args.batch_size,
-                progress=label))
+                progress=label,
+            )
+        )
     style = dict(thr=args.thr, norm_item=args.norm)
     if args.sheet:
-        write_contact_sheet(args.sheet, predictions, args.labels, meta,
-                            **style)
+        write_contact_sheet(
+            args.sheet, predictions, args.labels, meta, **style
+        )
         print(f'wrote {args.sheet}')
     if args.out:
         scores = write_comparison(
@@ -120,10 +135,13 @@ def run(args):
             meta,
             fps=args.fps,
             progress='drawing',
-            **style)
+            **style,
+        )
         for label, (visible, occluded) in scores.items():
-            print(f'{label}: PCK@{args.thr:g} ({args.norm}) visible '
-                  f'{visible:.1f}, occluded {occluded:.1f}')
+            print(
+                f'{label}: PCK@{args.thr:g} ({args.norm}) visible '
+                f'{visible:.1f}, occluded {occluded:.1f}'
+            )
         print(f'wrote {args.out}')
 
 

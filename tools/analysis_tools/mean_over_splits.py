@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Mean score over a data set's splits, e.g. the three of sub-JHMDB."""
+
 import argparse
 import json
 import subprocess
@@ -17,30 +18,37 @@ def parse_args(args=None):
         description='Print a table with a row for each split and one for '
         'their mean. The results are what ClipPCK writes, e.g. with '
         'tools/test.py CONFIG CHECKPOINT --cfg-options '
-        'test_evaluator.out_file=RESULT.json; --test runs that.')
+        'test_evaluator.out_file=RESULT.json; --test runs that.'
+    )
     parser.add_argument(
-        'results', nargs='*', metavar='RESULT.json', help='ClipPCK out_file')
+        'results', nargs='*', metavar='RESULT.json', help='ClipPCK out_file'
+    )
     parser.add_argument(
         '--test',
         nargs=2,
         action='append',
         default=[],
         metavar=('CONFIG', 'CHECKPOINT'),
-        help='test a model and take its result; once for each split')
+        help='test a model and take its result; once for each split',
+    )
     parser.add_argument(
         '--work-dir',
         default='work_dirs/mean_over_splits',
-        help='where --test leaves results and logs (default: %(default)s)')
+        help='where --test leaves results and logs (default: %(default)s)',
+    )
     parser.add_argument(
-        '--data-root', help="folder of the data, instead of the configs'")
+        '--data-root', help="folder of the data, instead of the configs'"
+    )
     parser.add_argument(
         '--norm',
         default='torso',
         choices=['torso', 'person'],
-        help='reference length (default: torso)')
+        help='reference length (default: torso)',
+    )
     parser.add_argument('--table', help='Markdown file to write the table to')
     parser.add_argument(
-        '--out', help='JSON file to write the mean to, in per cent')
+        '--out', help='JSON file to write the mean to, in per cent'
+    )
     args = parser.parse_args(args)
     if len(args.results) + len(args.test) < 2:
         parser.error('give two results or more, as RESULT.json or by --test')
@@ -66,15 +74,24 @@ def run_test(number, config, checkpoint, args):
     with log.open('w') as file:
         done = subprocess.run(
             [
-                sys.executable, str(TEST), config, checkpoint, '--work-dir',
-                str(folder / name), '--cfg-options', *options
+                sys.executable,
+                str(TEST),
+                config,
+                checkpoint,
+                '--work-dir',
+                str(folder / name),
+                '--cfg-options',
+                *options,
             ],
             stdout=file,
-            stderr=subprocess.STDOUT)
+            stderr=subprocess.STDOUT,
+        )
     if done.returncode or not result.is_file():
         lines = log.read_text(errors='replace').strip().splitlines()
-        raise RuntimeError(f'the test of {config} failed, see {log}: '
-                           f'{lines[-1] if lines else "it said nothing"}')
+        raise RuntimeError(
+            f'the test of {config} failed, see {log}: '
+            f'{lines[-1] if lines else "it said nothing"}'
+        )
     return str(result)
 
 
@@ -90,7 +107,8 @@ def load_results(paths, norm):
             if result.get(key) != results[0].get(key):
                 raise ValueError(
                     f'{path} and {paths[0]} differ in {key}; test all '
-                    'splits with the same data set and evaluator')
+                    'splits with the same data set and evaluator'
+                )
     return results
 
 
@@ -109,23 +127,29 @@ def mean(values):
 def mean_result(results, norm):
     """A result whose scores are the mean over ``results``, each weighing the
     same, however many frames it has."""
-    parts = [{
-        kind: {key: result['norms'][norm][kind][key]
-               for key in ('scores', 'sweep', 'auc')}
-        for kind in ('visible', 'occluded')
-    } for result in results]
+    parts = [
+        {
+            kind: {
+                key: result['norms'][norm][kind][key]
+                for key in ('scores', 'sweep', 'auc')
+            }
+            for kind in ('visible', 'occluded')
+        }
+        for result in results
+    ]
     return dict(
         thr=results[0]['thr'],
         thresholds=results[0]['thresholds'],
         keypoint_names=results[0].get('keypoint_names'),
-        norms={norm: mean(parts)})
+        norms={norm: mean(parts)},
+    )
 
 
 def run(args):
     if args.table:
         check_output_path(args.table, ('.md', '.txt'))
     if args.out:
-        check_output_path(args.out, ('.json', ))
+        check_output_path(args.out, ('.json',))
     paths = args.results + [
         run_test(number, *pair, args)
         for number, pair in enumerate(args.test, start=1)

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Compare models: a figure and a table of what ClipPCK wrote of each."""
+
 import argparse
 import sys
 from pathlib import Path
@@ -17,28 +18,34 @@ def parse_args(args=None):
         description='Draw PCK by threshold and by joint of one or more '
         'models and print them as a Markdown table. The results are what '
         'ClipPCK writes, e.g. with tools/test.py CONFIG CHECKPOINT '
-        '--cfg-options test_evaluator.out_file=RESULT.json')
+        '--cfg-options test_evaluator.out_file=RESULT.json'
+    )
     parser.add_argument(
-        'results', nargs='+', metavar='RESULT.json', help='ClipPCK out_file')
+        'results', nargs='+', metavar='RESULT.json', help='ClipPCK out_file'
+    )
     parser.add_argument(
         '--labels',
         nargs='+',
-        help="names of the models (default: the files' names)")
+        help="names of the models (default: the files' names)",
+    )
     parser.add_argument(
-        '--out', help='picture to write: .png, .pdf, .svg or .jpg')
+        '--out', help='picture to write: .png, .pdf, .svg or .jpg'
+    )
     parser.add_argument('--table', help='Markdown file to write the table to')
     parser.add_argument(
         '--norm',
         default='torso',
         choices=['torso', 'person'],
-        help='reference length (default: torso)')
+        help='reference length (default: torso)',
+    )
     parser.add_argument('--title', help='line above the figure')
     args = parser.parse_args(args)
     if args.labels is None:
         args.labels = [Path(path).stem for path in args.results]
     if len(args.labels) != len(args.results):
-        parser.error(f'{len(args.results)} results but {len(args.labels)} '
-                     '--labels')
+        parser.error(
+            f'{len(args.results)} results but {len(args.labels)} --labels'
+        )
     return args
 
 

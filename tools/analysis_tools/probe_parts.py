@@ -2,6 +2,7 @@
 """Tell how much the parts of a trained video model do: what the relation
 adds to the heatmaps, how much JRPSP's kernels differ from clip to clip, and
 what the memory's gate lets through."""
+
 from __future__ import annotations
 
 import argparse
@@ -19,10 +20,14 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser.add_argument('config', help='config of a video model')
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument(
-        '--clips', type=int, default=24,
-        help='test clips, evenly over the data set (default: 24)')
+        '--clips',
+        type=int,
+        default=24,
+        help='test clips, evenly over the data set (default: 24)',
+    )
     parser.add_argument(
-        '--data-root', help="folder of the data, instead of the config's")
+        '--data-root', help="folder of the data, instead of the config's"
+    )
     args = parser.parse_args(argv)
     if args.clips < 2:
         parser.error(f'--clips must be at least 2, got {args.clips}')
@@ -48,12 +53,20 @@ def run_and_record(model, batch: dict) -> Dict[str, list]:
         if module is not None:
             hooks.append(module.register_forward_hook(record))
 
-    watch(model.head.relation, lambda module, args, out: records[
-        'relation'].append((args[0], out)))
-    watch(getattr(model.neck, 'kernel_generator', None) if model.with_neck
-          else None, lambda module, args, out: records['kernels'].append(out))
-    watch(getattr(model.memory, 'gate', None),
-          lambda module, args, out: records['gates'].append(out.sigmoid()))
+    watch(
+        model.head.relation,
+        lambda module, args, out: records['relation'].append((args[0], out)),
+    )
+    watch(
+        getattr(model.neck, 'kernel_generator', None)
+        if model.with_neck
+        else None,
+        lambda module, args, out: records['kernels'].append(out),
+    )
+    watch(
+        getattr(model.memory, 'gate', None),
+        lambda module, args, out: records['gates'].append(out.sigmoid()),
+    )
     try:
         with torch.no_grad():
             data = model.data_preprocessor(batch)
@@ -68,16 +81,19 @@ def relation_facts(relation, records: list) -> Dict[str, float]:
     """Size of what the relation adds, and what its weights look like."""
     before, after = (torch.cat(x) for x in zip(*records))
     facts = {
-        'relation: change of the heatmaps, of their norm':
-        float((after - before).norm() / before.norm())
+        'relation: change of the heatmaps, of their norm': float(
+            (after - before).norm() / before.norm()
+        )
     }
     if hasattr(relation, 'relational_weights'):
         weights = relation.relational_weights(before).double()
         entropy = -(weights * weights.clamp_min(1e-300).log()).sum(-1).mean()
         facts['relation: weight of a joint for itself, mean'] = float(
-            weights.diagonal(dim1=1, dim2=2).mean())
+            weights.diagonal(dim1=1, dim2=2).mean()
+        )
         facts['relation: entropy of the weights, 1 = all equal'] = float(
-            entropy / np.log(weights.shape[-1]))
+            entropy / np.log(weights.shape[-1])
+        )
     return facts
 
 
@@ -87,7 +103,7 @@ def kernel_facts(kernels: List[torch.Tensor]) -> Dict[str, float]:
     size = torch.stack([k.mean(dim=0).abs().mean() for k in kernels]).mean()
     return {
         'kernel: mean weight over clips, size': float(size),
-        'kernel: spread of a weight between clips': float(spread)
+        'kernel: spread of a weight between clips': float(spread),
     }
 
 
@@ -111,7 +127,8 @@ def gate_facts(gates: List[torch.Tensor], samples: list) -> Dict[str, float]:
                         found[kind].append(float(gate[row, joint, y, x]))
     return {
         f'memory: gate at {kind} joints, mean': float(np.mean(values))
-        for kind, values in found.items() if values
+        for kind, values in found.items()
+        if values
     }
 
 
@@ -119,18 +136,22 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     try:
         model, dataset = load_model_and_dataset(
-            args.config, args.checkpoint, data_root=args.data_root)
+            args.config, args.checkpoint, data_root=args.data_root
+        )
         count = min(args.clips, len(dataset))
         picks = np.linspace(0, len(dataset) - 1, count).astype(int)
         samples = [dataset[i] for i in picks]
     except (OSError, ValueError) as error:
         sys.exit(f'probe_parts: {error}')
     if not hasattr(model, 'start_from'):
-        sys.exit(f'probe_parts: {args.config} is no video model; give a '
-                 'config of a VideoTopdownPoseEstimator')
+        sys.exit(
+            f'probe_parts: {args.config} is no video model; give a '
+            'config of a VideoTopdownPoseEstimator'
+        )
     batch = dict(
         inputs=[sample['inputs'] for sample in samples],
-        data_samples=[sample['data_samples'] for sample in samples])
+        data_samples=[sample['data_samples'] for sample in samples],
+    )
     records = run_and_record(model.eval(), batch)
     facts = {}
     if records['relation']:
@@ -140,8 +161,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     if records['gates']:
         facts.update(gate_facts(records['gates'], batch['data_samples']))
     if not facts:
-        sys.exit(f'probe_parts: {args.config} has neither relation, kernels '
-                 'nor memory')
+        sys.exit(
+            f'probe_parts: {args.config} has neither relation, kernels '
+            'nor memory'
+        )
     for name, value in facts.items():
         print(f'{name:52s} {value:.3f}')
 

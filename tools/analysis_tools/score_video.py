@@ -1,6 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Compare what topdown_video_demo.py found in a synthetic video of several
 people with the truth that make_synthetic_crowd.py wrote beside it."""
+
 from __future__ import annotations
 
 import argparse
@@ -23,37 +24,43 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         type=float,
         default=0.2,
         help='a joint is correct within so many reference lengths '
-        '(default: 0.2)')
+        '(default: 0.2)',
+    )
     parser.add_argument(
         '--norm',
         default='torso',
         choices=['torso', 'person'],
-        help='reference length (default: torso)')
+        help='reference length (default: torso)',
+    )
     parser.add_argument(
         '--iou-thr',
         type=float,
         default=0.5,
-        help='least overlap of the boxes of a match (default: 0.5)')
+        help='least overlap of the boxes of a match (default: 0.5)',
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     try:
-        out = args.out and check_output_path(args.out, ('.json', ))
+        out = args.out and check_output_path(args.out, ('.json',))
         score = score_people(
             load_people(args.truth),
             load_people(args.prediction),
             thr=args.thr,
             norm_item=args.norm,
-            iou_thr=args.iou_thr)
+            iou_thr=args.iou_thr,
+        )
         if out:
             out.write_text(json.dumps(score, indent=1) + '\n')
     except (KeyError, OSError, ValueError) as error:
         sys.exit('score_video: ' + ' '.join(str(error).split()))
     print(people_table(score))
-    print(f'{score["false_people"]} boxes are nobody, in '
-          f'{score["num_frames"]} frames')
+    print(
+        f'{score["false_people"]} boxes are nobody, in '
+        f'{score["num_frames"]} frames'
+    )
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """How long a recipe trains: clips, steps, operations and hours."""
+
 import argparse
 import json
 import logging
@@ -31,49 +32,65 @@ def parse_args(args=None):
         'and the hours that follow: from a measured step (--step-seconds), '
         'or, as an estimate, from the peak of a device (--tflops and '
         '--utilization). Reading data, validation and what several GPUs say '
-        'to each other are not in it.')
+        'to each other are not in it.'
+    )
     parser.add_argument('config', help='file or name of a recipe')
     parser.add_argument(
         '--clips',
         type=int,
-        help='clips of an epoch (default: counted in the data)')
+        help='clips of an epoch (default: counted in the data)',
+    )
     parser.add_argument(
-        '--data-root', help="folder to count in, instead of the config's")
+        '--data-root', help="folder to count in, instead of the config's"
+    )
     parser.add_argument(
         '--gpus',
         type=int,
         help='processes (default: base_batch_size of auto_scale_lr by '
-        'batch_size)')
+        'batch_size)',
+    )
     parser.add_argument(
-        '--step-seconds', type=float, help='measured training step of a GPU')
+        '--step-seconds', type=float, help='measured training step of a GPU'
+    )
     parser.add_argument(
         '--step-clips',
         type=int,
         default=1,
         help='clips in that step, by which it is scaled to the batch of the '
-        'recipe (default: %(default)s)')
+        'recipe (default: %(default)s)',
+    )
     parser.add_argument(
         '--tflops',
         type=float,
         help='peak of a GPU in 10^12 operations a second, for the precision '
-        'of the training')
+        'of the training',
+    )
     parser.add_argument(
         '--utilization',
         type=float,
-        help='part of the peak that is reached, above 0 and at most 1')
+        help='part of the peak that is reached, above 0 and at most 1',
+    )
     parser.add_argument('--out', help='JSON file to write the numbers to')
     args = parser.parse_args(args)
-    for name in ('clips', 'gpus', 'step_seconds', 'step_clips', 'tflops',
-                 'utilization'):
+    for name in (
+        'clips',
+        'gpus',
+        'step_seconds',
+        'step_clips',
+        'tflops',
+        'utilization',
+    ):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
-            parser.error(f'--{name.replace("_", "-")} must be above 0, but '
-                         f'got {value}')
+            parser.error(
+                f'--{name.replace("_", "-")} must be above 0, but got {value}'
+            )
     if (args.tflops is None) != (args.utilization is None):
         parser.error('--tflops and --utilization go together')
     if args.utilization is not None and args.utilization > 1:
-        parser.error('--utilization must be at most 1, but got '
-                     f'{args.utilization}')
+        parser.error(
+            f'--utilization must be at most 1, but got {args.utilization}'
+        )
     if args.clips is not None and args.data_root is not None:
         parser.error('--data-root is of no use with --clips')
     return args
@@ -95,7 +112,8 @@ def quiet():
 def load_config(name):
     """The recipe of a file or of a name."""
     return Config.fromfile(
-        name if Path(name).is_file() else rpstn_mmpose.config_path(name))
+        name if Path(name).is_file() else rpstn_mmpose.config_path(name)
+    )
 
 
 def clip_length(dataset):
@@ -106,11 +124,12 @@ def clip_length(dataset):
             return clip_length(inner[0] if key == 'datasets' else inner)
     kind = DATASETS.get(dataset.type)
     if kind is None or not issubclass(kind, BaseClipDataset):
-        raise ValueError(f'its training set is a {dataset.type}, which has no '
-                         'clips; give a recipe that trains on clips')
+        raise ValueError(
+            f'its training set is a {dataset.type}, which has no '
+            'clips; give a recipe that trains on clips'
+        )
     options = ('window', 'clip_length', 'clip_offsets')
-    return make_window(
-        **{key: dataset.get(key) for key in options}).length
+    return make_window(**{key: dataset.get(key) for key in options}).length
 
 
 def count_clips(dataset, data_root):
@@ -118,8 +137,7 @@ def count_clips(dataset, data_root):
     dataset = dict(dataset, pipeline=[])
     if data_root is not None:
         if 'data_root' not in dataset:
-            raise ValueError('its training set has no data_root; give '
-                             '--clips')
+            raise ValueError('its training set has no data_root; give --clips')
         dataset['data_root'] = data_root
     return len(DATASETS.build(dataset))
 
@@ -132,8 +150,10 @@ def clip_gmacs(model, train_cfg, length, input_size):
         # MMPose's own models take the frames of clips as images.
         return length * gmacs_per_frame(model, frames[0])
     gmacs = length * gmacs_per_frame(model, frames)
-    if (train_cfg.get('initializer_loss_weight', 0) > 0
-            and train_cfg.get('initializer_loss_frames') == 'all'):
+    if (
+        train_cfg.get('initializer_loss_weight', 0) > 0
+        and train_cfg.get('initializer_loss_frames') == 'all'
+    ):
         # Prediction takes the initializer to the first frame alone.
         gmacs += (length - 1) * gmacs_per_frame(model.initializer, frames[0])
     return gmacs
@@ -157,8 +177,9 @@ def compute(args):
         clips = args.clips
     gpus = args.gpus
     if gpus is None:
-        base = config.get('auto_scale_lr', {}).get('base_batch_size',
-                                                   loader.batch_size)
+        base = config.get('auto_scale_lr', {}).get(
+            'base_batch_size', loader.batch_size
+        )
         gpus = max(1, base // loader.batch_size)
     epochs = config.train_cfg.max_epochs
     per_epoch, steps = training_steps(clips, loader.batch_size, gpus, epochs)
@@ -167,8 +188,8 @@ def compute(args):
     train_cfg = model.get('train_cfg') or {}
     checkpointing = bool(train_cfg.get('checkpointing', False))
     gmacs = clip_gmacs(
-        MODELS.build(model), train_cfg, length,
-        model.head.decoder.input_size)
+        MODELS.build(model), train_cfg, length, model.head.decoder.input_size
+    )
     passes = FORWARD_AND_BACKWARD + checkpointing
     # A multiply-accumulate is two operations.
     tflop = 2 * gmacs * passes * loader.batch_size / 1000
@@ -183,52 +204,77 @@ def compute(args):
         steps=steps,
         gmacs_per_clip=gmacs,
         checkpointing=checkpointing,
-        tflop_per_step=tflop)
+        tflop_per_step=tflop,
+    )
     if args.step_seconds is not None:
         seconds = args.step_seconds / args.step_clips * loader.batch_size
         result.update(
             measured_step_seconds=seconds,
-            measured_hours=steps * seconds / 3600)
+            measured_hours=steps * seconds / 3600,
+        )
     if args.tflops is not None:
         seconds = tflop / (args.tflops * args.utilization)
         result.update(
             estimated_step_seconds=seconds,
-            estimated_hours=steps * seconds / 3600)
+            estimated_hours=steps * seconds / 3600,
+        )
     return result
 
 
 def report(result, args):
     """The lines that are printed."""
-    one_step = '3 x forward' + (' + 1 x again (checkpointing)'
-                                if result['checkpointing'] else '')
+    one_step = '3 x forward' + (
+        ' + 1 x again (checkpointing)' if result['checkpointing'] else ''
+    )
     rows = [
-        ('clips an epoch', f'{result["clips"]:,}',
-         f'of {result["clip_length"]} frames' +
-         ('' if args.clips else ', counted')),
-        ('steps an epoch', f'{result["steps_per_epoch"]:,}',
-         f'clips of a GPU: {result["batch_size"]}, GPUs: {result["gpus"]}'),
+        (
+            'clips an epoch',
+            f'{result["clips"]:,}',
+            f'of {result["clip_length"]} frames'
+            + ('' if args.clips else ', counted'),
+        ),
+        (
+            'steps an epoch',
+            f'{result["steps_per_epoch"]:,}',
+            f'clips of a GPU: {result["batch_size"]}, GPUs: {result["gpus"]}',
+        ),
         ('steps', f'{result["steps"]:,}', f'{result["epochs"]} epochs'),
         ('GMAC a clip', f'{result["gmacs_per_clip"]:.1f}', 'forward'),
-        ('TFLOP a step', f'{result["tflop_per_step"]:.2f}',
-         f'of one GPU: 2 x GMAC x clips, {one_step}'),
+        (
+            'TFLOP a step',
+            f'{result["tflop_per_step"]:.2f}',
+            f'of one GPU: 2 x GMAC x clips, {one_step}',
+        ),
     ]
     if args.step_seconds is not None:
         rows += [
-            ('s a step', f'{result["measured_step_seconds"]:.2f}',
-             f'measured with {args.step_clips} clips a step: '
-             f'{args.step_seconds:g}'),
-            ('hours', f'{result["measured_hours"]:,.1f}',
-             f'{result["measured_hours"] / 24:,.1f} days; GPU-hours: '
-             f'{result["measured_hours"] * result["gpus"]:,.1f}'),
+            (
+                's a step',
+                f'{result["measured_step_seconds"]:.2f}',
+                f'measured with {args.step_clips} clips a step: '
+                f'{args.step_seconds:g}',
+            ),
+            (
+                'hours',
+                f'{result["measured_hours"]:,.1f}',
+                f'{result["measured_hours"] / 24:,.1f} days; GPU-hours: '
+                f'{result["measured_hours"] * result["gpus"]:,.1f}',
+            ),
         ]
     if args.tflops is not None:
         rows += [
-            ('s a step, estimate', f'{result["estimated_step_seconds"]:.3f}',
-             f'{args.tflops:g} TFLOP/s at {args.utilization:.0%}, not '
-             'measured'),
-            ('hours, estimate', f'{result["estimated_hours"]:,.1f}',
-             'GPU-hours: '
-             f'{result["estimated_hours"] * result["gpus"]:,.1f}'),
+            (
+                's a step, estimate',
+                f'{result["estimated_step_seconds"]:.3f}',
+                f'{args.tflops:g} TFLOP/s at {args.utilization:.0%}, not '
+                'measured',
+            ),
+            (
+                'hours, estimate',
+                f'{result["estimated_hours"]:,.1f}',
+                'GPU-hours: '
+                f'{result["estimated_hours"] * result["gpus"]:,.1f}',
+            ),
         ]
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     return [result['config']] + [
@@ -239,7 +285,7 @@ def report(result, args):
 
 def run(args):
     if args.out:
-        check_output_path(args.out, ('.json', ))
+        check_output_path(args.out, ('.json',))
     try:
         with quiet():
             result = compute(args)
@@ -248,7 +294,8 @@ def run(args):
     print('\n'.join(report(result, args)))
     if args.out:
         write_atomically(
-            (json.dumps(result, indent=1) + '\n').encode(), args.out)
+            (json.dumps(result, indent=1) + '\n').encode(), args.out
+        )
 
 
 def main(args=None):

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Draw what a model's joint relation extractor (JRE) does for one frame."""
+
 import argparse
 import os
 import sys
@@ -27,38 +28,45 @@ def parse_args(args=None):
         'draw for one frame: the predicted pose, the correlation matrix of '
         'the heatmaps (Eq. 6 of the paper), the relational weights (Eq. 7) '
         'and the heatmaps before and after JRE. The data set of the config '
-        'is not needed.')
+        'is not needed.'
+    )
     parser.add_argument('config', help='config of a clip or image model')
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument(
         'images',
         nargs='+',
         help='an image, several images in order of time, or a folder of '
-        'frames, which are taken in order of their names')
+        'frames, which are taken in order of their names',
+    )
     parser.add_argument(
         '--out',
         required=True,
-        help=f'figure to write ({", ".join(FIGURE_ENDINGS)})')
+        help=f'figure to write ({", ".join(FIGURE_ENDINGS)})',
+    )
     parser.add_argument(
         '--bbox',
         nargs=4,
         type=float,
         metavar=('X1', 'Y1', 'X2', 'Y2'),
         help='box of the person in all frames, pixels (default: the whole '
-        'image)')
+        'image)',
+    )
     parser.add_argument(
         '--frame',
         type=int,
         default=-1,
         help='which of the images is drawn, from 0, or from -1 at the end '
-        '(default: -1)')
+        '(default: -1)',
+    )
     parser.add_argument(
         '--clip-length',
         type=int,
         help='a clip model sees so many images up to the one that is drawn, '
-        "as far as there are (default: the config's)")
+        "as far as there are (default: the config's)",
+    )
     parser.add_argument(
-        '--device', help='default: cuda where there is one, else cpu')
+        '--device', help='default: cuda where there is one, else cpu'
+    )
     return parser.parse_args(args)
 
 
@@ -69,12 +77,16 @@ def list_images(inputs):
         if not item.is_dir():
             paths.append(item)
             continue
-        found = sorted(path for path in item.iterdir()
-                       if path.suffix.lower() in IMAGE_ENDINGS
-                       and not path.name.startswith('.'))
+        found = sorted(
+            path
+            for path in item.iterdir()
+            if path.suffix.lower() in IMAGE_ENDINGS
+            and not path.name.startswith('.')
+        )
         if not found:
-            raise ValueError(f'the folder {item} has no image '
-                             f'({", ".join(IMAGE_ENDINGS)})')
+            raise ValueError(
+                f'the folder {item} has no image ({", ".join(IMAGE_ENDINGS)})'
+            )
         paths += found
     return paths
 
@@ -91,8 +103,10 @@ def read_image(path):
 def choose_clip(number, frame, length):
     """Indices of the images up to ``frame``, at most ``length``."""
     if not -number <= frame < number:
-        raise ValueError(f'--frame {frame} is not among the {number} images; '
-                         f'choose 0 to {number - 1}')
+        raise ValueError(
+            f'--frame {frame} is not among the {number} images; '
+            f'choose 0 to {number - 1}'
+        )
     if length < 1:
         raise ValueError(f'--clip-length must be positive, but got {length}')
     frame %= number
@@ -109,7 +123,8 @@ def run(args):
         # Its pipeline and its joints are wanted, not its files.
         config.test_dataloader.dataset.lazy_init = True
     model, dataset = load_model_and_dataset(
-        config, args.checkpoint, device=args.device)
+        config, args.checkpoint, device=args.device
+    )
     find_relation(model)
     length = 1
     if takes_clips(dataset):

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """What the benchmarks share: the settings, the clock, the results."""
+
 from __future__ import annotations
 
 import argparse
@@ -16,8 +17,16 @@ from typing import Any, Callable, Dict, List, Optional
 RECIPE = 'rpstn_res50_1xb8-100e_penn-256x256'
 TINY_RECIPE = 'rpstn_tiny_1xb8-1e_synthetic-penn-128x128'
 CLIP_LENGTH = 5
-COLUMNS = ('benchmark', 'case', 'variant', 'ms', 'ratio', 'peak MB', 'error',
-           'note')
+COLUMNS = (
+    'benchmark',
+    'case',
+    'variant',
+    'ms',
+    'ratio',
+    'peak MB',
+    'error',
+    'note',
+)
 
 
 class PeakMemory:
@@ -33,6 +42,7 @@ class PeakMemory:
 
     def __enter__(self) -> 'PeakMemory':
         import torch
+
         gc.collect()
         if self.cuda:
             torch.cuda.reset_peak_memory_stats()
@@ -55,6 +65,7 @@ class PeakMemory:
 
     def __exit__(self, *error) -> None:
         import torch
+
         if self.cuda:
             self.peak = torch.cuda.max_memory_allocated() / 2**20
         else:
@@ -74,6 +85,7 @@ class Bench:
     def now(self) -> float:
         if self.cuda:
             import torch
+
             torch.cuda.synchronize()
         clock = time.process_time if self.args.cpu_time else time.perf_counter
         return clock()
@@ -83,13 +95,15 @@ class Bench:
         function()
         return self.now() - start
 
-    def compare(self,
-                benchmark: str,
-                case: str,
-                variants: Dict[str, Callable],
-                units: Optional[Dict[str, float]] = None,
-                errors: Optional[Dict[str, float]] = None,
-                memory: bool = True) -> Dict[str, float]:
+    def compare(
+        self,
+        benchmark: str,
+        case: str,
+        variants: Dict[str, Callable],
+        units: Optional[Dict[str, float]] = None,
+        errors: Optional[Dict[str, float]] = None,
+        memory: bool = True,
+    ) -> Dict[str, float]:
         """Time variants in turns; the first is the baseline.
 
         Args:
@@ -110,8 +124,7 @@ class Bench:
         times: Dict[str, list] = {name: [] for name in variants}
         for _ in range(self.args.repeats):
             for name, function in variants.items():
-                times[name].append(
-                    self.seconds(function) / units.get(name, 1))
+                times[name].append(self.seconds(function) / units.get(name, 1))
         result = {name: statistics.median(t) for name, t in times.items()}
         baseline = next(iter(result.values()))
         for name, function in variants.items():
@@ -120,23 +133,53 @@ class Bench:
                 with PeakMemory(self.args.device) as watch:
                     function()
                 peak = watch.peak or None
-            self.add(benchmark, case, name, result[name],
-                     baseline / result[name], peak, (errors or {}).get(name))
+            self.add(
+                benchmark,
+                case,
+                name,
+                result[name],
+                baseline / result[name],
+                peak,
+                (errors or {}).get(name),
+            )
             if self.args.profile:
                 self.profile(f'{benchmark}, {case}: {name}', function)
         return result
 
-    def add(self, benchmark: str, case: str, variant: str, seconds: float,
-            ratio: Optional[float], peak: Optional[float] = None,
-            error: Optional[float] = None, note: str = '') -> None:
-        row = dict(zip(COLUMNS, (benchmark, case, variant, seconds * 1e3,
-                                 ratio, peak, error, note)))
+    def add(
+        self,
+        benchmark: str,
+        case: str,
+        variant: str,
+        seconds: float,
+        ratio: Optional[float],
+        peak: Optional[float] = None,
+        error: Optional[float] = None,
+        note: str = '',
+    ) -> None:
+        row = dict(
+            zip(
+                COLUMNS,
+                (
+                    benchmark,
+                    case,
+                    variant,
+                    seconds * 1e3,
+                    ratio,
+                    peak,
+                    error,
+                    note,
+                ),
+            )
+        )
         self.rows.append(row)
-        print(' | '.join(shown(row[name], name) for name in COLUMNS),
-              flush=True)
+        print(
+            ' | '.join(shown(row[name], name) for name in COLUMNS), flush=True
+        )
 
     def profile(self, title: str, function: Callable) -> None:
         from torch.profiler import ProfilerActivity, profile
+
         kinds = [ProfilerActivity.CPU]
         key = 'self_cpu_time_total'
         if self.cuda:
@@ -145,7 +188,8 @@ class Bench:
         with profile(activities=kinds) as record:
             function()
         table = record.key_averages().table(
-            sort_by=key, row_limit=15, max_name_column_width=50)
+            sort_by=key, row_limit=15, max_name_column_width=50
+        )
         self.profiles.append(f'{title}\n{table}\n')
 
 

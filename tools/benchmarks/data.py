@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Data loading: from JPEG files to crops, beside MMPose's pipeline."""
+
 from __future__ import annotations
 
 import argparse
@@ -39,7 +40,8 @@ def lazily(pipeline: List[dict], backend: str) -> List[dict]:
         if step['type'] == 'LoadClip':
             step.update(lazy=True, imdecode_backend=backend)
         if step['type'] == 'ForEachFrame' and (
-                step['transforms'][-1]['type'] == 'TopdownAffine'):
+            step['transforms'][-1]['type'] == 'TopdownAffine'
+        ):
             crop = step['transforms'].pop()
             if step['transforms']:
                 steps.append(step)
@@ -54,7 +56,7 @@ def image_pipeline(input_size) -> List[dict]:
         dict(type='LoadImage'),
         dict(type='GetBBoxCenterScale'),
         dict(type='TopdownAffine', input_size=input_size),
-        dict(type='PackPoseInputs')
+        dict(type='PackPoseInputs'),
     ]
 
 
@@ -65,18 +67,23 @@ def image_training_pipeline(codec) -> List[dict]:
         dict(type='GetBBoxCenterScale'),
         dict(type='RandomFlip', direction='horizontal'),
         dict(
-            type='RandomBBoxTransform', shift_prob=0, scale_factor=(0.8, 1.4),
-            rotate_factor=40, rotate_prob=1.0),
+            type='RandomBBoxTransform',
+            shift_prob=0,
+            scale_factor=(0.8, 1.4),
+            rotate_factor=40,
+            rotate_prob=1.0,
+        ),
         dict(type='TopdownAffine', input_size=codec['input_size']),
         dict(type='GenerateTarget', encoder=codec),
-        dict(type='PackPoseInputs')
+        dict(type='PackPoseInputs'),
     ]
 
 
 def clip_pipelines(bench: Bench, codec: dict) -> Tuple[list, list]:
     """The config's test pipeline and the paper's training pipeline."""
     test = copy.deepcopy(
-        load_config(bench.args.config).test_dataloader.dataset.pipeline)
+        load_config(bench.args.config).test_dataloader.dataset.pipeline
+    )
     for step in test:
         step.pop('padding', None)  # both crop alike: MMPose's default
     train = copy.deepcopy(load_config(RECIPE).train_pipeline)
@@ -92,14 +99,20 @@ def clip_pipelines(bench: Bench, codec: dict) -> Tuple[list, list]:
 def frames_of(info: dict) -> List[dict]:
     """A clip's frames, as an image data set hands them out."""
     rows = ('bbox', 'bbox_score', 'keypoints', 'keypoints_visible')
-    shared = ('dataset_name', 'flip_indices', 'flip_pairs', 'upper_body_ids',
-              'lower_body_ids', 'dataset_keypoint_weights')
+    shared = (
+        'dataset_name',
+        'flip_indices',
+        'flip_pairs',
+        'upper_body_ids',
+        'lower_body_ids',
+        'dataset_keypoint_weights',
+    )
     frames = []
     for row, path in enumerate(info['img_paths']):
         frame = {key: info[key] for key in shared if key in info}
-        frame.update({
-            key: info[key][row:row + 1] for key in rows if key in info
-        })
+        frame.update(
+            {key: info[key][row : row + 1] for key in rows if key in info}
+        )
         frame['img_path'] = path
         frames.append(frame)
     return frames
@@ -109,6 +122,7 @@ def shrunk(info: dict, side: float) -> dict:
     """A clip whose people are as large as asked for, about the centres of
     their boxes: what is decoded and cropped, not what is to be seen."""
     import numpy as np
+
     boxes = info['bbox']
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
     halves = (boxes[:, 2:] - boxes[:, :2]) / 2
@@ -116,15 +130,19 @@ def shrunk(info: dict, side: float) -> dict:
     keypoints = info['keypoints'] - centers[:, None]
     return dict(
         info,
-        bbox=np.hstack([centers - halves * factors, centers + halves * factors
-                        ]).astype(boxes.dtype),
+        bbox=np.hstack(
+            [centers - halves * factors, centers + halves * factors]
+        ).astype(boxes.dtype),
         keypoints=(keypoints * factors[:, None] + centers[:, None]).astype(
-            info['keypoints'].dtype))
+            info['keypoints'].dtype
+        ),
+    )
 
 
 def encode_again(folder: str, quality: int) -> float:
     """Write the frames in a JPEG quality; the bits a pixel takes."""
     import cv2
+
     bits = pixels = 0
     for path in sorted(Path(folder).rglob('*.jpg')):
         image = cv2.imread(str(path))
@@ -138,15 +156,18 @@ def crops(function: Callable):
     """What a variant makes under one seed, frames x 3 x H x W."""
     import numpy as np
     import torch
+
     np.random.seed(0)
     made = [sample['inputs'] for sample in function()]
     return torch.cat([x[None] if x.ndim == 3 else x for x in made]).float()
 
 
-def stages(title: str, steps: Sequence[dict], samples: List[dict],
-           frames: int) -> str:
+def stages(
+    title: str, steps: Sequence[dict], samples: List[dict], frames: int
+) -> str:
     """Tables of a pipeline's CPU time: by step, and by function."""
     from mmpose.registry import TRANSFORMS
+
     transforms = [TRANSFORMS.build(step) for step in steps]
     spent: Dict[str, float] = {}
 
@@ -157,8 +178,7 @@ def stages(title: str, steps: Sequence[dict], samples: List[dict],
                 start = time.process_time()
                 sample = transform(sample)
                 name = type(transform).__name__
-                spent[name] = (
-                    spent.get(name, 0) + time.process_time() - start)
+                spent[name] = spent.get(name, 0) + time.process_time() - start
 
     run()
     spent.clear()
@@ -167,8 +187,9 @@ def stages(title: str, steps: Sequence[dict], samples: List[dict],
         run()
     count = rounds * frames
     lines = [f'{title}: ms of CPU time a frame']
-    lines += [f'{1e3 * value / count:8.3f}  {name}'
-              for name, value in spent.items()]
+    lines += [
+        f'{1e3 * value / count:8.3f}  {name}' for name, value in spent.items()
+    ]
     lines.append(f'{1e3 * sum(spent.values()) / count:8.3f}  together')
     profiler = cProfile.Profile(time.process_time)
     profiler.runcall(run)
@@ -180,6 +201,7 @@ def stages(title: str, steps: Sequence[dict], samples: List[dict],
 def image_variant(steps: List[dict], infos: List[dict]) -> Callable:
     """Reads all frames one by one."""
     from mmengine.dataset import Compose
+
     pipeline = Compose(steps)
     return lambda: [
         pipeline(frame) for info in infos for frame in frames_of(info)
@@ -189,13 +211,20 @@ def image_variant(steps: List[dict], infos: List[dict]) -> Callable:
 def clip_variant(steps: List[dict], infos: List[dict]) -> Callable:
     """Reads all clips."""
     from mmengine.dataset import Compose
+
     pipeline = Compose(steps)
     return lambda: [pipeline(copy.copy(info)) for info in infos]
 
 
-def compare_pipelines(bench: Bench, case: str, image: List[dict],
-                      clips: Dict[str, List[dict]], infos: List[dict],
-                      same_as: str, facts: str) -> None:
+def compare_pipelines(
+    bench: Bench,
+    case: str,
+    image: List[dict],
+    clips: Dict[str, List[dict]],
+    infos: List[dict],
+    same_as: str,
+    facts: str,
+) -> None:
     """Rows of one case.
 
     Args:
@@ -208,13 +237,14 @@ def compare_pipelines(bench: Bench, case: str, image: List[dict],
         facts: For the notes.
     """
     variants = {BASELINE: image_variant(image, infos)}
-    variants.update((name, clip_variant(steps, infos))
-                    for name, steps in clips.items())
+    variants.update(
+        (name, clip_variant(steps, infos)) for name, steps in clips.items()
+    )
     names = list(variants)
     expected = crops(variants[same_as])
     changes = {
         name: (crops(variants[name]) - expected).abs()
-        for name in names[names.index(same_as) + 1:]
+        for name in names[names.index(same_as) + 1 :]
     }
     count = CLIP_LENGTH * len(infos)
     # torch's profiler sees nothing of a pipeline.
@@ -225,10 +255,12 @@ def compare_pipelines(bench: Bench, case: str, image: List[dict],
         case,
         variants,
         units=dict.fromkeys(variants, count),
-        errors={name: float(change.mean())
-                for name, change in changes.items()},
-        memory=False)
-    for name, row in zip(names, bench.rows[-len(names):]):
+        errors={
+            name: float(change.mean()) for name, change in changes.items()
+        },
+        memory=False,
+    )
+    for name, row in zip(names, bench.rows[-len(names) :]):
         row['note'] = f'{1e3 / row["ms"] / CLIP_LENGTH:.0f} clips/s'
         if name in changes:
             row['note'] += f', at most {float(changes[name].max()):.0f}'
@@ -239,10 +271,13 @@ def compare_pipelines(bench: Bench, case: str, image: List[dict],
         return
     frames = [frame for info in infos for frame in frames_of(info)]
     bench.profiles.append(
-        stages(f'data, {case}: {BASELINE}', image, frames, count))
+        stages(f'data, {case}: {BASELINE}', image, frames, count)
+    )
     bench.profiles.extend(
         stages(f'data, {case}: {name}', steps, infos, count)
-        for name, steps in clips.items() if name != REDUCED)
+        for name, steps in clips.items()
+        if name != REDUCED
+    )
 
 
 def run_data(bench: Bench) -> None:
@@ -259,6 +294,7 @@ def run_data(bench: Bench) -> None:
         BACKEND,
         load_library,
     )
+
     cv2.setNumThreads(0)  # as mmengine sets it in workers
     codec = dict(load_config(bench.args.config).codec)
     size = codec['input_size']
@@ -270,27 +306,43 @@ def run_data(bench: Bench) -> None:
         print(f'data: left out: {error}')
     test, train = clip_pipelines(bench, codec)
     for frame_size in bench.args.frame_sizes:
-        with synthetic_penn(2 if bench.args.quick else 8, CLIP_LENGTH,
-                            frame_size) as folder:
+        with synthetic_penn(
+            2 if bench.args.quick else 8, CLIP_LENGTH, frame_size
+        ) as folder:
             bits = encode_again(folder, bench.args.jpeg_quality)
             dataset = PennActionDataset(
-                data_root=folder, split='train', clip_length=CLIP_LENGTH)
+                data_root=folder, split='train', clip_length=CLIP_LENGTH
+            )
             infos = [
                 shrunk(dataset.get_data_info(i), bench.args.person)
                 for i in range(len(dataset))
             ]
             case = '{}x{} frames to {}x{}'.format(*frame_size, *size)
-            facts = (f'people of {bench.args.person:.0f} pixels, '
-                     f'{bits:.2f} bits a pixel')
+            facts = (
+                f'people of {bench.args.person:.0f} pixels, '
+                f'{bits:.2f} bits a pixel'
+            )
             for name, image, clips, same_as in (
                 ('test', image_pipeline(size), test, BASELINE),
-                ('training', image_training_pipeline(codec), train, 'clips')):
-                pipelines = {'clips': clips,
-                             REDUCED: with_reduction(clips, size)}
-                pipelines.update((label, lazily(clips, backend))
-                                 for label, backend in backends.items())
-                compare_pipelines(bench, f'{name}, {case}', image, pipelines,
-                                  infos, same_as, facts)
+                ('training', image_training_pipeline(codec), train, 'clips'),
+            ):
+                pipelines = {
+                    'clips': clips,
+                    REDUCED: with_reduction(clips, size),
+                }
+                pipelines.update(
+                    (label, lazily(clips, backend))
+                    for label, backend in backends.items()
+                )
+                compare_pipelines(
+                    bench,
+                    f'{name}, {case}',
+                    image,
+                    pipelines,
+                    infos,
+                    same_as,
+                    facts,
+                )
 
 
 def frame_size(text: str) -> Tuple[int, int]:
@@ -303,8 +355,10 @@ def frame_size(text: str) -> Tuple[int, int]:
         width, height = (int(side) for side in text.split('x'))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f'a frame size is written 640x480, but got {text!r}') from None
+            f'a frame size is written 640x480, but got {text!r}'
+        ) from None
     if min(width, height) < 32:
         raise argparse.ArgumentTypeError(
-            f'a frame must have at least 32 pixels a side, but got {text!r}')
+            f'a frame must have at least 32 pixels a side, but got {text!r}'
+        )
     return width, height

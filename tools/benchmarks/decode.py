@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """From heatmaps to keypoints."""
+
 from __future__ import annotations
 
 from .bench import CLIP_LENGTH, Bench
@@ -8,17 +9,18 @@ JOINTS = 13
 CODECS = {
     'MSRAHeatmap': dict(type='MSRAHeatmap', sigma=2),
     'unbiased MSRAHeatmap': dict(type='MSRAHeatmap', sigma=2, unbiased=True),
-    'UDPHeatmap': dict(type='UDPHeatmap', sigma=2)
+    'UDPHeatmap': dict(type='UDPHeatmap', sigma=2),
 }
 
 
 def random_heatmaps(frames: int, device: str):
     """A peak and a little noise in each of the maps, 64 x 64."""
     import torch
+
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.arange(64.)
+    pixels = torch.arange(64.0)
     places = torch.rand(2, frames, JOINTS, 1, generator=generator) * 64
-    across, down = torch.exp(-(pixels - places)**2 / 8)
+    across, down = torch.exp(-((pixels - places) ** 2) / 8)
     maps = down[..., :, None] * across[..., None, :]
     noise = torch.randn(maps.shape, generator=generator)
     return (maps + 1e-3 * noise).to(device)
@@ -32,6 +34,7 @@ def run_decode(bench: Bench) -> None:
     from mmpose.registry import MODELS
 
     from rpstn_mmpose.speed.decode_heatmaps import decode_to_numpy
+
     for name, codec in CODECS.items():
         head = MODELS.build(
             dict(
@@ -40,7 +43,10 @@ def run_decode(bench: Bench) -> None:
                 out_channels=JOINTS,
                 deconv_out_channels=None,
                 decoder=dict(
-                    codec, input_size=(256, 256), heatmap_size=(64, 64))))
+                    codec, input_size=(256, 256), heatmap_size=(64, 64)
+                ),
+            )
+        )
         for batch in bench.args.batch_sizes:
             frames = batch * CLIP_LENGTH
             maps = random_heatmaps(frames, bench.args.device)
@@ -56,7 +62,9 @@ def run_decode(bench: Bench) -> None:
                 f'{frames} frames x {JOINTS} joints, {name}',
                 {'baseline (codec)': by_frame, 'on the device': at_once},
                 errors={
-                    'on the device': float(np.abs(at_once()
-                                                  - by_frame()).max())
+                    'on the device': float(
+                        np.abs(at_once() - by_frame()).max()
+                    )
                 },
-                memory=False)
+                memory=False,
+            )

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Training epochs of the quick start's recipe."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,11 +13,9 @@ from .videos import synthetic_penn
 def run_epoch(bench: Bench) -> None:
     """A training epoch of the quick start's recipe on generated videos."""
     from mmengine.runner import Runner
+
     videos = 16 if bench.args.quick else 200
-    variants = {
-        'baseline': dict(frames_per_pass=1),
-        'recipe': {},
-    }
+    variants = {'baseline': dict(frames_per_pass=1), 'recipe': {}}
     with synthetic_penn(videos, CLIP_LENGTH, (192, 144)) as folder:
         times = {}
         for name, train_cfg in variants.items():
@@ -25,8 +24,14 @@ def run_epoch(bench: Bench) -> None:
             cfg.log_level = 'ERROR'
             cfg.model.image_pretrained = None
             cfg.train_dataloader.dataset.data_root = folder
-            for key in ('val_cfg', 'val_dataloader', 'val_evaluator',
-                        'test_cfg', 'test_dataloader', 'test_evaluator'):
+            for key in (
+                'val_cfg',
+                'val_dataloader',
+                'val_evaluator',
+                'test_cfg',
+                'test_dataloader',
+                'test_evaluator',
+            ):
                 cfg[key] = None
             cfg.default_hooks.checkpoint = None
             cfg.randomness = dict(seed=0)
@@ -36,6 +41,11 @@ def run_epoch(bench: Bench) -> None:
             runner = Runner.from_cfg(cfg)
             with PeakMemory(bench.args.device) as watch:
                 times[name] = bench.seconds(runner.train)
-            bench.add('epoch', f'{videos} clips, {TINY_RECIPE}', name,
-                      times[name], times['baseline'] / times[name],
-                      watch.peak or None)
+            bench.add(
+                'epoch',
+                f'{videos} clips, {TINY_RECIPE}',
+                name,
+                times[name],
+                times['baseline'] / times[name],
+                watch.peak or None,
+            )

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The model under test, its inputs, and the released arrangement of it."""
+
 from __future__ import annotations
 
 import copy
@@ -12,14 +13,18 @@ def build_model(bench: Bench, **train_cfg):
     """The config's model, in evaluation mode, on the device."""
     from mmengine.config import Config
     from mmpose.registry import MODELS
+
     cfg = load_config(bench.args.config)
     model_cfg = Config(copy.deepcopy(cfg.model.to_dict()))
     model_cfg.image_pretrained = None
     model_cfg.train_cfg = dict(model_cfg.get('train_cfg') or {}, **train_cfg)
-    for part in (model_cfg.backbone,
-                 model_cfg.get('initializer', {}).get('backbone', {})):
+    for part in (
+        model_cfg.backbone,
+        model_cfg.get('initializer', {}).get('backbone', {}),
+    ):
         part.pop('init_cfg', None)
     import torch
+
     torch.manual_seed(0)
     model = MODELS.build(model_cfg)
     model.init_weights()
@@ -28,9 +33,12 @@ def build_model(bench: Bench, **train_cfg):
         from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
             check_checkpoint_matches,
         )
+
         check_checkpoint_matches(
-            model, load_weights(bench.args.checkpoint, map_location='cpu'),
-            bench.args.checkpoint)
+            model,
+            load_weights(bench.args.checkpoint, map_location='cpu'),
+            bench.args.checkpoint,
+        )
     else:
         settle(model, random_clips(model, 2, CLIP_LENGTH))
     return model.eval().to(bench.args.device)
@@ -40,16 +48,17 @@ def load_config(name: str):
     from mmengine.config import Config
 
     import rpstn_mmpose
+
     path = name if Path(name).is_file() else rpstn_mmpose.config_path(name)
     return Config.fromfile(path)
 
 
 def random_clips(model, batch: int, length: int, seed: int = 0):
     import torch
+
     width, height = model.head.decoder.input_size
     generator = torch.Generator().manual_seed(seed)
-    clips = torch.randn(
-        batch, length, 3, height, width, generator=generator)
+    clips = torch.randn(batch, length, 3, height, width, generator=generator)
     return clips.to(next(model.parameters()).device)
 
 
@@ -58,6 +67,7 @@ def settle(model, clips) -> None:
     the clips' statistics, and the initializer's heatmaps reach one."""
     import torch
     from torch.nn.modules.batchnorm import _BatchNorm
+
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     with torch.no_grad():
@@ -80,10 +90,12 @@ def settle(model, clips) -> None:
 def released_arrangement(model, clips):
     """Heatmaps of clips the way the paper's code goes about it."""
     import torch
+
     feats = [model.extract_feat(clip) for clip in clips.split(1, dim=1)]
     initial = model.initial_heatmaps(clips)
     heatmaps, state = model.start(
-        feats[0][:, 0], None if initial is None else initial[:, 0])
+        feats[0][:, 0], None if initial is None else initial[:, 0]
+    )
     frames = [heatmaps]
     for frame in feats[1:]:
         heatmaps, state = model.step(frame[:, 0], state)

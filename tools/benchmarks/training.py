@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A training step, and its memory over the clip's length."""
+
 from __future__ import annotations
 
 from typing import Optional
@@ -16,16 +17,19 @@ def training_batch(model, batch: int, length: int) -> dict:
     import torch
     from mmengine.structures import InstanceData
     from mmpose.structures import PoseDataSample
+
     inputs = random_clips(model, batch, length)
     width, height = model.head.decoder.heatmap_size
     joints = model.head.out_channels
     samples = []
     for _ in range(batch):
         sample = PoseDataSample(
-            metainfo=dict(frame_mask=np.ones(length, dtype=bool)))
+            metainfo=dict(frame_mask=np.ones(length, dtype=bool))
+        )
         sample.gt_instance_labels = InstanceData(
             heatmaps=torch.rand(length, joints, height, width).to(inputs),
-            keypoint_weights=torch.ones(length, joints).to(inputs))
+            keypoint_weights=torch.ones(length, joints).to(inputs),
+        )
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)
 
@@ -33,20 +37,30 @@ def training_batch(model, batch: int, length: int) -> dict:
 class TrainingStep:
     """Loss, backward and a step of Adam, by an optimizer wrapper."""
 
-    def __init__(self, bench: Bench, length: int, batch: int,
-                 half: bool = False, channels_last: bool = False,
-                 fused: bool = False, **train_cfg) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        length: int,
+        batch: int,
+        half: bool = False,
+        channels_last: bool = False,
+        fused: bool = False,
+        **train_cfg,
+    ) -> None:
         import torch
         from mmengine.optim import OptimWrapper
 
         from rpstn_mmpose.engine import AutocastOptimWrapper
+
         self.model = build_model(bench, compute_acc=False, **train_cfg).train()
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
         wrapper = AutocastOptimWrapper if half else OptimWrapper
         self.optimizer = wrapper(
             torch.optim.Adam(
-                self.model.parameters(), lr=1e-5, fused=fused or None))
+                self.model.parameters(), lr=1e-5, fused=fused or None
+            )
+        )
         torch.manual_seed(0)
         self.batch = training_batch(self.model, batch, length)
         self.first_loss: Optional[float] = None
@@ -77,12 +91,13 @@ def compare_steps(bench: Bench, size: int) -> None:
         'baseline': dict(frames_per_pass=1),
         'all frames at once': {},
         'channels last': dict(channels_last=True),
-        'fast (channels last, fused Adam)': fast
+        'fast (channels last, fused Adam)': fast,
     }
     if bench.args.half:
         steps['fast, bfloat16'] = dict(fast, half=True)
     steps['fast, checkpointing'] = dict(
-        fast, checkpointing=True, frames_per_pass=1)
+        fast, checkpointing=True, frames_per_pass=1
+    )
     made = {
         name: TrainingStep(bench, CLIP_LENGTH, size, **options)
         for name, options in steps.items()
@@ -91,12 +106,19 @@ def compare_steps(bench: Bench, size: int) -> None:
         step()
     same = {'baseline': 'baseline', 'fast, checkpointing': 'baseline'}
     errors = {
-        name: abs(step.first_loss
-                  - made[same.get(name, 'all frames at once')].first_loss)
+        name: abs(
+            step.first_loss
+            - made[same.get(name, 'all frames at once')].first_loss
+        )
         for name, step in made.items()
     }
-    bench.compare('train', f'{size} x {CLIP_LENGTH} frames', made,
-                  errors=errors, memory=False)
+    bench.compare(
+        'train',
+        f'{size} x {CLIP_LENGTH} frames',
+        made,
+        errors=errors,
+        memory=False,
+    )
 
 
 def run_memory(bench: Bench) -> None:
@@ -104,20 +126,27 @@ def run_memory(bench: Bench) -> None:
     lengths = MEMORY_LENGTHS[:2] if bench.args.quick else MEMORY_LENGTHS
     plans = {
         'plain': dict(frames_per_pass=1),
-        'checkpointing': dict(frames_per_pass=1, checkpointing=True)
+        'checkpointing': dict(frames_per_pass=1, checkpointing=True),
     }
     for name, options in plans.items():
         first = None
         for length in lengths:
             step = TrainingStep(
-                bench, length, 1, channels_last=True, fused=True, **options)
+                bench, length, 1, channels_last=True, fused=True, **options
+            )
             step()  # makes Adam's state
             with PeakMemory(bench.args.device) as watch:
                 seconds = bench.seconds(step)
             first = first or watch.peak
             bench.add(
-                'memory', f'1 x {length} frames', name, seconds, None,
+                'memory',
+                f'1 x {length} frames',
+                name,
+                seconds,
+                None,
                 watch.peak or None,
                 note=f'{watch.peak / first:.2f} of {lengths[0]} frames'
-                if first else '')
+                if first
+                else '',
+            )
             del step

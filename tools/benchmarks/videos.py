@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Generated videos to read frames from."""
+
 from __future__ import annotations
 
 import contextlib
@@ -8,10 +9,12 @@ from typing import Tuple
 
 
 @contextlib.contextmanager
-def synthetic_penn(num_videos: int, num_frames: int,
-                   image_size: Tuple[int, int]):
+def synthetic_penn(
+    num_videos: int, num_frames: int, image_size: Tuple[int, int]
+):
     """Generated videos in Penn Action's format, in a temporary folder."""
     from rpstn_mmpose.synthetic import generate_penn
+
     with tempfile.TemporaryDirectory() as folder:
         generate_penn(
             folder,
@@ -19,5 +22,6 @@ def synthetic_penn(num_videos: int, num_frames: int,
             num_test=1,
             num_frames=num_frames,
             image_size=image_size,
-            progress=False)
+            progress=False,
+        )
         yield folder

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A window of frames in a stream, beside all its frames for each pose."""
+
 from __future__ import annotations
 
 import copy
@@ -39,9 +40,10 @@ def next_pose(model, frames, kept):
         kept: Heatmaps of the T - 1 frames before.
     """
     import torch
+
     newest = model.frame_features(frames)[0]
     maps = torch.stack([*kept, newest], dim=1)
-    return model.combine((maps, ), model.clip_offsets)[0]
+    return model.combine((maps,), model.clip_offsets)[0]
 
 
 def run_windows(bench: Bench) -> None:
@@ -49,12 +51,12 @@ def run_windows(bench: Bench) -> None:
     import torch
 
     from rpstn_mmpose.speed import optimize_for_inference
+
     if 'posewarper' not in bench.args.config:
         bench.args = copy.copy(bench.args)
         bench.args.config = TINY_WARPER if bench.args.quick else WARPER_RECIPE
     # Not frozen, so that its batch norms can settle on the inputs.
-    model = build_model(
-        bench, freeze_image_model=False, image_norm_eval=False)
+    model = build_model(bench, freeze_image_model=False, image_norm_eval=False)
     with torch.no_grad():
         # A new warper's offsets are zero: those of a trained one are not.
         for layer in model.warper.offset_layers:
@@ -69,11 +71,13 @@ def run_windows(bench: Bench) -> None:
             }
             for name, net in (('stream', model), ('stream, fast', fast)):
                 kept = net.extract_feat(clips[:, :-1])[0].unbind(1)
-                functions[name] = (
-                    lambda c=clips, k=kept, n=net: next_pose(n, c[:, -1], k))
+                functions[name] = lambda c=clips, k=kept, n=net: next_pose(
+                    n, c[:, -1], k
+                )
             errors = {
                 name: difference(function(), expected)
                 for name, function in functions.items()
             }
-            bench.compare('windows', f'{people} people', functions,
-                          errors=errors)
+            bench.compare(
+                'windows', f'{people} people', functions, errors=errors
+            )

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """One HTML page of what topdown_video_demo.py left in a folder."""
+
 import argparse
 import os
 import sys
@@ -35,46 +36,58 @@ def parse_args(args=None):
         "topdown_video_demo.py left in a folder: the video, each joint's "
         'confidence over time, the tracks, frames in which joints seem '
         'occluded, damaged frames, and, with a model that has a JRE, the '
-        'correlation matrix of a person in a frame.')
+        'correlation matrix of a person in a frame.'
+    )
     parser.add_argument(
-        'out_dir', help='the --out-dir of topdown_video_demo.py')
+        'out_dir', help='the --out-dir of topdown_video_demo.py'
+    )
     parser.add_argument(
-        '--name', help='of the video, where the folder has several')
+        '--name', help='of the video, where the folder has several'
+    )
     parser.add_argument(
-        '--out', help='.html file (default: OUT_DIR/NAME_report.html)')
+        '--out', help='.html file (default: OUT_DIR/NAME_report.html)'
+    )
     parser.add_argument(
         '--embed-limit',
         type=float,
         default=EMBED_LIMIT,
         metavar='MB',
         help='a larger video is linked beside the page, 0: always (default: '
-        f'{EMBED_LIMIT:g})')
+        f'{EMBED_LIMIT:g})',
+    )
     parser.add_argument(
         '--occluded-below',
         type=float,
         default=0.5,
         metavar='FRACTION',
         help="of a joint's median confidence in the track, below which it "
-        'is marked as occluded (default: 0.5)')
+        'is marked as occluded (default: 0.5)',
+    )
     relation = parser.add_argument_group(
-        'correlation matrix', 'all three of these files are needed')
+        'correlation matrix', 'all three of these files are needed'
+    )
     relation.add_argument(
         '--video',
         help='input of topdown_video_demo.py: a file, a folder of frames or '
-        'a pattern. NAME.mp4 will not do, as the poses are drawn into it')
+        'a pattern. NAME.mp4 will not do, as the poses are drawn into it',
+    )
     relation.add_argument(
         '--pose-config',
         help="path of a config, or one of the plugin's recipes, of a model "
-        'with a JRE')
+        'with a JRE',
+    )
     relation.add_argument('--pose-checkpoint', help='its checkpoint')
     relation.add_argument(
-        '--track', type=int, help='whose (default: who was there longest)')
+        '--track', type=int, help='whose (default: who was there longest)'
+    )
     relation.add_argument(
         '--frame',
         type=int,
-        help="in which, from 0 (default: the track's most confident one)")
+        help="in which, from 0 (default: the track's most confident one)",
+    )
     relation.add_argument(
-        '--device', help='default: cuda where there is one, else cpu')
+        '--device', help='default: cuda where there is one, else cpu'
+    )
     return check_options(parser, parser.parse_args(args))
 
 
@@ -82,16 +95,22 @@ def check_options(parser, args):
     """End with a usage error where options do not fit."""
     files = (args.video, args.pose_config, args.pose_checkpoint)
     if any(files) and not all(files):
-        parser.error('the correlation matrix needs --video, --pose-config '
-                     'and --pose-checkpoint')
+        parser.error(
+            'the correlation matrix needs --video, --pose-config '
+            'and --pose-checkpoint'
+        )
     if not all(files) and (args.frame, args.track) != (None, None):
-        parser.error('--frame and --track are of the correlation matrix, '
-                     'which needs --video, --pose-config and '
-                     '--pose-checkpoint')
+        parser.error(
+            '--frame and --track are of the correlation matrix, '
+            'which needs --video, --pose-config and '
+            '--pose-checkpoint'
+        )
     if not all(files) and args.device is not None:
-        parser.error('--device does nothing without the correlation matrix, '
-                     'which needs --video, --pose-config and '
-                     '--pose-checkpoint')
+        parser.error(
+            '--device does nothing without the correlation matrix, '
+            'which needs --video, --pose-config and '
+            '--pose-checkpoint'
+        )
     if not args.embed_limit >= 0:
         parser.error('--embed-limit must be at least 0')
     if not 0 < args.occluded_below < 1:
@@ -115,58 +134,73 @@ def choose_person(info, frame, track_id):
     """
     people = tracks_of(info)
     if not people:
-        raise ValueError(f'{info.name}: nobody was tracked, so there is no '
-                         'person to correlate the joints of')
+        raise ValueError(
+            f'{info.name}: nobody was tracked, so there is no '
+            'person to correlate the joints of'
+        )
     if frame is not None and not 0 <= frame < info.num_frames:
-        raise ValueError(f'--frame {frame} is not in {info.name}, whose '
-                         f'frames are 0 to {info.num_frames - 1}')
+        raise ValueError(
+            f'--frame {frame} is not in {info.name}, whose '
+            f'frames are 0 to {info.num_frames - 1}'
+        )
     if frame in info.damaged:
-        raise ValueError(f'--frame {frame} of {info.name} is damaged; choose '
-                         'another')
+        raise ValueError(
+            f'--frame {frame} of {info.name} is damaged; choose another'
+        )
     tracks = list(people.values())
     if track_id is not None:
         if track_id not in people:
             ids = sorted(people)
             some = ', '.join(map(str, ids[:10]))
             more = ', ...' if len(ids) > 10 else ''
-            raise ValueError(f'--track {track_id} is not in {info.name}, '
-                             f'which has {some}{more}')
+            raise ValueError(
+                f'--track {track_id} is not in {info.name}, '
+                f'which has {some}{more}'
+            )
         tracks = [people[track_id]]
     if frame is not None:
         there = [track for track in tracks if frame in track.frames]
         if not there:
             who = 'nobody' if track_id is None else f'no track {track_id}'
-            raise ValueError(f'{info.name} has {who} in frame {frame}; see '
-                             'the table of tracks in the page without '
-                             '--pose-config')
+            raise ValueError(
+                f'{info.name} has {who} in frame {frame}; see '
+                'the table of tracks in the page without '
+                '--pose-config'
+            )
         tracks = there
     track = tracks[0]
     if frame is None:
         usable = np.isfinite(track.scores).any(axis=1)
         usable &= np.isfinite(track.bboxes).all(axis=1)
         if not usable.any():
-            raise ValueError(f'{info.name}: no frame of track '
-                             f'{track.track_id} has both a box and scores')
+            raise ValueError(
+                f'{info.name}: no frame of track '
+                f'{track.track_id} has both a box and scores'
+            )
         means = [
             np.nanmean(row) if good else -np.inf
             for row, good in zip(track.scores, usable)
         ]
         frame = int(track.frames[int(np.argmax(means))])
     if not np.isfinite(track.bboxes[track.frames == frame]).all():
-        raise ValueError(f'{info.name}: track {track.track_id} has no box in '
-                         f'frame {frame}')
+        raise ValueError(
+            f'{info.name}: track {track.track_id} has no box in frame {frame}'
+        )
     return track, frame
 
 
 def read_clip(info, video, frame, length):
     """The ``length`` frames of the input up to number ``frame``."""
     from rpstn_mmpose.apis import open_source
+
     source = open_source(video)
     counts = source.num_frames, info.announced_frames
     if None not in counts and counts[0] != counts[1]:
-        raise ValueError(f'{video} has {counts[0]} frames, but the '
-                         f'predictions are of a video of {counts[1]}; give '
-                         'the video that they were made from')
+        raise ValueError(
+            f'{video} has {counts[0]} frames, but the '
+            f'predictions are of a video of {counts[1]}; give '
+            'the video that they were made from'
+        )
     clip = deque(maxlen=length)
     last = -1
     for item in source:
@@ -176,12 +210,15 @@ def read_clip(info, video, frame, length):
             raise ValueError(
                 f'{video} is {size[0]}x{size[1]}, but the predictions are '
                 f'of a video of {info.size[0]}x{info.size[1]}; give the video '
-                'that they were made from')
+                'that they were made from'
+            )
         clip.append(item.image)
         if last == frame:
             return list(clip)
-    raise ValueError(f'{video} ends before frame {frame}; give the video '
-                     'that the predictions were made from')
+    raise ValueError(
+        f'{video} ends before frame {frame}; give the video '
+        'that the predictions were made from'
+    )
 
 
 def check_same_video(image, video, drawn, frame):
@@ -197,6 +234,7 @@ def check_same_video(image, video, drawn, frame):
         ValueError: They show different things.
     """
     from rpstn_mmpose.apis import open_source
+
     if not drawn.is_file():
         return
     height, width = image.shape[:2]
@@ -207,7 +245,8 @@ def check_same_video(image, video, drawn, frame):
             if np.median(abs(other - image)) > MAX_DIFFERENCE:
                 raise ValueError(
                     f'frame {frame} of {video} is not what {drawn} shows; '
-                    'give the video that the predictions were made from')
+                    'give the video that the predictions were made from'
+                )
             return
 
 
@@ -225,6 +264,7 @@ def relation_picture(args, info, drawn):
     from rpstn_mmpose.visualization.video_prediction import (
         load_model_and_dataset,
     )
+
     track, frame = choose_person(info, args.frame, args.track)
     path = args.pose_config
     if not os.path.isfile(path):
@@ -234,11 +274,14 @@ def relation_picture(args, info, drawn):
         # Its pipeline and its joints are wanted, not its files.
         config.test_dataloader.dataset.lazy_init = True
     model, dataset = load_model_and_dataset(
-        config, args.pose_checkpoint, device=args.device)
+        config, args.pose_checkpoint, device=args.device
+    )
     find_relation(model)
     if joint_names(dataset.metainfo) != info.joints:
-        raise ValueError(f'{args.pose_config} has other joints than the '
-                         f'predictions of {info.name}')
+        raise ValueError(
+            f'{args.pose_config} has other joints than the '
+            f'predictions of {info.name}'
+        )
     length = 1
     if takes_clips(dataset):
         # Before that, somebody else may stand in the box.
@@ -252,21 +295,31 @@ def relation_picture(args, info, drawn):
         path = Path(folder) / 'relation.png'
         draw_relation_figure(record, dataset.metainfo, path)
         png = path.read_bytes()
-    caption = (f'What the JRE of {Path(args.pose_config).stem} makes of '
-               f'person {track.track_id} in frame {frame}')
+    caption = (
+        f'What the JRE of {Path(args.pose_config).stem} makes of '
+        f'person {track.track_id} in frame {frame}'
+    )
     if length > 1:
-        caption += (f', the last of a clip of {length}, with the box of '
-                    'this frame in all of them')
+        caption += (
+            f', the last of a clip of {length}, with the box of '
+            'this frame in all of them'
+        )
     return RelationPicture(png, track.track_id, frame, f'{caption}.')
 
 
 def run(args):
     path = find_predictions(args.out_dir, args.name)
     drawn = path.with_suffix('.mp4')
-    if args.video and drawn.exists() and os.path.exists(args.video) and (
-            os.path.samefile(drawn, args.video)):
-        raise ValueError(f'--video {args.video} has the poses drawn into it; '
-                         'give the video that topdown_video_demo.py read')
+    if (
+        args.video
+        and drawn.exists()
+        and os.path.exists(args.video)
+        and (os.path.samefile(drawn, args.video))
+    ):
+        raise ValueError(
+            f'--video {args.video} has the poses drawn into it; '
+            'give the video that topdown_video_demo.py read'
+        )
     info = load_predictions(path)
     out = Path(args.out or path.with_name(f'{path.stem}_report.html'))
     check_output_path(out, PAGE_ENDINGS)
@@ -277,12 +330,14 @@ def run(args):
         video,
         note,
         fraction=args.occluded_below,
-        relation=(relation_picture(args, info, drawn)
-                  if args.video else None),
-        trajectories=plot.read_bytes() if plot.is_file() else b'')
+        relation=(relation_picture(args, info, drawn) if args.video else None),
+        trajectories=plot.read_bytes() if plot.is_file() else b'',
+    )
     write_report(page, out)
-    print(f'{info.num_frames} frames, {len(info.tracked_ids())} tracks, '
-          f'{len(info.damaged)} damaged frames')
+    print(
+        f'{info.num_frames} frames, {len(info.tracked_ids())} tracks, '
+        f'{len(info.damaged)} damaged frames'
+    )
     if note:
         print(note)
     print(f'wrote {out}')

@@ -13,13 +13,14 @@ def parse_args(args=None):
     parser = argparse.ArgumentParser(
         description='Find, track and estimate the poses of all people of a '
         "video. Writes NAME.mp4, NAME.json (MMPose's prediction format, one "
-        'line a frame, with track ids) and NAME_trajectories.png into the '
-        'output folder. Ctrl-C ends with complete files of what was done.')
+        'line a frame, with times and track ids) and NAME_trajectories.png '
+        'into the output folder. Ctrl-C and closing the terminal end with '
+        'complete files of what was done.')
     parser.add_argument(
         'video',
         nargs='?',
-        help='video file, number of a camera, folder of frames, or quoted '
-        'pattern of frames')
+        help='video file, number of a camera, address of a stream '
+        '(rtsp://...), folder of frames, or quoted pattern of frames')
     parser.add_argument('--input', help='the same, e.g. --input 0')
     parser.add_argument(
         '--pose-config',
@@ -31,6 +32,26 @@ def parse_args(args=None):
         help='path or name of a model that makes 3D poses of the 2D ones, in '
         'the .json file')
     parser.add_argument('--lifter-checkpoint', help='its checkpoint')
+    add_boxes(parser)
+    add_following(parser)
+    add_output(parser)
+    add_speed(parser)
+    args = parser.parse_args(args)
+    if (args.video is None) == (args.input is None):
+        parser.error('give the video either as VIDEO or as --input')
+    args.video = args.video if args.input is None else args.input
+    if sum([bool(args.det_config), bool(args.boxes), args.whole_frame]) != 1:
+        parser.error('give one of --det-config, --boxes and --whole-frame')
+    if args.reset_interval != 'clip':
+        if not args.reset_interval.isdigit():
+            parser.error("--reset-interval must be a number or 'clip'")
+        args.reset_interval = int(args.reset_interval)
+    check_effect(parser, args)
+    return args
+
+
+def add_boxes(parser):
+    """Options of where people are."""
     boxes = parser.add_argument_group('boxes, one of the three')
     boxes.add_argument(
         '--det-config', help='path or name of an MMDetection detector')
@@ -65,6 +86,10 @@ def parse_args(args=None):
         '--batch-size',
         type=int,
         help='frames that the detector takes at once (default: 1)')
+
+
+def add_following(parser):
+    """Options of how people are followed."""
     parser.add_argument(
         '--tracker',
         choices=sorted(TRACKERS),
@@ -92,6 +117,16 @@ def parse_args(args=None):
         type=int,
         help='with --memory, for recordings: frames to come that the memory '
         'reads, too, e.g. 20; poses come so many frames later')
+    parser.add_argument(
+        '--no-cuts',
+        action='store_true',
+        help='follow people from one shot into the next one (default: tracks '
+        'and memories begin anew where the picture changes as a whole; '
+        'cameras and streams are taken as one shot)')
+
+
+def add_output(parser):
+    """Options of what is written."""
     parser.add_argument('--out-dir', required=True, help='output folder')
     parser.add_argument(
         '--kpt-thr',
@@ -103,6 +138,10 @@ def parse_args(args=None):
         type=float,
         help="frames a second (default: the video's; images: 25)")
     parser.add_argument('--max-frames', type=int, help='stop after so many')
+
+
+def add_speed(parser):
+    """Options of what computes."""
     parser.add_argument(
         '--device', help='default: cuda where there is one, else cpu')
     parser.add_argument(
@@ -116,18 +155,6 @@ def parse_args(args=None):
         action='store_true',
         help='compile the pose model too, with --fast float32 if not given; '
         'its first frames take a minute or so: for cameras and long videos')
-    args = parser.parse_args(args)
-    if (args.video is None) == (args.input is None):
-        parser.error('give the video either as VIDEO or as --input')
-    args.video = args.video if args.input is None else args.input
-    if sum([bool(args.det_config), bool(args.boxes), args.whole_frame]) != 1:
-        parser.error('give one of --det-config, --boxes and --whole-frame')
-    if args.reset_interval != 'clip':
-        if not args.reset_interval.isdigit():
-            parser.error("--reset-interval must be a number or 'clip'")
-        args.reset_interval = int(args.reset_interval)
-    check_effect(parser, args)
-    return args
 
 
 def check_effect(parser, args):
@@ -146,12 +173,23 @@ def check_effect(parser, args):
 
 
 class StopRequest:
-    """Remembers Ctrl-C until the frame is done; a second one interrupts."""
+    """Remembers Ctrl-C until the frame is done; a second one interrupts.
+
+    So do SIGTERM and SIGHUP, which comes when the terminal is closed; with
+    nohup that goes on being ignored.
+    """
 
     def __init__(self):
         self.asked = False
+        names = ('SIGINT', 'SIGTERM', 'SIGHUP')
+        self._numbers = [
+            getattr(signal, name) for name in names if hasattr(signal, name)
+        ]
+        self._terminals = [fd for fd in (1, 2) if os.isatty(fd)]
 
     def __call__(self, number, _):
+        if number == getattr(signal, 'SIGHUP', None):
+            self._leave_terminal()
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
@@ -159,10 +197,19 @@ class StopRequest:
             '\nstopping after this frame; once more to stop at once',
             file=sys.stderr)
 
+    def _leave_terminal(self):
+        """What is said to a terminal that is gone would be an error."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for terminal in self._terminals:
+            os.dup2(nowhere, terminal)
+        os.close(nowhere)
+
     def __enter__(self):
         self._before = {
             number: signal.signal(number, self)
-            for number in (signal.SIGINT, signal.SIGTERM)
+            for number in self._numbers
+            if number != getattr(signal, 'SIGHUP', None)
+            or signal.getsignal(number) != signal.SIG_IGN
         }
         return self
 
@@ -171,37 +218,43 @@ class StopRequest:
             signal.signal(number, handler)
 
 
-def run(args):
-    """Returns the exit status."""
-    # Late, so that --help and usage errors are quick.
-    from tqdm import tqdm
-
-    from rpstn_mmpose.apis import (
-        TrajectoryRecorder,
-        VideoPoseInferencer,
-        open_source,
-    )
-    from rpstn_mmpose.structures import load_boxes
+def open_input(args):
+    """The video, and where its output goes, without ending."""
+    from rpstn_mmpose.apis import open_source
     from rpstn_mmpose.visualization import check_output_path
     source = open_source(args.video, args.fps)
+    # As it may be told: of an address, without the password.
+    args.video = getattr(source, 'path', args.video)
     stem = os.path.join(args.out_dir, source.name)
-    plot_path = f'{stem}_trajectories.png'
-    for path in (f'{stem}.mp4', f'{stem}.json', plot_path):
+    for ending in ('.mp4', '.json', '_trajectories.png'):
+        path = stem + ending
         check_output_path(path, (path[path.rindex('.'):], ))
         if os.path.exists(path) and os.path.exists(args.video) and (
                 os.path.samefile(path, args.video)):
             raise ValueError(f'{path} is the input; choose another --out-dir')
-    boxes = None
-    if args.boxes:
-        people = load_boxes(args.boxes)
-        boxes = people.boxes_by_frame()
-        if people.listed and args.max_frames is None and (
-                source.num_frames not in (None, len(boxes))):
-            raise ValueError(f'{args.boxes} has boxes for {len(boxes)} '
-                             f'frames, but {args.video} has '
-                             f'{source.num_frames}')
+    return source, stem
+
+
+def given_boxes(args, source):
+    """Those of --boxes by frame number, or None."""
+    from rpstn_mmpose.structures import load_boxes
+    if not args.boxes:
+        return None
+    people = load_boxes(args.boxes)
+    boxes = people.boxes_by_frame()
+    if people.listed and args.max_frames is None and (
+            source.num_frames not in (None, len(boxes))):
+        raise ValueError(f'{args.boxes} has boxes for {len(boxes)} '
+                         f'frames, but {args.video} has '
+                         f'{source.num_frames}')
+    return boxes
+
+
+def build_inferencer(args):
+    """The models, tracker and filters that the options tell."""
+    from rpstn_mmpose.apis import VideoPoseInferencer
     one_euro = dict(type='OneEuroFilter')
-    inferencer = VideoPoseInferencer(
+    return VideoPoseInferencer(
         args.pose_config,
         args.pose_checkpoint,
         det_model='whole_image' if args.whole_frame else args.det_config,
@@ -220,11 +273,22 @@ def run(args):
         lookahead=args.lookahead,
         lifter=args.lifter,
         lifter_weights=args.lifter_checkpoint)
+
+
+def run(args):
+    """Returns the exit status."""
+    # Late, so that --help and usage errors are quick.
+    from tqdm import tqdm
+
+    from rpstn_mmpose.apis import TrajectoryRecorder
+    source, stem = open_input(args)
+    boxes = given_boxes(args, source)
+    inferencer = build_inferencer(args)
     results = inferencer(
-        args.video,
+        source,
         batch_size=1 if args.batch_size is None else args.batch_size,
         bboxes=boxes,
-        fps=args.fps,
+        cuts=False if args.no_cuts else None,
         max_frames=args.max_frames,
         kpt_thr=args.kpt_thr,
         vis_out_dir=f'{stem}.mp4',
@@ -234,21 +298,23 @@ def run(args):
     if args.max_frames is not None:
         total = min(args.max_frames, total or args.max_frames)
     began = time.time()
-    try:
-        with StopRequest() as stop, tqdm(
-                total=total, desc=source.name, unit='frame') as bar:
-            for result in results:
-                people = result['predictions'][0]
-                if not result['damaged']:
-                    recorder.add(result['frame_id'], people)
-                bar.set_postfix(people=len(people), refresh=False)
-                bar.update()
-                if stop.asked:
-                    break
-    finally:
-        results.close()
-    seconds = time.time() - began
+    with StopRequest() as stop:
+        try:
+            with tqdm(total=total, desc=source.name, unit='frame') as bar:
+                for result in results:
+                    people = result['predictions'][0]
+                    if not result['damaged']:
+                        recorder.add(
+                            result['frame_id'], people, result['time'])
+                    bar.set_postfix(people=len(people), refresh=False)
+                    bar.update()
+                    if stop.asked:
+                        break
+        finally:
+            results.close()
+        seconds = time.time() - began
     done = inferencer.last_run
+    plot_path = f'{stem}_trajectories.png'
     if recorder.paths:
         recorder.plot(plot_path, fps=done.fps, kpt_thr=args.kpt_thr)
     return summarize(args, done, recorder, plot_path, stop.asked, seconds)
@@ -262,6 +328,8 @@ def summarize(args, done, recorder, plot_path, stopped, seconds):
                  plot_path if recorder.paths else ''):
         if path:
             print(f'wrote {path}')
+    if done.num_cuts:
+        print(f'{done.num_cuts + 1} shots; people of each are others')
     if done.num_damaged:
         warn(f'{done.num_damaged} of {done.num_frames} frames of '
              f'{args.video} are damaged and show the frame before')

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Export a video model, to be run frame by frame, as two ONNX graphs."""
+
 from __future__ import annotations
 
 import argparse
@@ -17,8 +18,11 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('out', help='folder to write to')
     parser.add_argument(
-        '--people', type=int, default=1,
-        help='crops that a graph takes at once (default: 1)')
+        '--people',
+        type=int,
+        default=1,
+        help='crops that a graph takes at once (default: 1)',
+    )
     return parser.parse_args(argv)
 
 
@@ -36,6 +40,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         )
         from rpstn_mmpose.speed.fast_inference import fuse_conv_bn
         from rpstn_mmpose.speed.onnx_export import export_streaming
+
         config = args.config
         if not Path(config).is_file():
             config = rpstn_mmpose.config_path(config)
@@ -44,8 +49,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         cfg.model.image_pretrained = None
         model = MODELS.build(cfg.model).eval()
         check_checkpoint_matches(
-            model, load_weights(args.checkpoint, map_location='cpu'),
-            args.checkpoint)
+            model,
+            load_weights(args.checkpoint, map_location='cpu'),
+            args.checkpoint,
+        )
         fuse_conv_bn(model)
         paths = export_streaming(model, args.out, people=args.people)
     except (OSError, ValueError, ImportError, RuntimeError) as error:

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Make a start for RPSTN out of a SimpleBaseline trained on MPII."""
+
 from __future__ import annotations
 
 import argparse
@@ -21,7 +22,8 @@ from rpstn_mmpose.systems.rpstn.mpii_weights import convert_mpii
 
 METAINFO = dict(
     penn='configs/_base_/datasets/penn_action.py',
-    jhmdb='configs/_base_/datasets/jhmdb.py')
+    jhmdb='configs/_base_/datasets/jhmdb.py',
+)
 MPII = 'configs/_base_/datasets/mpii.py'
 
 
@@ -32,14 +34,16 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         'under the names of extractor, initializer and 1x1 of RPSTN, joint '
         'by joint name. The file is read as data: nothing in it is run. '
         'Recipes do the same on the fly: model.image_pretrained.checkpoint '
-        'takes either naming.')
+        'takes either naming.'
+    )
     parser.add_argument('input', metavar='IN', help='MPII .pth(.tar)')
     parser.add_argument('output', metavar='OUT', help='new .pth')
     parser.add_argument(
         '--dataset',
         choices=sorted(METAINFO),
         default='penn',
-        help='whose joints the video model has (default: penn)')
+        help='whose joints the video model has (default: penn)',
+    )
     return parser.parse_args(argv)
 
 
@@ -54,15 +58,18 @@ def convert(args: argparse.Namespace) -> None:
     check_new_file(args.output)
     checkpoint = read_checkpoint(args.input)
     try:
-        weights = convert_mpii(checkpoint, joint_names(METAINFO[args.dataset]),
-                               joint_names(MPII))
+        weights = convert_mpii(
+            checkpoint, joint_names(METAINFO[args.dataset]), joint_names(MPII)
+        )
     except ValueError as error:
         raise ValueError(f'{args.input}: {error}') from None
     write_checkpoint(dict(state_dict=weights.state_dict), args.output)
 
     naming = "Microsoft's" if weights.microsoft else "MMPose's"
-    print(f'{args.output}: {len(weights.state_dict)} tensors for initializer '
-          f'and extractor, ResNet-{weights.depth}, from {naming} naming')
+    print(
+        f'{args.output}: {len(weights.state_dict)} tensors for initializer '
+        f'and extractor, ResNet-{weights.depth}, from {naming} naming'
+    )
     if weights.unused:
         print(f'left out: {", ".join(weights.unused)}')
     for joint, source in weights.start.items():
@@ -71,8 +78,10 @@ def convert(args: argparse.Namespace) -> None:
     if weights.microsoft:
         # Its code reads pictures with OpenCV and does not turn the channels.
         options.append('model.data_preprocessor.bgr_to_rgb=False')
-    print(f'start from it, with a recipe of ResNet-{weights.depth}: '
-          f'--cfg-options {" ".join(options)}')
+    print(
+        f'start from it, with a recipe of ResNet-{weights.depth}: '
+        f'--cfg-options {" ".join(options)}'
+    )
 
 
 def main(argv: Optional[List[str]] = None) -> None:

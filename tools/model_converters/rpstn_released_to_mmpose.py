@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Convert a checkpoint of the authors' RPSTN code to this package."""
+
 from __future__ import annotations
 
 import argparse
@@ -27,20 +28,23 @@ from rpstn_mmpose.systems.rpstn.released_weights import (
 RECIPES = 'configs/body_2d_keypoint/rpstn'
 METAINFO = dict(
     penn='configs/_base_/datasets/penn_action.py',
-    jhmdb='configs/_base_/datasets/jhmdb.py')
+    jhmdb='configs/_base_/datasets/jhmdb.py',
+)
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser = OneLineParser(
         description="Convert a checkpoint of the authors' RPSTN code (13 "
         'joints of Penn Action or 15 of Sub-JHMDB) to this package. It is '
-        'read as data: nothing in it is run. Says which recipe it is for.')
+        'read as data: nothing in it is run. Says which recipe it is for.'
+    )
     parser.add_argument('input', metavar='IN', help='released .pth(.tar)')
     parser.add_argument('output', metavar='OUT', help='new .pth')
     parser.add_argument(
         '--dataset',
         choices=sorted(RELEASED_JOINTS),
-        help='what it was trained on (default: told by its joints)')
+        help='what it was trained on (default: told by its joints)',
+    )
     return parser.parse_args(argv)
 
 
@@ -52,18 +56,24 @@ def convert(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise ValueError(f'{args.input}: {error}') from None
     metainfo = parse_pose_metainfo(
-        dict(from_file=resolve_metainfo_file(METAINFO[weights.dataset])))
+        dict(from_file=resolve_metainfo_file(METAINFO[weights.dataset]))
+    )
     write_checkpoint(
         dict(state_dict=weights.state_dict, meta=dict(dataset_meta=metainfo)),
-        args.output)
+        args.output,
+    )
 
     layers = ', '.join(sorted({n.rpartition('.')[0] for n in weights.unused}))
-    print(f'{args.output}: {len(weights.state_dict)} tensors, '
-          f'{RELEASED_JOINTS[weights.dataset]} joints ({weights.dataset}), '
-          f'ResNet-{weights.initializer_depth} initializer, '
-          f'ResNet-{weights.extractor_depth} extractor')
-    print('left out, the released network does not use them either: '
-          f'{layers or "nothing"}')
+    print(
+        f'{args.output}: {len(weights.state_dict)} tensors, '
+        f'{RELEASED_JOINTS[weights.dataset]} joints ({weights.dataset}), '
+        f'ResNet-{weights.initializer_depth} initializer, '
+        f'ResNet-{weights.extractor_depth} extractor'
+    )
+    print(
+        'left out, the released network does not use them either: '
+        f'{layers or "nothing"}'
+    )
     recipe = f'{RECIPES}/{matching_recipe(weights)}'
     print(f'recipe: {recipe}')
     command = f'python tools/test.py {recipe} {args.output}'
@@ -71,12 +81,16 @@ def convert(args: argparse.Namespace) -> None:
     if options:
         command += f' --cfg-options {" ".join(options)}'
     print(f'test it: {command}')
-    print('the code is public with either axis of the softmax, and weights '
-          'do not tell which; for the other one: --cfg-options '
-          'model.head.relation.arithmetic=released-rows')
+    print(
+        'the code is public with either axis of the softmax, and weights '
+        'do not tell which; for the other one: --cfg-options '
+        'model.head.relation.arithmetic=released-rows'
+    )
     if weights.dataset == 'jhmdb':
-        print('for weights of split 2 or 3: --cfg-options '
-              'test_dataloader.dataset.sub=2 (or 3)')
+        print(
+            'for weights of split 2 or 3: --cfg-options '
+            'test_dataloader.dataset.sub=2 (or 3)'
+        )
 
 
 def main(argv: Optional[List[str]] = None) -> None:

@@ -11,11 +11,13 @@ coco_test_dev_dataset = dict(
     ann_file='annotations/image_info_test-dev2017.json',
     data_prefix=dict(img='test2017/'),
     bbox_file='data/coco/person_detection_results/'
-    'COCO_test-dev2017_detections_AP_H_609_person.json')
+    'COCO_test-dev2017_detections_AP_H_609_person.json',
+)
 
 coco_test_dev_evaluator = dict(
     type='CocoSubmission',
     ann_file=None,  # the data set's
     out_dir='work_dirs/coco_test_dev',
     subset='test-dev2017',
-    algorithm='rpstn')
+    algorithm='rpstn',
+)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -22,17 +21,19 @@ class BaseTracker(metaclass=ABCMeta):
     """
 
     uses_keypoints: bool = False
-    lowest_score: Optional[float] = None
+    lowest_score: float | None = None
 
     @abstractmethod
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""
 
     @abstractmethod
-    def update(self,
-               bboxes: np.ndarray,
-               scores: np.ndarray,
-               keypoints: Optional[np.ndarray] = None) -> np.ndarray:
+    def update(
+        self,
+        bboxes: np.ndarray,
+        scores: np.ndarray,
+        keypoints: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Track the people of the next frame.
 
         Args:
@@ -48,14 +49,17 @@ class BaseTracker(metaclass=ABCMeta):
 
     @property
     @abstractmethod
-    def person_ids(self) -> List[int]:
+    def person_ids(self) -> list[int]:
         """Those who are remembered, people out of sight included."""
 
-    def _checked(self, bboxes: np.ndarray,
-                 scores: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    def _checked(
+        self, bboxes: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         bboxes = np.asarray(bboxes, dtype=np.float64).reshape(-1, 4)
         scores = np.asarray(scores, dtype=np.float64).reshape(-1)
         if len(bboxes) != len(scores):
-            raise ValueError(f'{self.__class__.__name__}: {len(bboxes)} boxes '
-                             f'but {len(scores)} scores')
+            raise ValueError(
+                f'{self.__class__.__name__}: {len(bboxes)} boxes '
+                f'but {len(scores)} scores'
+            )
         return bboxes, scores

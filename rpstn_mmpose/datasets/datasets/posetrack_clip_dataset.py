@@ -12,9 +12,10 @@ from tqdm import tqdm
 from ...structures.columns import Column
 from ..clip_index import ClipIndex
 from ..file_access import join_address, list_files, read_bytes
-from ..label_fields import MAX_FLOAT32, is_place, numbers, read_json, shown
-from ..posetrack_label import BOX_MARGIN, PoseTrackVideo, parse_posetrack
+from ..posetrack_detections import load_detections
+from ..posetrack_label import BOX_MARGIN, parse_posetrack
 from ..posetrack_pieces import person_pieces
+from ..posetrack_video import PoseTrackVideo
 from ..tracks import Track
 from ..windows import ConsecutiveFrames, FramesAround
 from .base_clip_dataset import BaseClipDataset
@@ -368,67 +369,13 @@ class PoseTrackClipDataset(BaseClipDataset):
     def _load_detections(self, videos: list[PoseTrackVideo]) -> tuple:
         """Boxes and scores (N, 5), and the video and row of each."""
         name, path = self.__class__.__name__, self.detection_file
-        try:
-            data = read_bytes(path, self.backend_args)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f'{name}: no bbox_file {path!r}; give a path relative to the '
-                'working folder, or an address'
-            ) from None
-        found = read_json(data, path)
-        if not isinstance(found, list):
-            raise ValueError(f'{path}: detections must be a list of dicts')
-        places = {}
-        for number, video in enumerate(videos):
-            for row, image_id in enumerate(video.image_ids):
-                if image_id != -1:
-                    places[image_id] = places[video.file_names[row]] = (
-                        number,
-                        row,
-                    )
-        boxes, where = [], []
-        for detection in found:
-            try:
-                image = detection.get('image_id', detection.get('image_name'))
-                if isinstance(image, str):  # Windows writes backslashes
-                    image = image.replace('\\', '/')
-                place = places.get(image)
-                x, y, width, height = numbers(detection['bbox'], '', path)[:4]
-                score = float(detection['score'])
-                category = detection.get('category_id', 1)
-            except (
-                AttributeError,
-                KeyError,
-                TypeError,
-                ValueError,
-                OverflowError,
-            ):
-                raise ValueError(
-                    f'{path}: a detection must have image_id, bbox (x, y, '
-                    f'width, height) and score, but got {shown(detection)}'
-                ) from None
-            box = [x, y, x + width, y + height, score]
-            if category != 1:
-                self.repairs['detections of other classes'] += 1
-            elif place is None:
-                self.repairs['detections of other images'] += 1
-            elif not videos[place[0]].labelled[place[1]]:
-                self.repairs['detections of unlabelled frames'] += 1
-            elif score < self.bbox_score_thr:
-                self.repairs['detections below the threshold'] += 1
-            elif (
-                not is_place(box[:4]).all()
-                or width <= 0
-                or height <= 0
-                or (not abs(score) <= MAX_FLOAT32)
-            ):
-                self.repairs['detections without area'] += 1
-            else:
-                boxes.append(box)
-                where.append(place)
+        boxes, where, number, left_out = load_detections(
+            path, videos, self.bbox_score_thr, self.backend_args, name
+        )
+        self.repairs.update(left_out)
         self.log_repairs(
             f'{self.split}: {len(videos)} sequences, {len(boxes)} of '
-            f'{len(found)} detections',
+            f'{number} detections',
             _REMEDY,
         )
         if not boxes:

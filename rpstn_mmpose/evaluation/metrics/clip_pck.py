@@ -12,15 +12,10 @@ from mmengine.logging import print_log
 from mmpose.registry import METRICS
 
 from ...structures import wanted_frames
+from ...structures.arrays import to_numpy
 from ..functional import group_pck, joint_groups, pck_counts, reference_length
 
 SWEEP = tuple(round(0.1 * i, 1) for i in range(1, 11))
-
-
-def _to_numpy(value: Any) -> np.ndarray:
-    if hasattr(value, 'detach'):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value)
 
 
 @METRICS.register_module()
@@ -98,13 +93,13 @@ class ClipPCK(BaseMetric):
 
     def _truth(self, gt: dict, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Keypoints (N, K, 2), visible and labeled (N, K) bool."""
-        keypoints = _to_numpy(gt['keypoints'])[rows]
-        visible = _to_numpy(gt['keypoints_visible'])
+        keypoints = to_numpy(gt['keypoints'])[rows]
+        visible = to_numpy(gt['keypoints_visible'])
         # MMPose's data sets also have (N, K, 1) and (N, K, 2).
         visible = visible.reshape(*visible.shape[:2], -1)[rows, :, 0] > 0
         labeled = visible
         if gt.get('keypoints_labeled') is not None:
-            labeled = visible | (_to_numpy(gt['keypoints_labeled'])[rows] > 0)
+            labeled = visible | (to_numpy(gt['keypoints_labeled'])[rows] > 0)
         return keypoints, visible, labeled
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -124,7 +119,7 @@ class ClipPCK(BaseMetric):
         thrs = (self.thr,) + self.thresholds
         for sample in data_samples:
             gt = sample['gt_instances']
-            pred = _to_numpy(sample['pred_instances']['keypoints'])
+            pred = to_numpy(sample['pred_instances']['keypoints'])
             rows = np.flatnonzero(wanted_frames(sample))
             shape = np.shape(gt['keypoints'])
             if pred.shape[:2] != shape[:2] or shape[1] != len(names):
@@ -135,7 +130,7 @@ class ClipPCK(BaseMetric):
                 )
             keypoints, visible, labeled = self._truth(gt, rows)
             boxes = gt.get('bboxes')
-            boxes = None if boxes is None else _to_numpy(boxes)[rows]
+            boxes = None if boxes is None else to_numpy(boxes)[rows]
             record: dict[str, Any] = dict(frames=len(rows))
             for norm in self.norms:
                 length = reference_length(

@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any, Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from mmpose.registry import METRICS
 from ...checkpoints.atomic_file import write_atomically
 from ...datasets.label_fields import whole_number
 from ...structures import wanted_frames
+from ...structures.arrays import to_numpy
 from ..functional import (
     POSETRACK_FILE_NAMES,
     POSETRACK_JOINTS,
@@ -25,6 +25,7 @@ from ..functional import (
     posetrack_mot,
     posetrack_table,
 )
+from .frame_pose import FramePose
 
 # Of the truth's image entries, what is not repeated beside predictions.
 _TRUTH_ONLY = ('ignore_regions_x', 'ignore_regions_y', 'mask_file')
@@ -32,24 +33,6 @@ _TRUTH_ONLY = ('ignore_regions_x', 'ignore_regions_y', 'mask_file')
 NECKS = ('head_bottom', 'shoulders')
 SCORE_MODES = ('keypoint', 'bbox_keypoint')
 SIDES = ('left', 'right')
-
-
-@dataclass(frozen=True)
-class _Pose:
-    """One person in one image."""
-
-    image_id: Any
-    track_id: int  # -1: none
-    keypoints: np.ndarray  # (K, 3) of x, y, score
-    bbox: np.ndarray  # x1, y1, x2, y2
-    score: float
-    bbox_score: float
-
-
-def _to_numpy(value: Any) -> np.ndarray:
-    if hasattr(value, 'detach'):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value)
 
 
 @METRICS.register_module()
@@ -209,8 +192,8 @@ class PoseTrackClipMetric(BaseMetric):
         number = len(self.keypoint_names)
         for sample in data_samples:
             pred = sample['pred_instances']
-            keypoints = _to_numpy(pred['keypoints'])[..., :2]
-            scores = _to_numpy(pred['keypoint_scores'])
+            keypoints = to_numpy(pred['keypoints'])[..., :2]
+            scores = to_numpy(pred['keypoint_scores'])
             if keypoints.shape[1:] != (number, 2) or (
                 scores.shape != keypoints.shape[:2]
             ):
@@ -247,7 +230,7 @@ class PoseTrackClipMetric(BaseMetric):
         """Of the predictions, or of the boxes that they were made in."""
         for name in ('pred_instances', 'gt_instances'):
             if key in sample.get(name, {}):
-                return _to_numpy(sample[name][key])
+                return to_numpy(sample[name][key])
         return None
 
     def _image_ids(self, sample: dict, number: int) -> list:
@@ -269,7 +252,7 @@ class PoseTrackClipMetric(BaseMetric):
         points: np.ndarray,
         bbox: np.ndarray,
         box_score: float,
-    ) -> _Pose:
+    ) -> FramePose:
         if image_id not in self._file_of:
             raise ValueError(
                 f'{self.name}: a prediction is of image {image_id!r}, which '
@@ -287,9 +270,13 @@ class PoseTrackClipMetric(BaseMetric):
                 '(NaN or infinite); check the checkpoint and the boxes'
             )
         track = -1 if track is None else int(track)
-        return _Pose(image_id, track, points, bbox, score, float(box_score))
+        return FramePose(
+            image_id, track, points, bbox, score, float(box_score)
+        )
 
-    def compute_metrics(self, results: list[list[_Pose]]) -> dict[str, float]:
+    def compute_metrics(
+        self, results: list[list[FramePose]]
+    ) -> dict[str, float]:
         """Write the files, evaluate, log the table.
 
         Args:
@@ -302,7 +289,7 @@ class PoseTrackClipMetric(BaseMetric):
             raise ValueError(
                 f'{self.name}: no sample was evaluated; check the data loader'
             )
-        by_image: dict[Any, list[_Pose]] = defaultdict(list)
+        by_image: dict[Any, list[FramePose]] = defaultdict(list)
         for record in results:
             for pose in record:
                 by_image[pose.image_id].append(pose)
@@ -337,7 +324,7 @@ class PoseTrackClipMetric(BaseMetric):
         return metrics
 
     def _content(
-        self, sequence: dict, by_image: dict[Any, list[_Pose]]
+        self, sequence: dict, by_image: dict[Any, list[FramePose]]
     ) -> dict:
         """One sequence in PoseTrack18's format for predictions."""
         names = self.keypoint_names
@@ -376,7 +363,7 @@ class PoseTrackClipMetric(BaseMetric):
             categories=sequence['categories'],
         )
 
-    def _points(self, pose: _Pose, order: list[int | None]) -> np.ndarray:
+    def _points(self, pose: FramePose, order: list[int | None]) -> np.ndarray:
         """(J, 3) x, y, score in the file's order; zeros where none is."""
         found = pose.keypoints.copy()
         if self.neck == 'shoulders':
@@ -391,7 +378,7 @@ class PoseTrackClipMetric(BaseMetric):
                 points[i] = found[joint]
         return points
 
-    def _without_duplicates(self, people: list[_Pose]) -> list[_Pose]:
+    def _without_duplicates(self, people: list[FramePose]) -> list[FramePose]:
         """NMS among the untracked people of one image."""
         tracked = [pose for pose in people if pose.track_id >= 0]
         others = [pose for pose in people if pose.track_id < 0]

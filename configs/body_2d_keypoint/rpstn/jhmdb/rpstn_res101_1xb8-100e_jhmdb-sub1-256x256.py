@@ -6,4 +6,6 @@ model = dict(
     initializer=dict(backbone=dict(depth=101)),
     image_pretrained=dict(
         checkpoint='https://download.openmmlab.com/mmpose/top_down/resnet/'
-        'res101_mpii_256x256-416f5d71_20200812.pth'))
+        'res101_mpii_256x256-416f5d71_20200812.pth'
+    ),
+)

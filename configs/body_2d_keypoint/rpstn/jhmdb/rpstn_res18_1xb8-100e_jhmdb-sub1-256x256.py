@@ -7,6 +7,7 @@ model = dict(
     backbone=dict(depth=18, init_cfg=imagenet),
     feature_neck=dict(in_channels=512),
     initializer=dict(
-        backbone=dict(depth=18, init_cfg=imagenet),
-        head=dict(in_channels=512)),
-    image_pretrained=None)
+        backbone=dict(depth=18, init_cfg=imagenet), head=dict(in_channels=512)
+    ),
+    image_pretrained=None,
+)

@@ -7,9 +7,10 @@ model = dict(
     backbone=dict(depth=18, init_cfg=imagenet),
     feature_neck=dict(in_channels=512),
     initializer=dict(
-        backbone=dict(depth=18, init_cfg=imagenet),
-        head=dict(in_channels=512)),
-    image_pretrained=None)
+        backbone=dict(depth=18, init_cfg=imagenet), head=dict(in_channels=512)
+    ),
+    image_pretrained=None,
+)
 
 # data loaders
 train_dataloader = dict(dataset=dict(sub=3))

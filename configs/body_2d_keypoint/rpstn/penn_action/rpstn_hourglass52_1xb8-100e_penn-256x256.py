@@ -7,10 +7,13 @@ model = dict(
     feature_neck=None,
     initializer=dict(
         backbone=hourglass,
-        head=dict(in_channels=256, deconv_out_channels=None)),
+        head=dict(in_channels=256, deconv_out_channels=None),
+    ),
     image_pretrained=dict(
         checkpoint='https://download.openmmlab.com/mmpose/top_down/hourglass/'
-        'hourglass52_mpii_256x256-ae358435_20200812.pth'))
+        'hourglass52_mpii_256x256-ae358435_20200812.pth'
+    ),
+)
 
 # MMPose's hourglass of one stack has a layer that it never uses
 find_unused_parameters = True

@@ -11,7 +11,8 @@ param_scheduler = [
         end=100,
         milestones=[8, 15, 25, 40, 80],
         gamma=0.333,
-        by_epoch=True)
+        by_epoch=True,
+    )
 ]
 
 # model settings; BGR from 0 to 255 as it is, which MMPose's image models are
@@ -24,8 +25,10 @@ model = dict(
     head=dict(
         relation=dict(type='JointRelationExtractor', arithmetic='released'),
         norm_before=True,
-        first_frame_norm='shared'),
-    image_pretrained=None)
+        first_frame_norm='shared',
+    ),
+    image_pretrained=None,
+)
 
 # pipelines; the exact box, stretched to the input
 train_pipeline = [
@@ -40,19 +43,22 @@ train_pipeline = [
                 shift_prob=0,
                 scale_factor=(0.8, 1.4),
                 rotate_factor=40,
-                rotate_prob=1.0),
-            dict(type='TopdownStretch', input_size=(256, 256))
-        ]),
+                rotate_prob=1.0,
+            ),
+            dict(type='TopdownStretch', input_size=(256, 256)),
+        ],
+    ),
     dict(type='GenerateClipTarget', encoder={{_base_.codec}}),
-    dict(type='PackClipInputs')
+    dict(type='PackClipInputs'),
 ]
 val_pipeline = [
     dict(type='LoadClip'),
     dict(type='GetBBoxCenterScale', padding=1.0),
     dict(
         type='ForEachFrame',
-        transforms=[dict(type='TopdownStretch', input_size=(256, 256))]),
-    dict(type='PackClipInputs')
+        transforms=[dict(type='TopdownStretch', input_size=(256, 256))],
+    ),
+    dict(type='PackClipInputs'),
 ]
 
 # data loaders

@@ -4,7 +4,8 @@ _base_ = ['./rpstn_res50_1xb8-100e_penn-256x256.py']
 # see docs/benchmarks.md. The first two settings do for any recipe.
 default_hooks = dict(
     channels_last=dict(type='ChannelsLastHook'),
-    fast_inference=dict(type='FastInferenceHook'))
+    fast_inference=dict(type='FastInferenceHook'),
+)
 optim_wrapper = dict(optimizer=dict(fused=True))
 # Copies to a GPU go on while it computes.
 model = dict(data_preprocessor=dict(non_blocking=True))
@@ -26,17 +27,20 @@ train_pipeline = [
                 shift_prob=0,
                 scale_factor=(0.8, 1.4),
                 rotate_factor=40,
-                rotate_prob=1.0)
-        ]), crop,
+                rotate_prob=1.0,
+            )
+        ],
+    ),
+    crop,
     dict(type='GenerateClipTarget', encoder=codec),
-    dict(type='PackClipInputs')
+    dict(type='PackClipInputs'),
 ]
 val_pipeline = [
     loading,
-    dict(type='GetBBoxCenterScale'), crop,
-    dict(type='PackClipInputs')
+    dict(type='GetBBoxCenterScale'),
+    crop,
+    dict(type='PackClipInputs'),
 ]
-train_dataloader = dict(
-    pin_memory=True, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(pin_memory=True, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(pin_memory=True, dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader

@@ -8,8 +8,7 @@ optim_wrapper = dict(optimizer=dict(type='Adam', lr=3e-3))
 
 # learning policy
 param_scheduler = [
-    dict(
-        type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
+    dict(type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
         begin=0,
@@ -17,7 +16,8 @@ param_scheduler = [
         T_max=1,
         eta_min=2e-5,
         by_epoch=True,
-        convert_to_iter_based=True)
+        convert_to_iter_based=True,
+    ),
 ]
 
 default_hooks = dict(logger=dict(interval=25))
@@ -26,7 +26,7 @@ default_hooks = dict(logger=dict(interval=25))
 custom_hooks = [
     dict(type='SyncBuffersHook'),
     dict(type='CheckpointGuardHook'),
-    dict(type='ChannelsLastHook')
+    dict(type='ChannelsLastHook'),
 ]
 
 # codec settings
@@ -35,7 +35,8 @@ codec = dict(
     input_size=(128, 128),
     heatmap_size=(32, 32),
     sigma=1.5,
-    unbiased=True)
+    unbiased=True,
+)
 
 # model settings
 model = dict(
@@ -44,9 +45,9 @@ model = dict(
         type='PoseDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True),
-    backbone=dict(
-        type='ResNet', depth=18, stem_channels=16, base_channels=16),
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(type='ResNet', depth=18, stem_channels=16, base_channels=16),
     head=dict(
         type='HeatmapHead',
         in_channels=128,
@@ -54,9 +55,11 @@ model = dict(
         deconv_out_channels=(64, 48, 32),
         deconv_kernel_sizes=(4, 4, 4),
         loss=dict(type='KeypointMSELoss', use_target_weight=True),
-        decoder=codec),
+        decoder=codec,
+    ),
     train_cfg=dict(compute_acc=False),
-    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True))
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True),
+)
 
 # base dataset settings; clips of one frame are MMPose's own samples
 dataset_type = 'PennActionDataset'
@@ -72,16 +75,17 @@ train_pipeline = [
         shift_prob=0,
         scale_factor=(0.9, 1.15),
         rotate_factor=10,
-        rotate_prob=1.0),
+        rotate_prob=1.0,
+    ),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs')
+    dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.15),
     dict(type='TopdownAffine', input_size=codec['input_size']),
-    dict(type='PackPoseInputs')
+    dict(type='PackPoseInputs'),
 ]
 
 # data loaders; on two cores a worker process takes more from the training
@@ -96,7 +100,9 @@ train_dataloader = dict(
         data_root=data_root,
         split='train',
         clip_length=1,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=80,
     num_workers=0,
@@ -109,7 +115,9 @@ val_dataloader = dict(
         split='test',
         clip_length=1,
         test_mode=True,
-        pipeline=val_pipeline))
+        pipeline=val_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 # evaluators

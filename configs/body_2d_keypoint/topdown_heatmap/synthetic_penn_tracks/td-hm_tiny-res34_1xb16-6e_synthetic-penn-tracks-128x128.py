@@ -9,7 +9,7 @@ train_cfg = dict(max_epochs=6, val_interval=6)
 # learning policy
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(_base_.param_scheduler[1], end=6, T_max=6)
+    dict(_base_.param_scheduler[1], end=6, T_max=6),
 ]
 
 # model settings

@@ -6,9 +6,10 @@ _base_ = [
 custom_imports = dict(
     imports=[
         'rpstn_mmpose',
-        'mmpose.engine.optim_wrappers.layer_decay_optim_wrapper'
+        'mmpose.engine.optim_wrappers.layer_decay_optim_wrapper',
     ],
-    allow_failed_imports=False)
+    allow_failed_imports=False,
+)
 
 # model settings
 model = dict(head=dict(type='JREHead'))
