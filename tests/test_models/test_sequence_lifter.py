@@ -4,9 +4,13 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmpose.registry import MODELS
+from mmpose.registry import DATASETS, METRICS, MODELS
 from mmpose.structures import PoseDataSample
+
+from tests.real_data import require_real_data
 
 CODEC = dict(type='VideoPoseLifting', num_keypoints=4)
 FLIP = [0, 2, 1, 3]
@@ -131,3 +135,66 @@ def test_how_many_frames_has_to_be_known():
         lifter(before=None, after=None)
     with pytest.raises(ValueError, match='at least 0, but got -1 and 0'):
         lifter(before=-1, after=None)
+
+
+def test_mmposes_own_files():
+    """Human36mDataset and its metric, whose samples have the answered row
+    alone, without a change but for the order of the inputs."""
+    folder = require_real_data('mmpose_samples/h36m')
+    init_default_scope('mmpose')
+    codec = dict(CODEC, num_keypoints=17, reshape_keypoints=False)
+    keys = ('target_img_path', 'target_root', 'flip_indices')
+    data = DATASETS.build(
+        dict(
+            type='Human36mDataset',
+            ann_file='test_h36m_body3d.npz',
+            seq_len=9,
+            causal=False,
+            pad_video_seq=True,
+            camera_param_file='cameras.pkl',
+            data_root=str(folder),
+            pipeline=[
+                dict(type='GenerateTarget', encoder=codec),
+                dict(type='PackPoseInputs', meta_keys=keys),
+            ],
+        )
+    )
+    model = lifter()
+    torch.manual_seed(0)
+    model.backbone = MODELS.build(
+        dict(
+            type='TCN',
+            in_channels=34,
+            stem_channels=8,
+            num_blocks=1,
+            kernel_sizes=(3, 3),
+        )
+    )
+    model.backbone.eval()
+    model.head = MODELS.build(
+        dict(
+            type='TemporalRegressionHead',
+            in_channels=8,
+            num_joints=17,
+            loss=dict(type='MPJPELoss'),
+            decoder=codec,
+        )
+    )
+    batch = pseudo_collate([data[0], data[1]])
+    stock = METRICS.build(dict(type='MPJPE', mode='mpjpe'))
+    samples = model.test_step(batch)
+    stock.process(batch, [sample.to_dict() for sample in samples])
+    errors = [
+        np.linalg.norm(
+            s.pred_instances.keypoints - s.gt_instances.lifting_target, axis=-1
+        ).mean()
+        for s in samples
+    ]
+    (found,) = [
+        value
+        for name, value in stock.compute_metrics(stock.results).items()
+        if name == 'MPJPE'
+    ]
+    assert found == pytest.approx(np.mean(errors), rel=1e-5)
+    losses = model(torch.stack(batch['inputs']), batch['data_samples'], 'loss')
+    assert losses['loss_pose3d'].item() == pytest.approx(found, rel=1e-4)

@@ -106,9 +106,15 @@ class SequenceLifter(PoseLifter):
         return _frame_by_frame(super().extract_feat(sequences))
 
     def answered(self, data_samples: SampleList) -> SampleList:
-        """Samples of the answered rows alone."""
+        """Samples of the answered rows alone.
+
+        Those without 2D keypoints, as MMPose's ``Human36mDataset`` makes
+        them, are of the answered rows from the start.
+        """
         return [
             narrow(sample, self.output_rows(wanted_frames(sample)))
+            if 'keypoints' in sample.get('gt_instances', ())
+            else sample
             for sample in data_samples
         ]
 
