@@ -2,20 +2,22 @@
 """From nothing to a trained RPSTN: generated videos, the image baseline, the
 video model that starts from it, a table, a plot and a video; then a person
 detector, and both models on a video of several people."""
+
 from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
 import math
-import shutil
-import subprocess
+import runpy
 import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+
+if TYPE_CHECKING:
+    from rpstn_mmpose.experiments.plan import Run
 
 warnings.filterwarnings('ignore')  # other packages' deprecations
 
@@ -35,28 +37,35 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser.add_argument('--num-train', type=int, default=4000, help='videos')
     parser.add_argument('--num-test', type=int, default=60, help='videos')
     parser.add_argument(
-        '--num-frames', type=int, default=5, help='frames a train video')
+        '--num-frames', type=int, default=5, help='frames a train video'
+    )
     parser.add_argument(
-        '--num-test-frames', type=int, default=15, help='frames a test video')
+        '--num-test-frames', type=int, default=15, help='frames a test video'
+    )
     parser.add_argument(
         '--num-pictures',
         type=int,
         default=2000,
-        help='pictures to train the detector on')
+        help='pictures to train the detector on',
+    )
     parser.add_argument(
         '--num-crowd-frames',
         type=int,
         default=120,
-        help='frames of the video of several people')
+        help='frames of the video of several people',
+    )
     parser.add_argument(
-        '--epochs', type=int, help='of each stage, instead of the recipes')
+        '--epochs', type=int, help='of each stage, instead of the recipes'
+    )
     parser.add_argument(
-        '--seed', type=int, default=2, help='of the data and the training')
+        '--seed', type=int, default=2, help='of the data and the training'
+    )
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument(
         '--whole-budget',
         action='store_true',
-        help='train SBL-tiny once more, with the frame passes of both stages')
+        help='train SBL-tiny once more, with the frame passes of both stages',
+    )
     return parser.parse_args(argv)
 
 
@@ -64,33 +73,54 @@ def say(text: str) -> None:
     print(f'[{time.strftime("%H:%M:%S")}] {text}', flush=True)
 
 
-def stage_config(recipe: str, work_dir: Path, data: Path,
-                 args: argparse.Namespace):
-    """The recipe on the generated data, evaluated once, after training."""
-    from mmengine.config import Config
+def make_stage(
+    recipe: str,
+    folder: str,
+    data: Path,
+    args: argparse.Namespace,
+    epochs: Optional[int] = None,
+    start: Optional[Run] = None,
+) -> Run:
+    """A recipe on the generated data, tested once, after training.
 
-    import rpstn_mmpose
-    cfg = Config.fromfile(rpstn_mmpose.config_path(recipe))
-    cfg.work_dir = str(work_dir)
-    cfg.randomness = dict(seed=args.seed)
-    cfg.resume = True
-    for loader in (cfg.train_dataloader, cfg.test_dataloader):
-        loader.dataset.data_root = str(data)
-    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    cfg.default_hooks.checkpoint.pop('save_best')
-    cfg.default_hooks.checkpoint.pop('rule')
-    cfg.custom_hooks.append(dict(type='ProgressBarHook', title=work_dir.name))
-    if args.epochs:
-        set_epochs(cfg, args.epochs)
-    return cfg
+    Args:
+        recipe: Name of the recipe.
+        folder: Of the stage, below that of all results.
+        data: The data set.
+        args: Of the command line.
+        epochs: Length of the training instead of ``--epochs``.
+        start: Stage whose model this one starts from.
+    """
+    from rpstn_mmpose import config_path
+    from rpstn_mmpose.experiments.configs import load_config
+    from rpstn_mmpose.experiments.plan import make_run
+
+    cfg = load_config(
+        config_path(recipe), epochs or args.epochs, need_pck=False
+    )
+    return make_run(recipe, cfg, args.seed, args.out / folder, data, start)
 
 
-def set_epochs(cfg, epochs: int) -> None:
-    """Change the length of a recipe; its learning rate ends with it."""
-    cfg.train_cfg.max_epochs = epochs
-    for scheduler in cfg.param_scheduler:
-        if scheduler.get('by_epoch', True):
-            scheduler.update(end=epochs, T_max=epochs)
+def train(run: Run) -> Dict:
+    """Train and test a stage, if that is not done yet.
+
+    Returns:
+        dict: The record of the run, and the path of its ``checkpoint``.
+    """
+    from rpstn_mmpose.experiments.execution import execute_here
+
+    record = execute_here(run, run.work_dir.name)
+    return dict(record, checkpoint=str(run.work_dir / record['checkpoint']))
+
+
+def pose_stage(run: Run) -> Dict:
+    """Train and test a pose model.
+
+    Returns:
+        dict: What ClipPCK wrote, and the path of the ``checkpoint``.
+    """
+    record = train(run)
+    return dict(record['pck'], checkpoint=record['checkpoint'])
 
 
 def whole_budget_epochs(image_cfg, video_cfg) -> int:
@@ -105,85 +135,18 @@ def whole_budget_epochs(image_cfg, video_cfg) -> int:
     return image_cfg.train_cfg.max_epochs + math.ceil(passes)
 
 
-def start_afresh_if_changed(cfg, data_key: str) -> None:
-    """An earlier run is gone on with if it had the same settings."""
-    work_dir = Path(cfg.work_dir)
-    key = hashlib.sha256((cfg.pretty_text + data_key).encode()).hexdigest()
-    stamp = work_dir / 'settings.sha256'
-    if work_dir.exists() and (not stamp.exists()
-                              or stamp.read_text().strip() != key):
-        shutil.rmtree(work_dir)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(key + '\n')
-
-
-def train_and_test(cfg, data_key: str) -> Tuple[Dict, str]:
-    """Run a stage through mmengine's Runner; its log goes to a file.
-
-    Returns:
-        tuple: Metrics of the test, path of the checkpoint.
-    """
-    from mmengine.runner import Runner, find_latest_checkpoint
-    start_afresh_if_changed(cfg, data_key)
-    work_dir = Path(cfg.work_dir)
-    log = work_dir / 'log.txt'
-    try:
-        with log.open('a') as file, contextlib.redirect_stdout(file):
-            runner = Runner.from_cfg(cfg)
-            runner.train()
-            checkpoint = find_latest_checkpoint(cfg.work_dir)
-            runner.load_checkpoint(checkpoint)
-            metrics = runner.test()
-    except BaseException:
-        print(f'the log is in {log}', file=sys.stderr)
-        raise
-    return metrics, checkpoint
-
-
-def pose_stage(cfg, data_key: str) -> Dict:
-    """Train and test a pose model.
-
-    Returns:
-        dict: What ClipPCK wrote, and the path of the ``checkpoint``.
-    """
-    result = Path(cfg.work_dir, 'pck.json')
-    cfg.test_evaluator.out_file = str(result)
-    _, checkpoint = train_and_test(cfg, data_key)
-    return dict(json.loads(result.read_text()), checkpoint=checkpoint)
-
-
-def mean_pose_result(data: Path, out: Path) -> Dict:
+def mean_pose_of(data: Path, out: Path) -> Dict:
     """ClipPCK of a predictor that only knows the training set's mean pose."""
-    import numpy as np
-
     from rpstn_mmpose.datasets import PennActionDataset
-    from rpstn_mmpose.evaluation import ClipPCK, mean_pose, mean_pose_baseline
+    from rpstn_mmpose.experiments.mean_pose import mean_pose_result
+
     train, test = (
         PennActionDataset(
-            data_root=str(data), split=split, clip_length=1, test_mode=True)
-        for split in ('train', 'test'))
-    keys = ('keypoints', 'keypoints_labeled', 'bbox')
-    infos = [train.get_data_info(i) for i in range(len(train))]
-    pose = mean_pose(*(np.concatenate([i[key] for i in infos])
-                       for key in keys))
-    metric = ClipPCK(norm_item=['torso', 'person'], out_file=str(out))
-    metric.dataset_meta = test.metainfo
-    for i in range(len(test)):
-        info = test.get_data_info(i)
-        truth = {
-            key: info[key]
-            for key in ('keypoints', 'keypoints_visible',
-                        'keypoints_labeled')
-        }
-        guess = mean_pose_baseline(pose, info['bbox'])
-        metric.process(
-            None, [
-                dict(
-                    gt_instances=dict(truth, bboxes=info['bbox']),
-                    pred_instances=dict(keypoints=guess))
-            ])
-    metric.evaluate(len(test))
-    return json.loads(out.read_text())
+            data_root=str(data), split=split, clip_length=1, test_mode=True
+        )
+        for split in ('train', 'test')
+    )
+    return mean_pose_result(train, test, out)
 
 
 def draw(out: Path, results: Dict[str, Dict], video_cfg, data: Path) -> None:
@@ -198,28 +161,38 @@ def draw(out: Path, results: Dict[str, Dict], video_cfg, data: Path) -> None:
         write_comparison,
         write_contact_sheet,
     )
+
     table = pck_table(list(results.values()), list(results))
     (out / 'table.md').write_text(table)
     plot_pck(
         list(results.values()),
         list(results),
         out / 'pck.png',
-        title='Held-out synthetic videos')
-    with (out / 'log.txt').open('a') as file, \
-            contextlib.redirect_stdout(file):
+        title='Held-out synthetic videos',
+    )
+    with (out / 'log.txt').open('a') as file, contextlib.redirect_stdout(file):
         model, dataset = load_model_and_dataset(
-            video_cfg, results['RPSTN-tiny']['checkpoint'],
-            data_root=str(data))
+            video_cfg, results['RPSTN-tiny']['checkpoint'], data_root=str(data)
+        )
         videos = choose_videos(list(list_videos(dataset)), number=6)
-        poses = predict_videos(model, dataset, video_ids=videos,
-                               progress='predict')
+        poses = predict_videos(
+            model, dataset, video_ids=videos, progress='predict'
+        )
     write_comparison(
-        out / 'comparison.mp4', [poses], ['RPSTN-tiny'],
+        out / 'comparison.mp4',
+        [poses],
+        ['RPSTN-tiny'],
         dataset.metainfo,
         fps=VIDEO_FPS,
-        progress='video')
-    write_contact_sheet(out / 'comparison.png', [poses], ['RPSTN-tiny'],
-                        dataset.metainfo, step=1)
+        progress='video',
+    )
+    write_contact_sheet(
+        out / 'comparison.png',
+        [poses],
+        ['RPSTN-tiny'],
+        dataset.metainfo,
+        step=1,
+    )
     print('\n' + table)
 
 
@@ -230,6 +203,7 @@ def train_detector(args: argparse.Namespace) -> Tuple[Path, str]:
         tuple: Its config, its checkpoint.
     """
     from rpstn_mmpose.synthetic.generate_crowd import generate_detection
+
     data = args.out / 'data_people'
     manifest = generate_detection(
         data,
@@ -237,25 +211,26 @@ def train_detector(args: argparse.Namespace) -> Tuple[Path, str]:
         num_test=max(args.num_pictures // 8, 1),
         seed=args.seed,
         difficulty=CROWD_DIFFICULTY,
-        num_workers=args.workers)
-    cfg = stage_config(DETECTOR_RECIPE, args.out / 'detector', data, args)
-    cfg.test_evaluator.ann_file = str(data / 'annotations/test.json')
-    metrics, checkpoint = train_and_test(
-        cfg, json.dumps(manifest['settings'], sort_keys=True))
-    ap, recall = (100 * metrics[f'coco/bbox_{name}']
-                  for name in ('mAP', 'AR@100'))
-    say(f'person detector on {manifest["settings"]["num_test"]} held-out '
-        f'pictures: AP@0.5 {ap:.1f}, recall@0.5 {recall:.1f}')
-    return dumped_config(cfg), checkpoint
+        num_workers=args.workers,
+    )
+    run = make_stage(DETECTOR_RECIPE, 'detector', data, args)
+    record = train(run)
+    ap, recall = (
+        100 * record['metrics'][f'coco/bbox_{name}']
+        for name in ('mAP', 'AR@100')
+    )
+    say(
+        f'person detector on {manifest["settings"]["num_test"]} held-out '
+        f'pictures: AP@0.5 {ap:.1f}, recall@0.5 {recall:.1f}'
+    )
+    return run.work_dir / 'config.py', record['checkpoint']
 
 
-def dumped_config(cfg) -> Path:
-    """The config as the Runner wrote it into the stage's folder."""
-    return Path(cfg.work_dir, Path(cfg.filename).name)
-
-
-def run_crowd(args: argparse.Namespace, pose: Tuple[Path, str],
-              detector: Tuple[Path, str]) -> None:
+def run_crowd(
+    args: argparse.Namespace,
+    pose: Tuple[Path, str],
+    detector: Tuple[Path, str],
+) -> None:
     """Run the demo on a video of four people; compare it with the truth.
 
     Args:
@@ -266,20 +241,26 @@ def run_crowd(args: argparse.Namespace, pose: Tuple[Path, str],
     from rpstn_mmpose.evaluation.people_score import people_table, score_people
     from rpstn_mmpose.structures import load_people
     from rpstn_mmpose.synthetic.generate_crowd import write_crossing_video
+
     source = args.out / 'data_crowd' / 'crowd.mp4'
     truth = write_crossing_video(
         source,
         num_frames=args.num_crowd_frames,
         seed=args.seed,
-        difficulty=CROWD_DIFFICULTY)
+        difficulty=CROWD_DIFFICULTY,
+    )
     found = args.out / 'crowd.json'
     found.unlink(missing_ok=True)
-    command = [
-        DEMO, source, '--pose-config', pose[0], '--pose-checkpoint', pose[1],
-        '--det-config', detector[0], '--det-checkpoint', detector[1],
-        '--out-dir', args.out, '--batch-size', 8
-    ]
-    status = run_tool(command)
+    of_pose = dict(pose_config=pose[0], pose_checkpoint=pose[1])
+    status = run_tool(
+        DEMO,
+        source,
+        **of_pose,
+        det_config=detector[0],
+        det_checkpoint=detector[1],
+        out_dir=args.out,
+        batch_size=8,
+    )
     # 1 with a result: nobody was found in any frame, which is scored too.
     if status not in (0, 1) or not found.is_file():
         raise OSError(f'{DEMO.name} ended with status {status}')
@@ -288,133 +269,110 @@ def run_crowd(args: argparse.Namespace, pose: Tuple[Path, str],
     table = people_table(score)
     (args.out / 'crowd_table.md').write_text(table)
     print('\n' + table)
-    print(f'{score["false_people"]} boxes are nobody, in '
-          f'{score["num_frames"]} frames.')
+    print(
+        f'{score["false_people"]} boxes are nobody, in '
+        f'{score["num_frames"]} frames.'
+    )
     if status == 0:
-        status = run_tool([
-            REPORT, args.out, '--name', 'crowd', '--video', source,
-            '--pose-config', pose[0], '--pose-checkpoint', pose[1]
-        ])
+        status = run_tool(
+            REPORT, args.out, name='crowd', video=source, **of_pose
+        )
         if status != 0:
             raise OSError(f'{REPORT.name} ended with status {status}')
         print(f'See crowd_report.html in {args.out}.')
 
 
-def run_tool(command: List) -> int:
+def run_tool(tool: Path, argument: Path, **options) -> int:
     """Run another tool of this folder, on the same screen.
 
+    In this process, which has imported the packages already.
+
     Args:
-        command: Its path and arguments.
+        tool: Its path.
+        argument: Its only argument.
+        **options: Its options.
 
     Returns:
         int: Its exit status.
     """
-    command = [str(part) for part in command]
+    command = [str(tool), str(argument)]
+    for key, value in options.items():
+        command += [f'--{key.replace("_", "-")}', str(value)]
     print('$ python ' + ' '.join(command), flush=True)
-    return subprocess.run([sys.executable, '-W', 'ignore',
-                           *command]).returncode
-
-
-def register_progress_bar() -> None:
-    """Register the bar that stands for the log on the screen."""
-    from mmengine.hooks import Hook
-    from mmengine.registry import HOOKS
-    from tqdm import tqdm
-
-    @HOOKS.register_module(force=True)
-    class ProgressBarHook(Hook):
-        """Iterations of training and of testing, with the loss."""
-
-        def __init__(self, title: str):
-            self.title = title
-            self.bar = None
-
-        def before_train(self, runner) -> None:
-            self.bar = tqdm(
-                total=runner.max_iters,
-                initial=runner.iter,
-                desc=f'train {self.title}',
-                unit='batch')
-
-        def before_test(self, runner) -> None:
-            self.bar = tqdm(
-                total=len(runner.test_dataloader),
-                desc=f'test {self.title}',
-                unit='batch')
-
-        def after_train_iter(self, runner, batch_idx, data_batch=None,
-                             outputs=None) -> None:
-            self.bar.update()
-            self.bar.set_postfix(
-                epoch=runner.epoch + 1, loss=f'{float(outputs["loss"]):.5f}')
-
-        def after_test_iter(self, runner, batch_idx, data_batch=None,
-                            outputs=None) -> None:
-            self.bar.update()
-
-        def after_train(self, runner) -> None:
-            self.bar.close()
-
-        def after_test(self, runner) -> None:
-            self.bar.close()
+    before = sys.argv
+    sys.argv = command
+    try:
+        runpy.run_path(command[0], run_name='__main__')
+    except SystemExit as error:
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+            return 1
+        return error.code or 0
+    finally:
+        sys.argv = before
+    return 0
 
 
 def run(args: argparse.Namespace) -> None:
     import rpstn_mmpose  # noqa: F401
     from rpstn_mmpose.synthetic import generate_penn
-    register_progress_bar()
+
     out, data = args.out, args.out / 'data'
     out.mkdir(parents=True, exist_ok=True)
 
     say('1/6 synthetic videos in the format of Penn Action')
-    manifest = generate_penn(
+    generate_penn(
         data,
         num_train=args.num_train,
         num_test=args.num_test,
         num_frames=args.num_frames,
         num_test_frames=args.num_test_frames,
         seed=args.seed,
-        num_workers=args.workers)
-    data_key = json.dumps(manifest['settings'], sort_keys=True)
+        num_workers=args.workers,
+    )
 
     say('2/6 image baseline, SBL-tiny: every frame by itself')
-    image_cfg = stage_config(IMAGE_RECIPE, out / 'sbl_tiny', data, args)
-    image = pose_stage(image_cfg, data_key)
+    image_run = make_stage(IMAGE_RECIPE, 'sbl_tiny', data, args)
+    image = pose_stage(image_run)
 
     say('3/6 RPSTN-tiny, starting from it')
-    video_cfg = stage_config(VIDEO_RECIPE, out / 'rpstn_tiny', data, args)
-    video_cfg.model.image_pretrained.checkpoint = image['checkpoint']
-    video = pose_stage(video_cfg, data_key)
+    video_run = make_stage(
+        VIDEO_RECIPE, 'rpstn_tiny', data, args, start=image_run
+    )
+    video = pose_stage(video_run)
     longer = {}
     if args.whole_budget:
-        epochs = whole_budget_epochs(image_cfg, video_cfg)
+        epochs = whole_budget_epochs(image_run.cfg, video_run.cfg)
         say(f'SBL-tiny once more, for the whole budget: {epochs} epochs')
-        longer_cfg = stage_config(IMAGE_RECIPE, out / 'sbl_tiny_whole_budget',
-                                  data, args)
-        set_epochs(longer_cfg, epochs)
         longer['SBL-tiny (whole budget)'] = pose_stage(
-            longer_cfg, data_key)
+            make_stage(
+                IMAGE_RECIPE, 'sbl_tiny_whole_budget', data, args, epochs
+            )
+        )
 
     say('4/6 table, plot and video')
-    with (out / 'log.txt').open('a') as file, \
-            contextlib.redirect_stdout(file):
-        mean = mean_pose_result(data, out / 'mean_pose.json')
+    with (out / 'log.txt').open('a') as file, contextlib.redirect_stdout(file):
+        mean = mean_pose_of(data, out / 'mean_pose.json')
     results = {
         'mean pose': mean,
         'SBL-tiny (stage 1)': image,
-        **longer, 'RPSTN-tiny': video
+        **longer,
+        'RPSTN-tiny': video,
     }
-    draw(out, results, video_cfg, data)
+    draw(out, results, video_run.cfg, data)
 
     say('5/6 person detector, a small RTMDet')
     detector = train_detector(args)
 
     say('6/6 a video of four people: detected, tracked, poses by RPSTN-tiny')
-    run_crowd(args, (dumped_config(video_cfg), video['checkpoint']), detector)
+    pose = video_run.work_dir / 'config.py', video['checkpoint']
+    run_crowd(args, pose, detector)
     scores = video['norms']['torso']
-    print(f'Results in {out} (table.md, pck.png, comparison.mp4): RPSTN-tiny '
-          f"mPCK@0.2 {scores['visible']['scores']['Mean']:.1f} visible, "
-          f"{scores['occluded']['scores']['Mean']:.1f} occluded")
+    print(
+        f'Results in {out} (table.md, pck.png, comparison.mp4): RPSTN-tiny '
+        f'mPCK@0.2 {scores["visible"]["scores"]["Mean"]:.1f} visible, '
+        f'{scores["occluded"]["scores"]["Mean"]:.1f} occluded'
+    )
 
 
 def main(argv: Optional[List[str]] = None) -> None:

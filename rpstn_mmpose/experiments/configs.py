@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Mapping, Sequence
 
 import mmengine
 from mmengine.config import Config
@@ -29,7 +29,7 @@ def config_name(name: str) -> str:
 
 def load_changes(
     path: str | os.PathLike, names: Sequence[str] = ()
-) -> List[Tuple[str, Dict[str, Any]]]:
+) -> list[tuple[str, dict[str, Any]]]:
     """Named changes of a config, as a YAML or JSON file lists them.
 
     Args:
@@ -68,8 +68,8 @@ def load_changes(
 
 def load_config(
     path: str | os.PathLike,
-    max_epochs: Optional[int] = None,
-    change: Optional[Mapping[str, Any]] = None,
+    max_epochs: int | None = None,
+    change: Mapping[str, Any] | None = None,
     need_pck: bool = True,
 ) -> Config:
     """The config as it is run, but for paths and the seed.
@@ -119,7 +119,7 @@ def load_config(
     return cfg
 
 
-def pck_metric(cfg: Config) -> Optional[dict]:
+def pck_metric(cfg: Config) -> dict | None:
     """The ClipPCK of the test that takes torso lengths, if there is one."""
     evaluators = cfg.test_evaluator
     if not isinstance(evaluators, (list, tuple)):

@@ -8,9 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import IO, List, Optional, Sequence, Tuple
 
+from mmengine.logging import MMLogger
 from tqdm import tqdm
 
 from ..checkpoints.atomic_file import write_atomically
@@ -26,10 +29,13 @@ from .results import (
     write_csv,
 )
 from .tables import ablation_table, ranking_table, summary_table
-from .worker import CONFIG, JOB, PROGRESS
+from .worker import CONFIG, JOB, PROGRESS, train_and_test
 
+POLL_SECONDS = 0.5
 STAMP = 'settings.sha256'
 LOG = 'log.txt'
+# A narrow terminal cuts off the end, the times.
+BAR = '{desc} {n_fmt}/{total_fmt}{postfix} [{elapsed}<{remaining}]'
 # The report; of a metric other than PCK, the first three.
 FILES = (
     'results.md',
@@ -41,7 +47,7 @@ FILES = (
 )
 
 
-class RunFailed(Exception):
+class RunFailed(ValueError):
     """A run that could not be finished; the others go on."""
 
 
@@ -140,7 +146,7 @@ def execute(run: Run, bar: tqdm, label: str) -> None:
     try:
         while True:
             try:
-                child.wait(poll_seconds())
+                child.wait(POLL_SECONDS)
                 break
             except subprocess.TimeoutExpired:
                 show_progress(bar, label, progress)
@@ -152,9 +158,43 @@ def execute(run: Run, bar: tqdm, label: str) -> None:
         raise RunFailed(f'{how}, {last_line(log)!r}; log in {log}')
 
 
-def poll_seconds() -> float:
-    """Between two looks at a run; few where lines cannot be overwritten."""
-    return 0.5 if sys.stderr.isatty() else 10
+def execute_here(run: Run, label: str) -> dict:
+    """Train and test in this process, if there is no record yet.
+
+    Args:
+        run: What to run.
+        label: For the bar.
+
+    Returns:
+        dict: The record.
+
+    Raises:
+        RunFailed: The folder is not one of this package.
+    """
+    record = finished_record(run)
+    if record is not None:
+        return record
+    prepare_folder(run)
+    write_job(run)
+    log = run.work_dir / LOG
+    bar = tqdm(bar_format=BAR, dynamic_ncols=True, desc=label, disable=None)
+    try:
+        with bar, log.open('a') as file:
+            with redirect_stdout(file):
+                train_and_test(run.work_dir, partial(show_state, bar, label))
+            _forget_stream(file)
+    except BaseException:
+        print(f'the log is in {log}', file=sys.stderr)
+        raise
+    return load_record(run.work_dir / RESULT_FILE)
+
+
+def _forget_stream(file: IO) -> None:
+    """Take a file that is to be closed from the logger of the last run."""
+    logger = MMLogger.get_current_instance()
+    for handler in list(logger.handlers):
+        if getattr(handler, 'stream', None) is file:
+            logger.removeHandler(handler)
 
 
 def stop(child: subprocess.Popen) -> None:
@@ -293,13 +333,8 @@ def run_all(
         )
     out.mkdir(parents=True, exist_ok=True)
     failed = []
-    # A narrow terminal cuts off the end, the times.
-    bar = tqdm(
-        bar_format='{desc} {n_fmt}/{total_fmt}{postfix} '
-        '[{elapsed}<{remaining}]',
-        dynamic_ncols=True,
-        leave=False,
-    )
+    # Without a terminal there is no bar.
+    bar = tqdm(bar_format=BAR, dynamic_ncols=True, leave=False, disable=None)
     with bar:
         for i, run in enumerate(runs, 1):
             label = f'[{i}/{len(runs)}] {run}'

@@ -6,16 +6,7 @@ from __future__ import annotations
 import math
 import os
 from functools import partial
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    List,
-    Mapping,
-    Optional,
-    Sequence,
-    Union,
-)
+from typing import Any, Callable, Mapping, Sequence, Union
 
 import numpy as np
 
@@ -48,7 +39,7 @@ _SPREAD_NOTE = 'mark: mean over seeds ± std, dot: one seed'
 FilePath = Union[str, os.PathLike]
 
 
-def _style(index: int) -> Dict[str, Any]:
+def _style(index: int) -> dict[str, Any]:
     """Colour, marker and line of a config: no two alike up to 48."""
     return dict(
         color=_COLORS[index % len(_COLORS)],
@@ -142,8 +133,8 @@ def _draw_curves(
 
 
 def _curve_differences(
-    groups: Mapping[str, List[Record]], baseline: str, part: str, kind: str
-) -> List[List[List[float]]]:
+    groups: Mapping[str, list[Record]], baseline: str, part: str, kind: str
+) -> list[list[list[float]]]:
     """Curves minus the baseline's of the same seed, by config and seed."""
     base = {r['seed']: limb_curves(r, kind)[part] for r in groups[baseline]}
     return [
@@ -159,7 +150,7 @@ def _curve_differences(
 def plot_pck_curves(
     records: Sequence[Record],
     out: FilePath,
-    baseline: Optional[str] = None,
+    baseline: str | None = None,
     kind: str = 'visible',
 ) -> None:
     """PCK by threshold for upper limbs, lower limbs and all joints.
@@ -219,7 +210,7 @@ def plot_pck_curves(
     figure.savefig(out, dpi=_DPI)
 
 
-def _dodge(values: Sequence[Optional[float]]) -> List[float]:
+def _dodge(values: Sequence[float | None]) -> list[float]:
     """Shifts in points that put equal values side by side.
 
     Args:
@@ -243,7 +234,7 @@ def _dodge(values: Sequence[Optional[float]]) -> List[float]:
 
 def _draw_points(
     axes: Any,
-    groups: Mapping[str, List[Record]],
+    groups: Mapping[str, list[Record]],
     x: Any,
     y: Any,
     side_by_side: bool = False,
@@ -350,7 +341,7 @@ def plot_occluded_visible(records: Sequence[Record], out: FilePath) -> None:
 
 
 def plot_cost(
-    records: Sequence[Record], out: FilePath, metric: Optional[Metric] = None
+    records: Sequence[Record], out: FilePath, metric: Metric | None = None
 ) -> None:
     """Scores against GMACs per frame.
 
@@ -367,7 +358,7 @@ def plot_cost(
             record without that metric.
         OSError: ``out`` cannot be written.
     """
-    scores: Dict[str, Callable] = {}
+    scores: dict[str, Callable] = {}
     if metric is None:
         thr = common_thresholds(records)['thr']
         for kind in KINDS:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -28,7 +28,7 @@ LIMBS = {
 }
 
 
-def score(record: Record, kind: str, column: str = 'Mean') -> Optional[float]:
+def score(record: Record, kind: str, column: str = 'Mean') -> float | None:
     """PCK by torso length at the main threshold.
 
     Args:
@@ -45,7 +45,7 @@ def score(record: Record, kind: str, column: str = 'Mean') -> Optional[float]:
 
 def limb_curves(
     record: Record, kind: str = 'visible'
-) -> Dict[str, List[float]]:
+) -> dict[str, list[float]]:
     """PCK over the thresholds, for ``LIMBS`` and the mean over all joints.
 
     Args:
@@ -66,7 +66,7 @@ def limb_curves(
     }
     joints = [pck['norms'][NORM]['joints'][name][kind] for name in names]
     total = np.array([joint['total'] for joint in joints])
-    curves: Dict[str, List[float]] = {part: [] for part in (*LIMBS, 'Mean')}
+    curves: dict[str, list[float]] = {part: [] for part in (*LIMBS, 'Mean')}
     for i in range(len(pck['thresholds'])):
         correct = np.array([joint['sweep_correct'][i] for joint in joints])
         for part, value in group_pck(correct, total, parts).items():
@@ -103,8 +103,8 @@ def common_thresholds(records: Sequence[Record]) -> dict:
 
 
 def summarize(
-    records: Sequence[Record], baseline: Optional[str] = None
-) -> List[Dict[str, Any]]:
+    records: Sequence[Record], baseline: str | None = None
+) -> list[dict[str, Any]]:
     """Means of PCK over seeds, a row for each config.
 
     Args:
@@ -133,7 +133,7 @@ def summarize(
     }
     rows = []
     for name, group in groups.items():
-        row: Dict[str, Any] = dict(
+        row: dict[str, Any] = dict(
             config=name,
             seeds=sorted(r['seed'] for r in group),
             difference=None,

@@ -7,16 +7,7 @@ import copy
 import hashlib
 import json
 from pathlib import Path
-from typing import (
-    Any,
-    Dict,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Any, Mapping, NamedTuple, Sequence, Tuple
 
 from mmengine.config import Config
 
@@ -57,13 +48,13 @@ class Run(NamedTuple):
     cfg: Config
     settings: str
     data: str
-    start: Optional[Run] = None
+    start: Run | None = None
 
     def __str__(self) -> str:
         return f'{self.name} seed {self.seed}'
 
 
-def sha256(*texts: Optional[str]) -> str:
+def sha256(*texts: str | None) -> str:
     """Hash of some texts."""
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
@@ -102,7 +93,7 @@ def make_run(
     seed: int,
     work_dir: Path,
     data_root: Path,
-    start: Optional[Run] = None,
+    start: Run | None = None,
 ) -> Run:
     """A run of a config of :func:`load_config`.
 
@@ -132,10 +123,10 @@ def plan_runs(
     data_root: Path,
     out: Path,
     changes: Changes = (),
-    start_from: Optional[str] = None,
-    max_epochs: Optional[int] = None,
+    start_from: str | None = None,
+    max_epochs: int | None = None,
     need_pck: bool = True,
-) -> List[Run]:
+) -> list[Run]:
     """All runs in order: for each seed the image model, then the configs.
 
     So every config has a result as early as possible.
@@ -158,7 +149,7 @@ def plan_runs(
     """
     data_settings(data_root)
     image = config_name(start_from) if start_from else None
-    found: Dict[str, Tuple[Path, Config]] = {}
+    found: dict[str, tuple[Path, Config]] = {}
     for item in ([start_from] if start_from else []) + list(configs):
         path, name = find_config(item).resolve(), config_name(item)
         if name in found and found[name][0] != path:
@@ -186,10 +177,10 @@ def plan_runs(
             starts.add(name)
         elif pretrained:
             check_pretrained(path, pretrained.checkpoint)
-    runs: List[Run] = []
-    first: Dict[str, Run] = {}
+    runs: list[Run] = []
+    first: dict[str, Run] = {}
     for seed in seeds:
-        done: Dict[str, Run] = {}
+        done: dict[str, Run] = {}
         for name, (_, cfg) in found.items():
             start = done[image] if name in starts else None
             if name not in first:
@@ -208,7 +199,7 @@ def check_thresholds(configs: Mapping[str, Config]) -> None:
     Raises:
         ValueError: The configs have a ClipPCK of different thresholds.
     """
-    found: Dict[tuple, str] = {}
+    found: dict[tuple, str] = {}
     for name, cfg in configs.items():
         evaluator = pck_metric(cfg) or {}
         metric = ClipPCK(

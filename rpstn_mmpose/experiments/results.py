@@ -18,7 +18,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, NamedTuple, Sequence
 
 from ..checkpoints.atomic_file import write_atomically
 from ..evaluation.functional import PCK_GROUPS
@@ -52,10 +52,10 @@ class Metric(NamedTuple):
 
 
 def load_records(
-    out_dir: Union[str, os.PathLike],
-    configs: Optional[Sequence[str]] = None,
-    seeds: Optional[Sequence[int]] = None,
-) -> List[dict]:
+    out_dir: str | os.PathLike,
+    configs: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[dict]:
     """Read the finished runs of an ablation.
 
     Args:
@@ -74,7 +74,7 @@ def load_records(
     out_dir = Path(out_dir)
     if not out_dir.is_dir():
         raise FileNotFoundError(f'{out_dir}: no such folder')
-    found: Dict[str, List[dict]] = {}
+    found: dict[str, list[dict]] = {}
     for path in sorted(out_dir.glob(f'*/seed*/{RESULT_FILE}')):
         # Results of earlier settings lie beside, in seed0.old-...
         if not path.parent.name[len('seed') :].isdigit():
@@ -91,7 +91,7 @@ def load_records(
     return records
 
 
-def load_record(path: Union[str, os.PathLike]) -> dict:
+def load_record(path: str | os.PathLike) -> dict:
     """Read one ``result.json``.
 
     Raises:
@@ -123,7 +123,7 @@ def _check_record(record: Record) -> None:
             limb_curves(record, kind)
 
 
-def all_metrics(record: Record) -> Dict[str, Optional[float]]:
+def all_metrics(record: Record) -> dict[str, float | None]:
     """Numbers of a run's test by name, None where nothing was counted."""
     if 'metrics' in record:
         return dict(record['metrics'].items())
@@ -133,7 +133,7 @@ def all_metrics(record: Record) -> Dict[str, Optional[float]]:
     }
 
 
-def metric_value(record: Record, metric: Metric) -> Optional[float]:
+def metric_value(record: Record, metric: Metric) -> float | None:
     """What a run is ranked by, None where nothing was counted.
 
     Raises:
@@ -150,8 +150,8 @@ def metric_value(record: Record, metric: Metric) -> Optional[float]:
 
 
 def rank(
-    records: Sequence[Record], metric: Metric, baseline: Optional[str] = None
-) -> List[Dict[str, Any]]:
+    records: Sequence[Record], metric: Metric, baseline: str | None = None
+) -> list[dict[str, Any]]:
     """Means over seeds, a row for each config, the best one first.
 
     Args:
@@ -199,7 +199,7 @@ def rank(
     )
 
 
-def comparison_warnings(records: Sequence[Record]) -> List[str]:
+def comparison_warnings(records: Sequence[Record]) -> list[str]:
     """What makes a comparison of these records doubtful, one line each."""
     lines = []
     for name, group in by_config(records).items():
@@ -222,7 +222,7 @@ def comparison_warnings(records: Sequence[Record]) -> List[str]:
     return lines
 
 
-def evaluator_warnings(records: Sequence[Record]) -> List[str]:
+def evaluator_warnings(records: Sequence[Record]) -> list[str]:
     """A line if the records' numbers are of evaluators that differ."""
     known = {r['evaluator'] for r in records if 'evaluator' in r}
     if len(known) < 2:
@@ -230,7 +230,7 @@ def evaluator_warnings(records: Sequence[Record]) -> List[str]:
     return ['The configs were tested by different evaluators.']
 
 
-def csv_row(record: Record, metric: Optional[Metric] = None) -> Dict[str, Any]:
+def csv_row(record: Record, metric: Metric | None = None) -> dict[str, Any]:
     """A run as one flat line, None where nothing was counted.
 
     Args:
@@ -238,7 +238,7 @@ def csv_row(record: Record, metric: Optional[Metric] = None) -> Dict[str, Any]:
         metric: The number that the runs are ranked by: the line holds all
             numbers of the test, this one first. None: a line of PCK by joint.
     """
-    row: Dict[str, Any] = dict(config=record['config'], seed=record['seed'])
+    row: dict[str, Any] = dict(config=record['config'], seed=record['seed'])
     if metric is None:
         row['thr'] = record['pck']['thr']
         row['mPCK'] = score(record, 'visible')
@@ -260,8 +260,8 @@ def csv_row(record: Record, metric: Optional[Metric] = None) -> Dict[str, Any]:
 
 def write_csv(
     records: Sequence[Record],
-    path: Union[str, os.PathLike],
-    metric: Optional[Metric] = None,
+    path: str | os.PathLike,
+    metric: Metric | None = None,
 ) -> None:
     """Write a line for each run.
 

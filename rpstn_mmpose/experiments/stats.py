@@ -5,16 +5,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import (
-    Any,
-    Dict,
-    Iterable,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Sequence,
-)
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 # Numbers beside the scores. ``..._total`` includes the image model that a
 # config starts from.
@@ -36,12 +27,12 @@ class Stat(NamedTuple):
     ``mean`` is None without a value, ``std`` with fewer than two.
     """
 
-    mean: Optional[float]
-    std: Optional[float]
+    mean: float | None
+    std: float | None
     count: int
 
 
-def describe(values: Iterable[Optional[float]]) -> Stat:
+def describe(values: Iterable[float | None]) -> Stat:
     """Mean and sample standard deviation of the values that are known.
 
     Example:
@@ -57,7 +48,7 @@ def describe(values: Iterable[Optional[float]]) -> Stat:
 
 
 def paired_difference(
-    values: Mapping[int, Optional[float]], base: Mapping[int, Optional[float]]
+    values: Mapping[int, float | None], base: Mapping[int, float | None]
 ) -> Stat:
     """Differences to a baseline, seed by seed.
 
@@ -72,13 +63,13 @@ def paired_difference(
     return describe(a - b for a, b in pairs if a is not None and b is not None)
 
 
-def by_config(records: Sequence[Record]) -> Dict[str, List[Record]]:
+def by_config(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Records of each config, in the order of the first record of each.
 
     Raises:
         ValueError: A config has a seed twice.
     """
-    out: Dict[str, List[Record]] = {}
+    out: dict[str, list[Record]] = {}
     for record in records:
         group = out.setdefault(record['config'], [])
         if any(other['seed'] == record['seed'] for other in group):
@@ -89,7 +80,7 @@ def by_config(records: Sequence[Record]) -> Dict[str, List[Record]]:
     return out
 
 
-def check_baseline(groups: Mapping[str, Any], baseline: Optional[str]) -> None:
+def check_baseline(groups: Mapping[str, Any], baseline: str | None) -> None:
     """Refuse a baseline that has no record.
 
     Raises:
@@ -102,6 +93,6 @@ def check_baseline(groups: Mapping[str, Any], baseline: Optional[str]) -> None:
         )
 
 
-def cost_stats(group: Sequence[Record]) -> Dict[str, Stat]:
+def cost_stats(group: Sequence[Record]) -> dict[str, Stat]:
     """Each of ``COSTS`` over the records of one config."""
     return {cost: describe(r[cost] for r in group) for cost in COSTS}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from functools import reduce
 from operator import getitem
-from typing import List, Mapping, Optional, Sequence
+from typing import Mapping, Sequence
 
 from ..evaluation.tables import markdown_table
 from ..visualization.pck_report import COLUMNS
@@ -34,7 +34,7 @@ def _format_count(stat: Stat, unit: float, digits: int) -> str:
 
 def _table(
     rows: Sequence[Mapping],
-    baseline: Optional[str],
+    baseline: str | None,
     scores: Mapping[str, Sequence[str]],
     digits: int,
 ) -> str:
@@ -62,10 +62,10 @@ def _table(
 
 
 def _difference_cells(
-    difference: Optional[Mapping],
+    difference: Mapping | None,
     scores: Mapping[str, Sequence[str]],
     digits: int,
-) -> List[str]:
+) -> list[str]:
     """Of one row; None is the baseline itself."""
     if difference is None:
         return ['baseline'] * len(scores) + ['']
@@ -74,7 +74,7 @@ def _difference_cells(
     return [*cells, str(stats[0].count)]
 
 
-def _cost_cells(row: Mapping) -> List[str]:
+def _cost_cells(row: Mapping) -> list[str]:
     cells = [
         _format_count(row['params'], 1e6, 3),
         _format_count(row['gmacs_per_frame'], 1, 3),
@@ -87,9 +87,7 @@ def _cost_cells(row: Mapping) -> List[str]:
     return cells
 
 
-def summary_table(
-    rows: Sequence[Mapping], baseline: Optional[str] = None
-) -> str:
+def summary_table(rows: Sequence[Mapping], baseline: str | None = None) -> str:
     """Markdown table of PCK and costs, a row for each config.
 
     Args:
@@ -100,7 +98,7 @@ def summary_table(
 
 
 def ranking_table(
-    rows: Sequence[Mapping], metric: Metric, baseline: Optional[str] = None
+    rows: Sequence[Mapping], metric: Metric, baseline: str | None = None
 ) -> str:
     """Markdown table of one metric and costs, a row for each config.
 
@@ -127,9 +125,9 @@ def _joint_table(rows: Sequence[Mapping], kind: str) -> str:
 
 def ablation_table(
     records: Sequence[Record],
-    baseline: Optional[str] = None,
+    baseline: str | None = None,
     missing: Sequence[str] = (),
-    metric: Optional[Metric] = None,
+    metric: Metric | None = None,
 ) -> str:
     """The report in Markdown.
 
@@ -180,7 +178,7 @@ def ablation_table(
 
 
 def _notes(
-    records: Sequence[Record], missing: Sequence[str], metric: Optional[Metric]
+    records: Sequence[Record], missing: Sequence[str], metric: Metric | None
 ) -> str:
     """What a reader has to know of the runs."""
     notes = comparison_warnings(records)

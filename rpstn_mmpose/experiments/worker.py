@@ -16,7 +16,7 @@ import time
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict
 
 import torch
 from mmengine.config import Config
@@ -61,14 +61,15 @@ class RunHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: Optional[dict] = None,
-        outputs: Optional[dict] = None,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
     ) -> None:
         """Count the batch."""
+        inputs = data_batch['inputs']
+        if isinstance(inputs, dict):  # a batch of lifters
+            inputs = inputs['keypoints'].unsqueeze(2)
         # T x 3 x H x W, or 3 x H x W of image models
-        self.frames += sum(
-            len(x) if x.dim() == 4 else 1 for x in data_batch['inputs']
-        )
+        self.frames += sum(len(x) if x.dim() == 4 else 1 for x in inputs)
         hub = runner.message_hub
         hub.update_info('ablation_frames', self.frames)
         hub.update_info('ablation_seconds', self.seconds)
@@ -87,8 +88,8 @@ class RunHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: Optional[dict] = None,
-        outputs: Optional[list] = None,
+        data_batch: dict | None = None,
+        outputs: list | None = None,
     ) -> None:
         """Tell how far the test is."""
         self._tell('test', batch_idx + 1, len(runner.test_dataloader))
@@ -99,7 +100,7 @@ class RunHook(Hook):
         return time.perf_counter() - self.started
 
     def _tell(
-        self, what: str, done: int, total: int, outputs: Optional[dict] = None
+        self, what: str, done: int, total: int, outputs: dict | None = None
     ) -> None:
         if done < total and time.perf_counter() - self.shown < 0.5:
             return
@@ -109,7 +110,7 @@ class RunHook(Hook):
 
 
 def write_progress(
-    state: Dict[str, Any], path: Path, parent: Optional[int]
+    state: dict[str, Any], path: Path, parent: int | None
 ) -> None:
     """Leave in a file how far a run is.
 
@@ -176,7 +177,7 @@ def _number(item: tuple) -> tuple:
     return name, value if math.isfinite(value) else None
 
 
-def _costs(runner: Runner) -> Dict[str, Any]:
+def _costs(runner: Runner) -> dict[str, Any]:
     """What the model costs, and where it was trained."""
     model = getattr(runner.model, 'module', runner.model)
     inputs = runner.test_dataloader.dataset[0]['inputs']
@@ -199,7 +200,7 @@ def _costs(runner: Runner) -> Dict[str, Any]:
     )
 
 
-def main(argv: Optional[List[str]] = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Run what a folder holds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(

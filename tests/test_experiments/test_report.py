@@ -25,10 +25,12 @@ RECORDS = [
     make_record('base', 0, 80, 50),
     make_record('base', 1, 82, 54),
     make_record('base', 2, 87, 52),
-    make_record('a|b', 0, 81, 49, train_seconds_total=350.,
-                frame_passes_total=48000),
-    make_record('a|b', 2, 90, 51, train_seconds_total=350.,
-                frame_passes_total=48000),
+    make_record(
+        'a|b', 0, 81, 49, train_seconds_total=350.0, frame_passes_total=48000
+    ),
+    make_record(
+        'a|b', 2, 90, 51, train_seconds_total=350.0, frame_passes_total=48000
+    ),
 ]
 
 
@@ -43,17 +45,21 @@ def many(number):
     """Long names and three seeds each; two share their cost."""
     rng = np.random.default_rng(0)
     return [
-        make_record(f'rpstn_tiny_1xb8-4e_synthetic-penn-128x128_variant-{i}',
-                    seed, *rng.uniform(40, 90, 2),
-                    gmacs_per_frame=0.2 + 0.1 * (i // 2))
-        for i in range(number) for seed in range(3)
+        make_record(
+            f'rpstn_tiny_1xb8-4e_synthetic-penn-128x128_variant-{i}',
+            seed,
+            *rng.uniform(40, 90, 2),
+            gmacs_per_frame=0.2 + 0.1 * (i // 2),
+        )
+        for i in range(number)
+        for seed in range(3)
     ]
 
 
 def test_format():
     assert format_stat(Stat(82.449, 0.351, 3)) == '82.4 ± 0.4'
     assert format_stat(Stat(1.5, None, 1), 2, sign=True) == '+1.50 ± –'
-    assert format_stat(Stat(-1.5, 0., 2), sign=True) == '-1.5 ± 0.0'
+    assert format_stat(Stat(-1.5, 0.0, 2), sign=True) == '-1.5 ± 0.0'
     assert format_stat(Stat(-0.004, 0.1, 2), 2, sign=True) == '+0.00 ± 0.10'
     assert format_stat(Stat(None, None, 0)) == '–'
 
@@ -72,12 +78,14 @@ def test_summary_table_is_the_expected_markdown():
         '|          24,000 |\n'
         '| a\\|b   |     2 | 85.50 ± 6.36 | 50.00 ± 1.41 | +2.00 ± 1.41 '
         '| -1.00 ± 0.00 |     2 |      2.500 |       0.250 | 100 (350) '
-        '| 24,000 (48,000) |\n')
+        '| 24,000 (48,000) |\n'
+    )
 
 
 def test_one_seed_has_no_deviation():
-    table = summary_table(summarize(RECORDS[:1] + RECORDS[3:4], 'base'),
-                          'base')
+    table = summary_table(
+        summarize(RECORDS[:1] + RECORDS[3:4], 'base'), 'base'
+    )
     assert '| 80.00 ± – | 50.00 ± – |' in table
     assert '| +1.00 ± – |  -1.00 ± – |     1 |' in table
 
@@ -87,8 +95,11 @@ def test_without_baseline_there_are_no_differences():
 
 
 def test_report_says_what_is_missing_and_doubtful():
-    records = [*RECORDS, make_record('c', 0, cpu='Another', data='other'),
-               nothing_occluded('d', 0)]
+    records = [
+        *RECORDS,
+        make_record('c', 0, cpu='Another', data='other'),
+        nothing_occluded('d', 0),
+    ]
     text = ablation_table(records, 'base', missing=['a|b seed 1'])
     assert 'mPCK@0.2 by torso length' in text
     assert 'Δ: difference to base' in text
@@ -97,7 +108,7 @@ def test_report_says_what_is_missing_and_doubtful():
     assert '- The configs were trained on different data.' in text
     assert 'their seconds cannot be compared' in text
     assert 'A CPU, cpu, 2 torch threads; Another, cpu, 2' in text
-    occluded = text[text.index('| occluded joints'):].splitlines()
+    occluded = text[text.index('| occluded joints') :].splitlines()
     row = next(line for line in occluded if line.startswith('| d '))
     assert [cell.strip() for cell in row.split('|')[2:-1]] == ['–'] * 8
     assert 'Not finished' not in ablation_table(RECORDS)
@@ -148,11 +159,14 @@ def test_bands_need_two_seeds(tmp_path):
 
 def test_equal_costs_are_drawn_side_by_side(tmp_path):
     """Two configs that differ in nothing: both marks can be seen."""
-    records = [make_record(name, seed, 80 + seed, 50 + seed)
-               for name in 'ab' for seed in (0, 1)]
+    records = [
+        make_record(name, seed, 80 + seed, 50 + seed)
+        for name in 'ab'
+        for seed in (0, 1)
+    ]
     plot_cost(records, tmp_path / 'a.png')
     image = cv2.imread(str(tmp_path / 'a.png'))
-    image = image[:len(image) - 60, :image.shape[1] // 2]
+    image = image[: len(image) - 60, : image.shape[1] // 2]
     assert near(image, BLUE) > 60 and near(image, ORANGE) > 60
 
 
@@ -166,8 +180,10 @@ def test_plot_where_nothing_was_counted(tmp_path, plot):
 
 
 def test_costs_over_orders_of_magnitude(tmp_path):
-    records = [make_record('a', 0, gmacs_per_frame=0.1),
-               make_record('b', 0, gmacs_per_frame=100.)]
+    records = [
+        make_record('a', 0, gmacs_per_frame=0.1),
+        make_record('b', 0, gmacs_per_frame=100.0),
+    ]
     plot_cost(records, tmp_path / 'a.png')
     assert (tmp_path / 'a.png').stat().st_size > 5000
 

@@ -31,17 +31,17 @@ RECORDS = [
 def test_describe():
     # deviations -3, -1, 4: variance 26 / 2
     assert describe([80, 82, 87]) == pytest.approx((83, math.sqrt(13), 3))
-    assert describe([5.]) == Stat(5., None, 1)
+    assert describe([5.0]) == Stat(5.0, None, 1)
     assert describe([None, float('nan')]) == Stat(None, None, 0)
     assert describe([None, 1, 3]) == pytest.approx((2, math.sqrt(2), 2))
 
 
 def test_paired_difference_uses_common_seeds_only():
-    a, b = {0: 80., 1: 82., 2: 87.}, {0: 81., 2: 90., 3: 0.}
+    a, b = {0: 80.0, 1: 82.0, 2: 87.0}, {0: 81.0, 2: 90.0, 3: 0.0}
     # b - a: 1 and 3
     assert paired_difference(b, a) == pytest.approx((2, math.sqrt(2), 2))
-    assert paired_difference({5: 1.}, a) == Stat(None, None, 0)
-    assert paired_difference({0: None, 1: 83.}, a) == Stat(1., None, 1)
+    assert paired_difference({5: 1.0}, a) == Stat(None, None, 0)
+    assert paired_difference({0: None, 1: 83.0}, a) == Stat(1.0, None, 1)
 
 
 def test_summary_against_numbers_by_hand():
@@ -85,8 +85,10 @@ def test_limb_curves_by_joint_name():
         return 0 if name.endswith('wrist') or kind == 'occluded' else 1000
 
     record = make_record(
-        'a', 0,
-        pck=make_pck(lambda kind, name, t: right.get(name, 1000), total))
+        'a',
+        0,
+        pck=make_pck(lambda kind, name, t: right.get(name, 1000), total),
+    )
     curves = limb_curves(record)
     # 2 shoulders, 2 elbows; the wrists do not count
     assert curves['Upper limbs'] == pytest.approx([100 * 3.3 / 4] * 3)
@@ -109,18 +111,24 @@ def test_curves_fit_what_clip_pck_writes(tmp_path):
     import numpy as np
 
     from rpstn_mmpose.evaluation import ClipPCK
+
     truth = np.zeros((1, 13, 2))
     truth[0, NAMES.index('right_hip')] = (0, 100)
     pred = truth.copy()
     pred[0, NAMES.index('left_elbow')] += (45, 0)  # right from 0.5 on
     metric = ClipPCK(out_file=str(tmp_path / 'pck.json'))
     metric.dataset_meta = dict(keypoint_id2name=dict(enumerate(NAMES)))
-    metric.process(None, [
-        dict(
-            gt_instances=dict(keypoints=truth,
-                              keypoints_visible=np.ones((1, 13))),
-            pred_instances=dict(keypoints=pred))
-    ])
+    metric.process(
+        None,
+        [
+            dict(
+                gt_instances=dict(
+                    keypoints=truth, keypoints_visible=np.ones((1, 13))
+                ),
+                pred_instances=dict(keypoints=pred),
+            )
+        ],
+    )
     metric.evaluate(1)
     pck = json.loads((tmp_path / 'pck.json').read_text())
     curves = limb_curves(make_record('a', 0, pck=pck))
@@ -148,8 +156,9 @@ def test_csv_round_trip(tmp_path):
                 assert type(value)(row[key]) == value
     first = rows[0]
     assert (first['config'], first['seed']) == ('a', '0')
-    for key, value in dict(mPCK=80, mPCK_occluded=50, Sho_visible=80,
-                           Ank_occluded=50).items():
+    for key, value in dict(
+        mPCK=80, mPCK_occluded=50, Sho_visible=80, Ank_occluded=50
+    ).items():
         assert float(first[key]) == pytest.approx(value), key
     assert int(first['frame_passes']) == 24000
     assert rows[6]['config'] == 'd, "quoted"'
@@ -162,41 +171,53 @@ def write_result(folder, record):
 
 def test_load(tmp_path):
     for record in RECORDS:
-        write_result(tmp_path / record['config'] / f'seed{record["seed"]}',
-                     record)
+        write_result(
+            tmp_path / record['config'] / f'seed{record["seed"]}', record
+        )
     write_result(tmp_path / 'a' / 'seed0.old-12345678', RECORDS[0])
     (tmp_path / 'b' / 'seed7').mkdir()  # not finished
     assert load_records(tmp_path) == RECORDS
     assert load_records(tmp_path, ['c', 'a'], [1, 2]) == [
-        RECORDS[5], RECORDS[1], RECORDS[2]
+        RECORDS[5],
+        RECORDS[1],
+        RECORDS[2],
     ]
     assert load_records(tmp_path, ['x']) == []
     with pytest.raises(FileNotFoundError, match='x: no such folder'):
         load_records(tmp_path / 'x')
 
 
-@pytest.mark.parametrize('content', [
-    '{', '[]', '{"config": "a", "seed": 0}',
-    json.dumps(dict(RECORDS[0], pck=dict(norms={}))),
-    json.dumps(dict(RECORDS[0], config=3)),
-])
+@pytest.mark.parametrize(
+    'content',
+    [
+        '{',
+        '[]',
+        '{"config": "a", "seed": 0}',
+        json.dumps(dict(RECORDS[0], pck=dict(norms={}))),
+        json.dumps(dict(RECORDS[0], config=3)),
+    ],
+)
 def test_load_of_other_files(tmp_path, content):
     path = tmp_path / 'result.json'
     path.write_text(content)
-    with pytest.raises(ValueError,
-                       match='is not a result of run_ablation') as info:
+    with pytest.raises(
+        ValueError, match='is not a result of run_ablation'
+    ) as info:
         load_record(path)
     assert str(path) in str(info.value) and '\n' not in str(info.value)
 
 
 def test_warnings():
     assert comparison_warnings(RECORDS) == []
-    lines = comparison_warnings([
-        RECORDS[0],
-        make_record('a', 1, settings='other'),
-        make_record('b', 0, data='other', torch_threads=1)
-    ])
+    lines = comparison_warnings(
+        [
+            RECORDS[0],
+            make_record('a', 1, settings='other'),
+            make_record('b', 0, data='other', torch_threads=1),
+        ]
+    )
     assert [line.split()[0:3] for line in lines] == [
-        ['The', 'seeds', 'of'], ['The', 'configs', 'were'],
-        ['The', 'runs', 'were']
+        ['The', 'seeds', 'of'],
+        ['The', 'configs', 'were'],
+        ['The', 'runs', 'were'],
     ]

@@ -455,7 +455,7 @@ def test_interrupt_ends_the_runs_process(tmp_path, fake, data, configs,
         tool.interrupt()
 
     with monkeypatch.context() as patch:
-        patch.setattr(execution, 'poll_seconds', lambda: 0.01)
+        patch.setattr(execution, 'POLL_SECONDS', 0.01)
         patch.setattr(execution, 'show_progress', interrupted)
         with pytest.raises(SystemExit) as info:
             run(tmp_path, data, configs[1], '--seeds', '0')
