@@ -29,6 +29,7 @@ from ..checkpoints.safe_globals import (
 )
 
 _OBJECTS = np.dtype(object)
+_PLAIN: Any = pickle._Unpickler
 # Beside those of torch's checkpoints: what NumPy's and Python 3's pickles are
 # written with.
 _OPCODES = (
@@ -144,9 +145,10 @@ _CALLABLE = tuple(f for f in _GLOBALS.values() if f is not np.ndarray)
 class _ArrayUnpickler(Unpickler):
     """The reader of checkpoints with the lists above instead of its own."""
 
+    stack: list[Any]
     dispatch = {
         **Unpickler.dispatch,
-        **{c[0]: pickle._Unpickler.dispatch[c[0]] for c in _OPCODES},
+        **{c[0]: _PLAIN.dispatch[c[0]] for c in _OPCODES},
     }
 
     def find_class(self, module: str, name: str) -> Any:
@@ -159,7 +161,7 @@ class _ArrayUnpickler(Unpickler):
         function = self.stack[-2]
         if not any(function is item for item in _CALLABLE):
             refuse(f'a call of {type(function).__name__}')
-        pickle._Unpickler.load_reduce(self)
+        _PLAIN.load_reduce(self)
 
     def load_newobj(self) -> None:
         refuse('a new object')
@@ -174,7 +176,7 @@ class _ArrayUnpickler(Unpickler):
             )
         if not fits:
             refuse(f'a state of {type(target).__name__}')
-        pickle._Unpickler.load_build(self)
+        _PLAIN.load_build(self)
 
     def load_binpersid(self) -> None:
         refuse('a persistent id')
@@ -185,7 +187,7 @@ class _ArrayUnpickler(Unpickler):
         (pickle.BUILD, load_build),
         (pickle.BINPERSID, load_binpersid),
     ):
-        dispatch[_code[0]] = _method
+        dispatch[_code[0]] = _method  # type: ignore[assignment]
 
 
 def _unpickled(data: Any, path: str) -> Any:

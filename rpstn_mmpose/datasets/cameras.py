@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -35,13 +35,13 @@ class Camera:
         position: In the world, metres.
     """
 
-    size: Tuple[int, int]
-    focal: Tuple[float, float]
-    center: Tuple[float, float]
-    radial: Tuple[float, float, float]
-    tangential: Tuple[float, float]
-    orientation: Tuple[float, float, float, float]
-    position: Tuple[float, float, float]
+    size: tuple[int, int]
+    focal: tuple[float, float]
+    center: tuple[float, float]
+    radial: tuple[float, float, float]
+    tangential: tuple[float, float]
+    orientation: tuple[float, float, float, float]
+    position: tuple[float, float, float]
 
     def rotation(self) -> np.ndarray:
         """(3, 3), from the camera's axes to the world's."""
@@ -108,22 +108,26 @@ def project(points: Tensor, lenses: Tensor) -> Tensor:
     return focal * (flat * (radial + skew) + tangential * square) + centre
 
 
-def _table(lenses: Any, places: Mapping) -> Dict[str, List[Camera]]:
+def _table(lenses: Any, places: Mapping) -> dict[str, list[Camera]]:
     return {
         subject: [
-            Camera(*lens, orientation, tuple(x / 1000 for x in position))
-            for lens, (orientation, position) in zip(lenses, cameras)
+            Camera(
+                *lens,
+                orientation=orientation,
+                position=(x / 1000, y / 1000, z / 1000),
+            )
+            for lens, (orientation, (x, y, z)) in zip(lenses, cameras)
         ]
         for subject, cameras in places.items()
     }
 
 
-def h36m_cameras() -> Dict[str, List[Camera]]:
+def h36m_cameras() -> dict[str, list[Camera]]:
     """The four cameras of each subject of Human3.6M."""
     return _table(H36M_LENSES, H36M_PLACES)
 
 
-def humaneva_cameras() -> Dict[str, List[Camera]]:
+def humaneva_cameras() -> dict[str, list[Camera]]:
     """The three colour cameras of each subject of HumanEva-I."""
     return _table(HUMANEVA_LENSES, HUMANEVA_PLACES)
 
@@ -136,7 +140,7 @@ def cameras_to_json(cameras: Mapping[str, Sequence[Camera]]) -> dict:
     }
 
 
-def cameras_from_json(data: bytes, path: str) -> Dict[str, List[Camera]]:
+def cameras_from_json(data: bytes, path: str) -> dict[str, list[Camera]]:
     """Cameras by subject.
 
     Args:
@@ -149,14 +153,14 @@ def cameras_from_json(data: bytes, path: str) -> Dict[str, List[Camera]]:
     """
     found = read_json(data, path)
     where = 'the file'
-    cameras: Dict[str, List[Camera]] = {}
+    cameras: dict[str, list[Camera]] = {}
     try:
         for subject, of_subject in found.items():
             where = subject
             cameras[subject] = []
             for number, fields in enumerate(of_subject):
                 where = f'camera {number} of {subject}'
-                values = {
+                values: Any = {
                     name: tuple(float(x) for x in fields[name])
                     for name in Camera.__dataclass_fields__
                 }

@@ -180,8 +180,12 @@ def _scores(
     if scores is None:
         return np.ones((frames, joints), np.float32)
     found = scores.get(key) if isinstance(scores, dict) else None
-    fits = isinstance(found, np.ndarray) and found.dtype.kind in 'fiu'
-    if not fits or found.size % joints or found.size < (frames - 1) * joints:
+    if (
+        not isinstance(found, np.ndarray)
+        or found.dtype.kind not in 'fiu'
+        or found.size % joints
+        or found.size < (frames - 1) * joints
+    ):
         raise ValueError(
             f'{path} has no scores of {key!r} for {frames} frames of {joints} '
             'joints; take that of the same 2D keypoints'

@@ -100,7 +100,10 @@ def _row(
     if name in above:
         return None
     for rule in RULES.get(name, ()):
-        parts = [_row(part, source, (*above, name)) for part in rule]
-        if all(part is not None for part in parts):
-            return sum(w * part for w, part in zip(rule.values(), parts))
+        found = {part: _row(part, source, (*above, name)) for part in rule}
+        rows = [
+            rule[part] * row for part, row in found.items() if row is not None
+        ]
+        if len(rows) == len(rule):
+            return np.sum(rows, axis=0)
     return None

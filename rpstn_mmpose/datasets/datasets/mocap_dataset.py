@@ -1,7 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -59,8 +59,8 @@ class MocapDataset(BaseSequenceDataset):
 
     KEYPOINTS_FILE = ''
     POSES_FILE = ''
-    SUBJECTS: Dict[str, Tuple[str, ...]] = {}
-    LEFT_OUT: Tuple[str, ...] = ()
+    SUBJECTS: dict[str, tuple[str, ...]] = {}
+    LEFT_OUT: tuple[str, ...] = ()
     COLUMNS = (
         Column('keypoints_3d', 'points_3d'),
         Column('lens', 'value', of_track=True),
@@ -117,9 +117,9 @@ class MocapDataset(BaseSequenceDataset):
         """Cameras by subject, where no file tells them."""
         raise NotImplementedError
 
-    def load_tracks(self) -> List[Track]:
+    def load_tracks(self) -> list[Track]:
         """See the base class."""
-        paths = {
+        paths: Any = {
             name: file and join_address(self.data_root, file)
             for name, file in self.files.items()
         }

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 from operator import mul
-from typing import Sequence
+from typing import Any, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -73,11 +73,11 @@ class BoneDirectionNet(BaseModule):
 
         self.stem = ConvUnit(2 * num_joints, channels, widths[0], dropout)
         self.score_stem = ConvUnit(num_joints, channels, widths[0], dropout)
-        self.blocks = nn.ModuleList(
+        self.blocks: Any = nn.ModuleList(
             self._block(2 * channels if i == 0 else channels, width, dropout)
             for i, width in enumerate(widths[1:])
         )
-        self.refining_blocks = nn.ModuleList(
+        self.refining_blocks: Any = nn.ModuleList(
             self._block(2 * channels, width, dropout) for width in widths[1:]
         )
 
@@ -141,7 +141,7 @@ class BoneDirectionNet(BaseModule):
         for i, (spread, mix) in enumerate(self.blocks):
             levels.append(x)
             width = self.widths[i + 1]
-            taps = dict(
+            taps: Any = dict(
                 stride=width if strided else 1,
                 dilation=1 if strided else self.dilations[i],
             )

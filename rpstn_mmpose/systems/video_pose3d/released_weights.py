@@ -59,7 +59,7 @@ def convert_released(checkpoint: dict) -> ReleasedWeights:
     if 'model_pos' not in checkpoint:
         checkpoint = dict(model_pos=checkpoint)
     result: dict[str, Tensor] = {}
-    facts: tuple[Any, ...] = ()
+    facts: dict[str, Any] = {}
     for key, backbone, head in _NETWORKS:
         if checkpoint.get(key) is None:
             continue
@@ -85,8 +85,15 @@ def convert_released(checkpoint: dict) -> ReleasedWeights:
             prefix = backbone if part == 'backbone' else head
             kept = value if leaf == COUNTER else value.float()
             result[f'{prefix}.{rest}.{leaf}'] = kept.clone()
-        facts = facts or (channels, widths, inputs // 2, out // 3)
-    return ReleasedWeights(result, *facts, 'traj_head.conv.weight' in result)
+        facts = facts or dict(
+            channels=channels,
+            widths=widths,
+            in_joints=inputs // 2,
+            joints=out // 3,
+        )
+    return ReleasedWeights(
+        result, trajectory='traj_head.conv.weight' in result, **facts
+    )
 
 
 def _widths(state: dict[str, Tensor]) -> tuple[int, ...]:
