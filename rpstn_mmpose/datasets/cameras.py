@@ -112,11 +112,18 @@ def _table(lenses: Any, places: Mapping) -> dict[str, list[Camera]]:
     return {
         subject: [
             Camera(
-                *lens,
-                orientation=orientation,
-                position=(x / 1000, y / 1000, z / 1000),
+                size,
+                focal,
+                center,
+                radial,
+                tangential,
+                orientation,
+                (x / 1000, y / 1000, z / 1000),
             )
-            for lens, (orientation, (x, y, z)) in zip(lenses, cameras)
+            for (size, focal, center, radial, tangential), (
+                orientation,
+                (x, y, z),
+            ) in zip(lenses, cameras)
         ]
         for subject, cameras in places.items()
     }
