@@ -23,3 +23,6 @@ model = dict(
         )
     ),
 )
+
+# evaluators: of detections, no duplicates are dropped
+test_evaluator = dict(nms_thr=None)

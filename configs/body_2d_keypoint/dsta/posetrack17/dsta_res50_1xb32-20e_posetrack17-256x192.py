@@ -65,13 +65,14 @@ model = dict(
     test_cfg=dict(flip_test=False),
 )
 
-# base dataset settings; the annotations in the JSON of 2018
+# base dataset settings
 dataset_type = 'PoseTrackClipDataset'
+# labels in the JSON of 2018, a file for each sequence
 data_root = 'data/posetrack17/'
 # neighbours of labelled frames that the JSON files do not list
 frames = dict(frame_pattern='{:08d}.jpg', first_frame=1)
 
-# pipelines
+# pipelines; all frames of a clip are cropped by the wanted one's box
 train_pipeline = [
     dict(type='LoadClip'),
     dict(type='ClipBBox', mode='wanted'),
@@ -140,8 +141,8 @@ val_dataloader = dict(
         **frames,
     ),
 )
-# detections. For annotated boxes: --cfg-options
-# test_dataloader.dataset.bbox_file=None
+# detections of PoseWarper's authors. For annotated boxes:
+# --cfg-options test_dataloader.dataset.bbox_file=None
 # test_dataloader.dataset.bbox_score_thr=0
 test_dataloader = dict(
     batch_size=32,
@@ -154,8 +155,7 @@ test_dataloader = dict(
         data_root=data_root,
         split='val',
         clip_offsets=clip_offsets,
-        bbox_file=data_root
-        + 'annotations/posetrack17_val_human_detections.json',
+        bbox_file=data_root + 'annotations/val_boxes.json',
         bbox_score_thr=0.2,
         test_mode=True,
         pipeline=val_pipeline,
@@ -167,5 +167,5 @@ test_dataloader = dict(
 val_evaluator = dict(
     type='PoseTrackClipMetric', gt_dir=data_root + 'annotations/val'
 )
-# the published scores and, of detections, no duplicates dropped
-test_evaluator = dict(val_evaluator, score_mode='bbox_keypoint', nms_thr=None)
+# joints are ranked by their score times that of the box
+test_evaluator = dict(val_evaluator, score_mode='bbox_keypoint')
