@@ -14,9 +14,17 @@ import torch
 
 from rpstn_mmpose.visualization import VideoWriter
 from tests.real_data import require_case
+from tests.test_apis.containers import write
 from tests.test_apis.detectors import detector_config
 from tests.test_apis.test_video_io import count_with_opencv
-from tests.test_apis.tiny import build, pose_config, video_model, write_video
+from tests.test_apis.test_video_times import MS, PHONE
+from tests.test_apis.tiny import (
+    build,
+    pose_config,
+    texture,
+    video_model,
+    write_video,
+)
 
 from .load_tool import load_tool
 
@@ -77,7 +85,8 @@ def records(path):
     return json.loads(Path(path).read_text())['instance_info']
 
 
-def test_video_poses_and_plot(folder, tmp_path, capsys):
+def test_video_poses_and_plot(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)  # a bar
     assert (
         run(
             folder,
@@ -424,8 +433,8 @@ def test_sigterm_and_a_second_signal(
 
     add = TrajectoryRecorder.add
 
-    def add_and_kill(self, frame, people):
-        add(self, frame, people)
+    def add_and_kill(self, frame, people, seconds):
+        add(self, frame, people, seconds)
         if frame == 2:
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -484,3 +493,120 @@ def test_ctrl_c_leaves_complete_files(folder, tmp_path):
     assert count_with_opencv(out / 'long.mp4') == (len(found), (96, 64), 20)
     assert (out / 'long_trajectories.png').stat().st_size > 10**4
     assert len(list(out.iterdir())) == 3
+
+
+def test_two_runs_into_one_folder(folder, tmp_path, monkeypatch):
+    """The second begins and ends while the first one is at its frame 2."""
+    from rpstn_mmpose.apis import TrajectoryRecorder
+
+    add = TrajectoryRecorder.add
+    counts = []
+
+    def add_and_run(self, frame, people, seconds):
+        add(self, frame, people, seconds)
+        if frame == 2 and not counts:
+            counts.append(0)
+            assert (
+                run(folder, tmp_path, '--whole-frame', '--max-frames', 4) == 0
+            )
+            counts[0] = len(records(tmp_path / 'clip.json'))
+            counts.append(count_with_opencv(tmp_path / 'clip.mp4')[0])
+
+    monkeypatch.setattr(TrajectoryRecorder, 'add', add_and_run)
+    assert run(folder, tmp_path, '--whole-frame') == 0
+    assert counts == [4, 4]
+    assert len(records(tmp_path / 'clip.json')) == 8
+    assert count_with_opencv(tmp_path / 'clip.mp4')[0] == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'clip.json',
+        'clip.mp4',
+        'clip_trajectories.png',
+    ]
+
+
+CLOSED = """
+import importlib.util, os, signal, sys, time
+spec = importlib.util.spec_from_file_location('demo', sys.argv[1])
+demo = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(demo)
+with demo.StopRequest() as stop:
+    print('ready', flush=True)
+    end = time.time() + 20
+    while not stop.asked and time.time() < end:
+        time.sleep(0.01)
+    # What would be an error on a terminal that is gone.
+    print('after', flush=True)
+    print('after', file=sys.stderr, flush=True)
+open(sys.argv[2], 'w').write(f'stopped {stop.asked}')
+"""
+
+
+def test_closing_the_terminal(tmp_path):
+    """In a session of its own, whose terminal goes."""
+    pty = pytest.importorskip('pty', reason='there are no terminals here')
+    done = tmp_path / 'done.txt'
+    process, terminal = pty.fork()
+    if not process:
+        os.execv(
+            sys.executable,
+            [
+                sys.executable,
+                '-c',
+                CLOSED,
+                str(TOOL / 'topdown_video_demo.py'),
+                str(done),
+            ],
+        )
+    assert b'ready' in os.read(terminal, 1000)
+    os.close(terminal)
+    assert os.waitpid(process, 0)[1] == 0
+    assert done.read_text() == 'stopped True'
+
+
+def test_hangups_that_are_ignored_stay_so():
+    """As nohup wants it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with demo.StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert not stop.asked
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with demo.StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            deadline = time.time() + 5
+            while not stop.asked and time.time() < deadline:
+                time.sleep(0.01)
+        assert stop.asked
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_cuts_and_how_to_leave_them_out(folder, tmp_path, capsys):
+    path = tmp_path / 'cut.mp4'
+    with VideoWriter(path) as video:
+        for index in range(16):
+            shot = texture(64, 96, seed=index // 8) // (1 + index // 8)
+            video.write(np.roll(shot, 2 * index, axis=1))
+    for args, ids in (([], [0, 1]), (['--no-cuts'], [0])):
+        out = tmp_path / f'out{len(args)}'
+        assert run(folder, out, '--whole-frame', *args, video=path) == 0
+        people = [r['instances'] for r in records(out / 'cut.json')]
+        assert sorted({i['track_id'] for f in people for i in f}) == ids
+        assert ('2 shots' in capsys.readouterr().out) == (not args)
+
+
+def test_times_are_in_the_records_and_the_plot(folder, tmp_path, monkeypatch):
+    from rpstn_mmpose.apis import TrajectoryRecorder
+
+    seen = []
+    monkeypatch.setattr(
+        TrajectoryRecorder,
+        'plot',
+        lambda self, *_, **__: seen.extend(self.paths[0].times),
+    )
+    path = write(tmp_path / 'a.mkv', times=PHONE, tick=MS)
+    assert run(folder, tmp_path / 'out', '--whole-frame', video=path) == 0
+    times = [r['time'] for r in records(tmp_path / 'out/a.json')]
+    assert times == seen == pytest.approx(np.array(PHONE) / 1000)
