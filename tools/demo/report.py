@@ -14,6 +14,7 @@ from rpstn_mmpose import config_path
 from rpstn_mmpose.structures import joint_names
 from rpstn_mmpose.visualization.confidence import tracks_of
 from rpstn_mmpose.visualization.output_path import check_output_path
+from rpstn_mmpose.visualization.poses_3d import read_poses_3d
 from rpstn_mmpose.visualization.video_report import (
     EMBED_LIMIT,
     PAGE_ENDINGS,
@@ -332,6 +333,7 @@ def run(args):
         fraction=args.occluded_below,
         relation=(relation_picture(args, info, drawn) if args.video else None),
         trajectories=plot.read_bytes() if plot.is_file() else b'',
+        poses_3d=read_poses_3d(path),
     )
     write_report(page, out)
     print(

@@ -1,0 +1,116 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""3D poses in the report page, looked at in a browser."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from rpstn_mmpose.visualization.poses_3d import read_poses_3d
+from rpstn_mmpose.visualization.video_report import (
+    build_report,
+    load_predictions,
+    write_report,
+)
+
+from .test_video_report import dump_dom, run_chromium, two_people
+
+JOINTS = ['root', 'left_hand', 'right_hand', 'head']
+# Metres, camera axes: y is down.
+POSE = [[0, 0, 0], [0.6, -0.5, 0], [-0.6, -0.5, 0], [0, -0.8, 0.1]]
+
+
+def content(pose=POSE):
+    """The people of the report's tests, each in the same 3D pose."""
+    found = two_people()
+    found['meta_info']['keypoints_3d'] = dict(
+        keypoint_names=JOINTS, skeleton_links=[[0, 1], [0, 2], [0, 3]]
+    )
+    for record in found['instance_info']:
+        for person in record['instances']:
+            person['keypoints_3d'] = pose
+    return found
+
+
+def write(folder, found):
+    path = folder / 'clip.json'
+    path.write_text(json.dumps(found))
+    return path
+
+
+def page_of(path, folder):
+    info = load_predictions(path)
+    text = build_report(info, poses_3d=read_poses_3d(path))
+    return write_report(text, folder / 'page.html')
+
+
+def test_what_is_read(tmp_path):
+    found = read_poses_3d(write(tmp_path, content()))
+    assert found['joints'] == JOINTS
+    assert found['links'] == [[0, 1], [0, 2], [0, 3]]
+    assert sorted(found['poses']) == [0, 1, 2, 3, 4, 5, 8, 9]
+    assert [person[0] for person in found['poses'][3]] == [4, 2]
+    expected = [0, 0, 0, 600, -500, 0, -600, -500, 0, 0, -800, 100]
+    assert found['poses'][3][1][1:] == expected
+
+
+def test_a_file_without_3d(tmp_path):
+    path = write(tmp_path, two_people())
+    assert read_poses_3d(path) is None
+    text = page_of(path, tmp_path).read_text()
+    assert 'view-3d"' not in text and 'poses-3d' not in text
+
+
+@pytest.mark.parametrize(
+    'pose', [POSE[:3], [[0, 0]] * 4, [*POSE[:3], [0, 0, float('nan')]]]
+)
+def test_poses_of_another_form(pose, tmp_path):
+    path = write(tmp_path, content(pose))
+    with pytest.raises(ValueError, match='of frame 0 must be 4 x 3 numbers'):
+        read_poses_3d(path)
+
+
+def test_it_follows_the_video_in_chromium(tmp_path):
+    path = page_of(write(tmp_path, content()), tmp_path)
+    for frame, people in ((0, 1), (4, 2), (7, 0)):
+        page, root = dump_dom(path, tmp_path, f'#frame={frame}')
+        assert root['data-frame'] == str(frame)
+        (canvas,) = page.find('canvas')
+        assert canvas['data-people'] == str(people)
+
+
+def shot(path, folder):
+    """The page as a picture."""
+    picture = folder / 'page.png'
+    _, console = run_chromium(
+        f'file://{path}', folder, f'--screenshot={picture}'
+    )
+    assert console == []
+    return cv2.imread(str(picture))
+
+
+def limbs(picture):
+    """Rows and columns of the warm (left) and the cold (right) limb, where the
+    view is in a page of 1280 pixels.
+    """
+    half = picture[190:, :560].astype(int)
+    blue, green, red = (half[..., c] for c in range(3))
+    warm = (red > 200) & (green > 120) & (green < 200) & (blue < 120)
+    cold = (red < 60) & (green > 60) & (green < 140) & (blue > 130)
+    return np.argwhere(warm), np.argwhere(cold)
+
+
+def test_what_is_seen_in_chromium(tmp_path):
+    """The left hand of a person who faces the camera is at the right, and up
+    where the person holds it up."""
+    page = page_of(write(tmp_path, content()), tmp_path)
+    warm, cold = limbs(shot(page, tmp_path))
+    assert warm[:, 1].mean() > cold[:, 1].mean() + 30
+    hand, root = warm[warm[:, 1].argmax()], warm[warm[:, 1].argmin()]
+    assert hand[0] < root[0] - 10
+    down = [POSE[0], [0.6, 0.5, 0], [-0.6, 0.5, 0], POSE[3]]
+    page = page_of(write(tmp_path, content(down)), tmp_path)
+    warm, _ = limbs(shot(page, tmp_path))
+    hand, root = warm[warm[:, 1].argmax()], warm[warm[:, 1].argmin()]
+    assert hand[0] > root[0] + 10
