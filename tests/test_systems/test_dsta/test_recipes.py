@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 
+from rpstn_mmpose.experiments.configs import load_changes
 from rpstn_mmpose.recipes import configs_dir
 from tests.test_datasets.jhmdb_files import write_jhmdb
 from tests.test_datasets.penn_files import write_penn
@@ -186,3 +187,44 @@ def test_live_and_released_are_what_they_say():
     assert weights[0].use_dataset_keypoint_weights
     assert plain.test_dataloader.dataset.bbox_score_thr == 0.2
     assert plain.train_dataloader.dataset.first_frame == 1
+
+
+TRACKS = FOLDER / 'synthetic_penn_tracks'
+TINY = 'dsta_tiny_1xb16-4e_synthetic-penn-tracks-128x128'
+
+
+@pytest.mark.parametrize(
+    'name, settings', load_changes(TRACKS / 'ablations.yml')
+)
+def test_changes(name, settings, roots):
+    """Each builds, trains a step, and its data are those of its model."""
+    config = Config.fromfile(TRACKS / f'{TINY}.py')
+    config.merge_from_dict(settings)
+    small(config, roots['PennActionDataset'])
+    model = MODELS.build(config.model)
+    data = DATASETS.build(config.train_dataloader.dataset)
+    for split in ('train', 'val', 'test'):
+        offsets = config[f'{split}_dataloader'].dataset.clip_offsets
+        assert tuple(offsets) == model.clip_offsets
+    batch = model.data_preprocessor(pseudo_collate([data[0], data[1]]), True)
+    model.train()(**batch, mode='loss')['loss_kpt'].backward()
+    assert model.aggregator.mix.weight.grad.isfinite().all()
+    assert config.param_scheduler[-1].T_max == config.train_cfg.max_epochs
+
+
+def test_the_heatmap_twin():
+    """Data, steps and start of the backbone are DSTA's."""
+    dsta = Config.fromfile(TRACKS / f'{TINY}.py')
+    path = FOLDER.parent / 'topdown_heatmap/synthetic_penn_tracks'
+    name = TINY.replace('dsta_tiny', 'td-hm_tiny-new-head')
+    twin = Config.fromfile(path / f'{name}.py')
+    start = twin.model.backbone.pop('init_cfg').checkpoint
+    assert start == dsta.model.image_pretrained.checkpoint
+    assert twin.model.backbone == dsta.model.backbone
+    assert twin.load_from is None
+    for key in ('optim_wrapper', 'param_scheduler', 'train_cfg'):
+        assert twin[key] == dsta[key]
+    loaders = twin.train_dataloader, dsta.train_dataloader
+    assert len({loader.batch_size for loader in loaders}) == 1
+    assert len({loader.dataset.data_root for loader in loaders}) == 1
+    assert len({loader.dataset.split for loader in loaders}) == 1
