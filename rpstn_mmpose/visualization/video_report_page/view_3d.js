@@ -21,7 +21,7 @@ function project(point, middle) {
   const w = z * Math.cos(turn) - x * Math.sin(turn);
   const v = y * Math.cos(tilt) - w * Math.sin(tilt);
   const depth = EYE - (w * Math.cos(tilt) + y * Math.sin(tilt));
-  const size = zoom * canvas.height * 2.4 / Math.max(depth, 500);
+  const size = zoom * canvas.height * 2 / Math.max(depth, 500);
   return [canvas.width / 2 + u * size, canvas.height / 2 - v * size];
 }
 
@@ -53,7 +53,7 @@ function draw() {
   canvas.width = Math.max(200, box.width * dense);
   canvas.height = Math.max(150, box.height * dense);
   const people = data.poses[root.dataset.frame] || [];
-  const count = people.length, middle = [(count - 1) * APART / 2, 900];
+  const count = people.length, middle = [(count - 1) * APART / 2, 1000];
   const left = -APART, right = count * APART;
   for (let x = left; x <= right; x += APART / 2) {
     line([x, 0, -APART], [x, 0, APART], middle, color('rule'), dense);
