@@ -43,7 +43,7 @@ class MocapDataset(BaseSequenceDataset):
             right exchanged, in pictures, poses and cameras. Defaults to
             ``False``.
         as_batches (bool): Whether a data loader gets all clips of a batch at
-            once, as a few arrays, which takes a hundredth of the time. Its
+            once, as a few arrays, in a fifteenth of the time. Its
             ``collate_fn`` is ``take_batch`` then, the window ``FramesAround``
             and the pipeline ``PackLifterInputs`` alone. Defaults to
             ``False``.
