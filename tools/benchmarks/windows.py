@@ -61,7 +61,13 @@ def run_windows(bench: Bench) -> None:
         # A new warper's offsets are zero: those of a trained one are not.
         for layer in model.warper.offset_layers:
             layer.weight.normal_(std=0.02)
-        fast = optimize_for_inference(copy.deepcopy(model))
+        nets = {
+            'stream': model,
+            'stream, fast': optimize_for_inference(copy.deepcopy(model)),
+        }
+        if bench.args.half:
+            nets['stream, fast, bfloat16'] = optimize_for_inference(
+                copy.deepcopy(model), dtype='bfloat16')
         for people in bench.args.batch_sizes:
             clips = random_clips(model, people, len(model.clip_offsets))
             expected = five_passes(model, clips)
@@ -69,7 +75,7 @@ def run_windows(bench: Bench) -> None:
                 'baseline': lambda c=clips: five_passes(model, c),
                 'in one pass': lambda c=clips: model(c, None, mode='tensor'),
             }
-            for name, net in (('stream', model), ('stream, fast', fast)):
+            for name, net in nets.items():
                 kept = net.extract_feat(clips[:, :-1])[0].unbind(1)
                 functions[name] = lambda c=clips, k=kept, n=net: next_pose(
                     n, c[:, -1], k
