@@ -358,3 +358,37 @@ def test_answers_for_the_middle(root):
     assert sample.metainfo['frame_ids'] == [
         data[4]['data_samples'].metainfo['frame_ids'][OFFSETS.index(0)]
     ]
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_frames_of_other_crops_are_resampled(root, flip):
+    """The frame before was cropped two heatmap's pixels farther right and one
+    farther down: its heatmaps come so many pixels later, and nothing in front
+    of them. The sum is of that frame alone."""
+    model = build(
+        pose_warper(
+            clip_offsets=(-1, 0),
+            frame_weights=(1.0, 0.0),
+            test_cfg=dict(flip_test=flip, output_heatmaps=True),
+        ),
+        trained=False,
+    )
+    data = dataset(root, box='wanted', clip_offsets=(-1, 0))
+    batch = batch_of(model, [DATASETS.build(data)[3]])
+    (sample,) = batch['data_samples']
+    center = np.array(sample.metainfo['input_center'])
+    pixel = np.reshape(sample.metainfo['input_scale'], (2, 2))[1] / (24, 16)
+    center[0] += pixel * (2, 1)
+    sample.set_metainfo(dict(input_center=center))
+    with torch.no_grad():
+        found = model(**batch, mode='predict')[0].pred_fields.heatmaps
+        maps = model.extract_feat(batch['inputs'])[0][0, 0]
+        if flip:
+            mirrored = model.extract_feat(batch['inputs'].flip(-1))[0][0, 0]
+            flips = sample.metainfo['flip_indices']
+            maps = (maps + mirrored[flips].flip(-1)) / 2
+    torch.testing.assert_close(
+        found[:, 1:, 2:], maps[:, :-1, :-2], rtol=1e-3, atol=1e-3
+    )
+    assert found[:, 0].abs().max() < 1e-4
+    assert found[:, :, :2].abs().max() < 1e-4
