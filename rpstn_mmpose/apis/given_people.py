@@ -40,7 +40,7 @@ def write_frames(
         raise ValueError(f'{people.source}: no person in any frame')
     wanted = set(people.frame_ids.tolist())
     paths, damaged = [], []
-    for frame in tqdm(source, desc='frames', unit='frame'):
+    for frame in tqdm(source, desc='frames', unit='frame', disable=None):
         path = ''
         if frame.index in wanted:
             path = os.path.join(folder, f'{frame.index:06d}.png')

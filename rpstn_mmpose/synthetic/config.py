@@ -3,9 +3,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .difficulty import Difficulty, get_difficulty
+
+
+def check_positive(**counts: int | None) -> None:
+    """Refuse a number below 1; None is a default.
+
+    Raises:
+        ValueError: A number is below 1; the message has its name.
+    """
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise ValueError(f'{name} must be at least 1, got {value}')
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a negative seed.
+
+    Raises:
+        ValueError: The seed is negative.
+    """
+    if seed < 0:
+        raise ValueError(f'seed must not be negative, got {seed}')
+
+
+def checked_size(image_size: Sequence[float]) -> tuple[int, int]:
+    """Width and height of a picture in whole pixels.
+
+    Raises:
+        ValueError: Not two numbers, or one below 32.
+    """
+    if len(image_size) != 2 or min(image_size) < 32:
+        raise ValueError(
+            'image_size must be a width and a height of at least 32 pixels, '
+            f'got {tuple(image_size)}'
+        )
+    return int(image_size[0]), int(image_size[1])
 
 
 @dataclass(frozen=True)
@@ -46,26 +82,17 @@ class GenerateConfig:
         Raises:
             ValueError: A setting is out of range or does not fit the others.
         """
-        for name in (
-            'num_train',
-            'num_test',
-            'num_frames',
-            'num_test_frames',
-            'max_frames',
-        ):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f'{name} must be at least 1, got {value}')
-        if self.seed < 0:
-            raise ValueError(f'seed must not be negative, got {self.seed}')
-        if len(self.image_size) != 2 or min(self.image_size) < 32:
-            raise ValueError(
-                'image_size must be a width and a height of at least 32 '
-                f'pixels, got {tuple(self.image_size)}'
-            )
+        check_positive(
+            num_train=self.num_train,
+            num_test=self.num_test,
+            num_frames=self.num_frames,
+            num_test_frames=self.num_test_frames,
+            max_frames=self.max_frames,
+        )
+        check_seed(self.seed)
         filled = replace(
             self,
-            image_size=tuple(int(side) for side in self.image_size),
+            image_size=checked_size(self.image_size),
             difficulty=get_difficulty(self.difficulty),
         )
         if self.trajectories is not None:

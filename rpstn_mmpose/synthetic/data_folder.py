@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
 MANIFEST = 'synthetic_manifest.json'
 
@@ -17,28 +17,47 @@ def partial_name(manifest: str) -> str:
     return manifest.replace('.json', '.partial.json')
 
 
-def prepare_folder(
-    out_dir: Path,
+def make_once(
+    out_dir: str | Path,
     settings: dict,
     folders: Sequence[str],
+    make: Callable[[Path], dict],
     manifest: str = MANIFEST,
-) -> dict | None:
-    """Make a folder ready for a data set.
+) -> dict:
+    """Make a data set, unless the same one is there.
 
     Args:
-        out_dir (Path): Its root.
-        settings (dict): What decides on the bytes, as JSON has it.
-        folders (Sequence[str]): What a run that was stopped may have left
-            below the root; removed.
-        manifest (str): Name of the file that a finished data set has.
+        out_dir: Its root.
+        settings: What decides on the bytes.
+        folders: What a run that was stopped may have left below the root;
+            removed.
+        make: Function that takes the root, writes the data set, and returns
+            what else the manifest is to tell.
+        manifest: Name of the file that a finished data set has.
 
     Returns:
-        dict | None: The manifest if the same data set is there already.
+        dict: The manifest; ``existed`` tells whether it was there before.
 
     Raises:
         ValueError: ``out_dir`` is a file, or holds something else.
-        OSError: It cannot be written.
+        OSError: ``out_dir`` cannot be written.
     """
+    out_dir = Path(out_dir)
+    settings = json.loads(json.dumps(settings))
+    found = _prepare_folder(out_dir, settings, folders, manifest)
+    if found is not None:
+        return dict(found, existed=True)
+    content = dict(settings=settings, **make(out_dir))
+    temporary = out_dir / partial_name(manifest)
+    temporary.write_text(json.dumps(content, indent=1) + '\n')
+    os.replace(temporary, out_dir / manifest)
+    return dict(content, existed=False)
+
+
+def _prepare_folder(
+    out_dir: Path, settings: dict, folders: Sequence[str], manifest: str
+) -> dict | None:
+    """Mark a folder as begun; the manifest if the data set is there."""
     finished, started = out_dir / manifest, out_dir / partial_name(manifest)
     if out_dir.exists() and not out_dir.is_dir():
         raise ValueError(f'{str(out_dir)!r} is a file, give a folder')
@@ -67,18 +86,3 @@ def prepare_folder(
     out_dir.mkdir(parents=True, exist_ok=True)
     started.write_text(json.dumps({'settings': settings}) + '\n')
     return None
-
-
-def finish_folder(
-    out_dir: Path, content: dict, manifest: str = MANIFEST
-) -> None:
-    """Mark a data set as finished.
-
-    Args:
-        out_dir (Path): Its root, from :func:`prepare_folder`.
-        content (dict): The manifest, with its ``settings``.
-        manifest (str): Its name.
-    """
-    temporary = out_dir / partial_name(manifest)
-    temporary.write_text(json.dumps(content, indent=1) + '\n')
-    os.replace(temporary, out_dir / manifest)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,10 +12,10 @@ from typing import Callable
 import numpy as np
 
 from .canvas import Canvas
-from .config import GenerateConfig
-from .data_folder import finish_folder, prepare_folder
+from .config import GenerateConfig, check_positive
+from .data_folder import make_once
 from .difficulty import Difficulty
-from .in_processes import map_in_processes
+from .in_processes import VideoJob, map_in_processes, video_jobs
 from .jhmdb_writer import JHMDBVideoWriter, write_splits
 from .lifting import trajectory_scene
 from .penn_writer import PennVideoWriter
@@ -32,16 +31,6 @@ from .trajectories import (
 
 # Goes up whenever the same settings would give other bytes.
 GENERATOR_VERSION = 1
-
-
-@dataclass(frozen=True)
-class VideoJob:
-    """One video to make; ``index`` counts inside its split."""
-
-    number: int
-    split: str
-    index: int
-    source: str | None = None
 
 
 def generate_penn(
@@ -137,53 +126,48 @@ def _generate(
         trajectories=None if trajectories is None else str(trajectories),
         **settings,
     ).checked()
-    if num_workers < 1:
-        raise ValueError(f'num_workers must be at least 1, got {num_workers}')
-    out_dir = Path(out_dir)
+    check_positive(num_workers=num_workers)
     sources = (
         list_labels(Path(config.trajectories)) if config.trajectories else []
     )
-    settings = _settings(data_format, config, sources)
-    existing = prepare_folder(out_dir, settings, PENN.folders + JHMDB.folders)
-    if existing is not None:
-        return dict(existing, existed=True)
-    if sources:
-        jobs, skipped = _trajectory_jobs(config, sources)
-    else:
-        jobs, skipped = _procedural_jobs(config), {}
-    records = map_in_processes(
-        partial(make_video, data_format, config, out_dir),
-        jobs,
-        num_workers,
-        what=f'synthetic {data_format.name}',
-        unit='video',
-        progress=progress,
+
+    def make(root: Path) -> dict:
+        if sources:
+            jobs, skipped = _trajectory_jobs(config, sources)
+        else:
+            jobs = video_jobs(train=config.num_train, test=config.num_test)
+            skipped = {}
+        records = map_in_processes(
+            partial(make_video, data_format, config, root),
+            jobs,
+            num_workers,
+            what=f'synthetic {data_format.name}',
+            unit='video',
+            progress=progress,
+        )
+        if data_format.finish is not None:
+            data_format.finish(root, records)
+        return _summarize(records, skipped)
+
+    return make_once(
+        out_dir,
+        _settings(data_format, config, sources),
+        PENN.folders + JHMDB.folders,
+        make,
     )
-    if data_format.finish is not None:
-        data_format.finish(out_dir, records)
-    manifest = _summarize(settings, records, skipped)
-    finish_folder(out_dir, manifest)
-    return dict(manifest, existed=False)
 
 
 def _settings(
     data_format: DataFormat, config: GenerateConfig, sources: list[Path]
 ) -> dict:
-    """What decides on the bytes, ready for JSON."""
+    """What decides on the bytes."""
     settings = asdict(config)
     # The first format has no name there: its data sets are older than names.
     if data_format is not PENN:
         settings['format'] = data_format.name
     settings['trajectories'] = fingerprint(sources) if sources else None
     settings['generator_version'] = GENERATOR_VERSION
-    return json.loads(json.dumps(settings))
-
-
-def _procedural_jobs(config: GenerateConfig) -> list[VideoJob]:
-    train = [VideoJob(i + 1, 'train', i) for i in range(config.num_train)]
-    first = config.num_train + 1
-    test = [VideoJob(first + i, 'test', i) for i in range(config.num_test)]
-    return train + test
+    return settings
 
 
 def _trajectory_jobs(
@@ -339,14 +323,13 @@ JHMDB = DataFormat(
 )
 
 
-def _summarize(settings: dict, records: list, skipped: list) -> dict:
+def _summarize(records: list[dict], skipped: dict[str, int]) -> dict:
     joints = Counter()
     for record in records:
         joints.update(record['joints'])
     inside = sum(joints.values()) - joints['outside']
     videos = Counter(record['split'] for record in records)
     return dict(
-        settings=settings,
         generator_version=GENERATOR_VERSION,
         num_videos=dict(train=videos['train'], test=videos['test']),
         num_frames=sum(record['num_frames'] for record in records),

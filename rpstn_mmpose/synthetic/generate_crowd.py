@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .config import check_positive, check_seed, checked_size
 from .crowd import crossing_scene, group_scene
-from .data_folder import finish_folder, prepare_folder
+from .data_folder import make_once
 from .difficulty import Difficulty, get_difficulty
 from .in_processes import map_in_processes
 from .motion import FPS
@@ -115,7 +116,7 @@ def write_crossing_video(
         total=num_frames,
         desc='synthetic crowd',
         unit='frame',
-        disable=not progress,
+        disable=None if progress else True,
     )
     with VideoWriter(out, fps=fps, crf=16) as video:
         for frame_id, (picture, people) in enumerate(frames):
@@ -193,48 +194,35 @@ def generate_detection(
         OSError: ``out_dir`` cannot be written.
     """
     counts = dict(num_train=num_train, num_test=num_test)
-    for name, value in dict(counts, num_workers=num_workers).items():
-        if value < 1:
-            raise ValueError(f'{name} must be at least 1, got {value}')
-    if seed < 0:
-        raise ValueError(f'seed must not be negative, got {seed}')
-    if min(image_size) < 32:
-        raise ValueError(
-            'image_size must be a width and a height of at least 32 pixels, '
-            f'got {tuple(image_size)}'
-        )
+    check_positive(**counts, num_workers=num_workers)
+    check_seed(seed)
+    size = checked_size(image_size)
     settings = dict(
         counts,
-        image_size=[int(side) for side in image_size],
+        image_size=size,
         seed=seed,
         difficulty=asdict(get_difficulty(difficulty)),
         crowd_version=CROWD_VERSION,
     )
-    settings = json.loads(json.dumps(settings))
-    out_dir = Path(out_dir)
-    existing = prepare_folder(out_dir, settings, (*SPLITS, 'annotations'))
-    if existing is not None:
-        return dict(existing, existed=True)
-    people = {}
-    for split, count in zip(SPLITS, counts.values()):
-        (out_dir / split).mkdir(parents=True)
-        work = partial(
-            write_picture, out_dir, split, tuple(image_size), seed, difficulty
-        )
-        found = map_in_processes(
-            work,
-            range(count),
-            num_workers,
-            what=f'synthetic {split} pictures',
-            unit='picture',
-            progress=progress,
-            chunk=16,
-        )
-        _write_coco(out_dir, split, image_size, found)
-        people[split] = sum(map(len, found))
-    manifest = dict(settings=settings, people=people)
-    finish_folder(out_dir, manifest)
-    return dict(manifest, existed=False)
+
+    def make(root: Path) -> dict:
+        people = {}
+        for split, count in zip(SPLITS, counts.values()):
+            (root / split).mkdir(parents=True)
+            found = map_in_processes(
+                partial(write_picture, root, split, size, seed, difficulty),
+                range(count),
+                num_workers,
+                what=f'synthetic {split} pictures',
+                unit='picture',
+                progress=progress,
+                chunk=16,
+            )
+            _write_coco(root, split, size, found)
+            people[split] = sum(map(len, found))
+        return dict(people=people)
+
+    return make_once(out_dir, settings, (*SPLITS, 'annotations'), make)
 
 
 def write_picture(

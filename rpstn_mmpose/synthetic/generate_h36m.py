@@ -20,7 +20,7 @@ from ..datasets.cameras import (
     project,
 )
 from ..datasets.mocap_files import H36M_KEPT
-from .data_folder import finish_folder, prepare_folder
+from .data_folder import make_once
 from .motion import ACTIONS, FPS, sample_motion
 from .seeding import open_stream
 from .skeleton import POINT_INDEX, forward_kinematics, sample_body
@@ -122,22 +122,19 @@ def generate_h36m(
         )
     if not 0 <= hidden < 1:
         raise ValueError(f'hidden must be from 0 to below 1, but got {hidden}')
-    out_dir = Path(out_dir)
-    existing = prepare_folder(out_dir, settings, ())
-    if existing is not None:
-        return dict(existing, existed=True)
-    parts = _Parts({}, {}, {}, {}, {})
-    for split, subjects in SUBJECTS.items():
-        for number, subject in enumerate(subjects):
-            _add_subject(parts, subject, (seed, split, number), settings)
-    _write(out_dir, parts)
-    manifest = dict(
-        settings=settings,
-        num_sequences=len(parts.scores),
-        num_frames=len(parts.scores) * num_frames,
-    )
-    finish_folder(out_dir, manifest)
-    return dict(manifest, existed=False)
+
+    def make(root: Path) -> dict:
+        parts = _Parts({}, {}, {}, {}, {})
+        for split, subjects in SUBJECTS.items():
+            for number, subject in enumerate(subjects):
+                _add_subject(parts, subject, (seed, split, number), settings)
+        _write(root, parts)
+        return dict(
+            num_sequences=len(parts.scores),
+            num_frames=len(parts.scores) * num_frames,
+        )
+
+    return make_once(out_dir, settings, (), make)
 
 
 class _Parts(NamedTuple):

@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from .data_folder import finish_folder, prepare_folder
+from .config import check_positive, check_seed, checked_size
+from .data_folder import make_once
 from .difficulty import Difficulty, get_difficulty
-from .in_processes import map_in_processes
+from .in_processes import VideoJob, map_in_processes, video_jobs
 from .posetrack_writer import (
     PoseTrackVideoWriter,
     head_box,
@@ -76,13 +76,13 @@ class PoseTrackConfig:
         Raises:
             ValueError: A setting is out of range.
         """
-        for name in (
-            'num_train', 'num_val', 'num_frames', 'num_val_frames',
-            'label_every',
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f'{name} must be at least 1, got {value}')
+        check_positive(
+            num_train=self.num_train,
+            num_val=self.num_val,
+            num_frames=self.num_frames,
+            num_val_frames=self.num_val_frames,
+            label_every=self.label_every,
+        )
         # Four digits of an image's number.
         longest = max(self.num_frames, self.num_val_frames or 0)
         if longest > 9999:
@@ -97,17 +97,11 @@ class PoseTrackConfig:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f'{name} must lie in 0 to 1, got {value}')
-        if self.seed < 0:
-            raise ValueError(f'seed must not be negative, got {self.seed}')
-        if len(self.image_size) != 2 or min(self.image_size) < 32:
-            raise ValueError(
-                'image_size must be a width and a height of at least 32 '
-                f'pixels, got {tuple(self.image_size)}'
-            )
+        check_seed(self.seed)
         return replace(
             self,
             people=people,
-            image_size=tuple(int(side) for side in self.image_size),
+            image_size=checked_size(self.image_size),
             difficulty=get_difficulty(self.difficulty),
         )
 
@@ -116,14 +110,6 @@ class PoseTrackConfig:
         if split == 'val' and self.num_val_frames is not None:
             return self.num_val_frames
         return self.num_frames
-
-
-class Job(NamedTuple):
-    """One sequence to make; ``index`` counts inside its split."""
-
-    number: int
-    split: str
-    index: int
 
 
 def generate_posetrack(
@@ -157,33 +143,28 @@ def generate_posetrack(
         OSError: ``out_dir`` cannot be written.
     """
     config = PoseTrackConfig(**settings).checked()
-    if num_workers < 1:
-        raise ValueError(f'num_workers must be at least 1, got {num_workers}')
-    out_dir = Path(out_dir)
-    facts = json.loads(json.dumps(asdict(config)))
-    facts['generator_version'] = POSETRACK_GENERATOR_VERSION
-    existing = prepare_folder(
-        out_dir, facts, ('annotations', 'images'), POSETRACK_MANIFEST
+    check_positive(num_workers=num_workers)
+
+    def make(root: Path) -> dict:
+        records = map_in_processes(
+            partial(make_sequence, config, root),
+            video_jobs(train=config.num_train, val=config.num_val),
+            num_workers,
+            what='synthetic PoseTrack18',
+            unit='sequence',
+            progress=progress,
+            chunk=2,
+        )
+        _merge(root, records)
+        return _summarize(records)
+
+    return make_once(
+        out_dir,
+        dict(asdict(config), generator_version=POSETRACK_GENERATOR_VERSION),
+        ('annotations', 'images'),
+        make,
+        POSETRACK_MANIFEST,
     )
-    if existing is not None:
-        return dict(existing, existed=True)
-    train = [Job(i + 1, 'train', i) for i in range(config.num_train)]
-    val = [
-        Job(config.num_train + i + 1, 'val', i) for i in range(config.num_val)
-    ]
-    records = map_in_processes(
-        partial(make_sequence, config, out_dir),
-        train + val,
-        num_workers,
-        what='synthetic PoseTrack18',
-        unit='sequence',
-        progress=progress,
-        chunk=2,
-    )
-    _merge(out_dir, records)
-    manifest = _summarize(facts, records)
-    finish_folder(out_dir, manifest, POSETRACK_MANIFEST)
-    return dict(manifest, existed=False)
 
 
 def sample_crowd(
@@ -244,13 +225,15 @@ def sample_crowd(
     return scene, ids
 
 
-def make_sequence(config: PoseTrackConfig, out_dir: Path, job: Job) -> dict:
+def make_sequence(
+    config: PoseTrackConfig, out_dir: Path, job: VideoJob
+) -> dict:
     """Render and write one sequence.
 
     Args:
         config (PoseTrackConfig): Checked settings.
         out_dir (Path): Root of the data set.
-        job (Job): Which sequence.
+        job (VideoJob): Which sequence.
 
     Returns:
         dict: Facts for the manifest, and ``detections``.
@@ -356,10 +339,9 @@ def _merge(out_dir: Path, records: list[dict]) -> None:
             path.write_text(json.dumps(detections) + '\n')
 
 
-def _summarize(settings: dict, records: list[dict]) -> dict:
+def _summarize(records: list[dict]) -> dict:
     splits = Counter(record['split'] for record in records)
     return dict(
-        settings=settings,
         num_sequences=dict(train=splits['train'], val=splits['val']),
         num_frames=sum(record['num_frames'] for record in records),
         num_poses=sum(record['poses'] for record in records),

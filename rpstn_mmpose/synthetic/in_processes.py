@@ -5,10 +5,41 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Callable, Sequence
 
 import cv2
 from tqdm import tqdm
+
+from .config import check_positive
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video to make.
+
+    Attributes:
+        number: In the data set, from 1.
+        split: Its part of the data set.
+        index: Number in the split, from 0.
+        source: Label file whose people it shows.
+    """
+
+    number: int
+    split: str
+    index: int
+    source: str | None = None
+
+
+def video_jobs(**counts: int) -> list[VideoJob]:
+    """Numbered videos, split after split.
+
+    Example:
+        >>> [(j.number, j.split, j.index) for j in video_jobs(train=2, val=1)]
+        [(1, 'train', 0), (2, 'train', 1), (3, 'val', 0)]
+    """
+    places = [(split, i) for split, n in counts.items() for i in range(n)]
+    return [VideoJob(i, *place) for i, place in enumerate(places, 1)]
 
 
 def map_in_processes(
@@ -34,7 +65,13 @@ def map_in_processes(
     Returns:
         list: Results in the order of the jobs.
     """
-    bar = tqdm(total=len(jobs), desc=what, unit=unit, disable=not progress)
+    check_positive(num_workers=num_workers)
+    bar = tqdm(
+        total=len(jobs),
+        desc=what,
+        unit=unit,
+        disable=None if progress else True,
+    )
     results = []
     with bar:
         if num_workers == 1:

@@ -216,7 +216,10 @@ def write_comparison(
     size = _panel_size(predictions[0], panel_height)
     total = sum(map(len, predictions[0].values()))
     with VideoWriter(out, fps=fps) as writer, tqdm(
-        total=total, desc=progress, unit='frame', disable=progress is None
+        total=total,
+        desc=progress,
+        unit='frame',
+        disable=True if progress is None else None,
     ) as bar:
         for video in predictions[0]:
             models = [model[video] for model in predictions]

@@ -292,7 +292,10 @@ def predict_videos(
     model.eval()
     total = sum(len(collector.wanted) for collector in collectors.values())
     with tqdm(
-        total=total, desc=progress, unit='frame', disable=progress is None
+        total=total,
+        desc=progress,
+        unit='frame',
+        disable=True if progress is None else None,
     ) as bar, torch.no_grad():
         for start in range(0, len(work), batch_size):
             batch = work[start : start + batch_size]

@@ -1,4 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -85,12 +87,14 @@ def test_order_of_the_videos_is_as_asked(root):
     assert list(result) == ['0004', '0001']
 
 
-def test_progress_bar_counts_frames(root, capsys):
-    predict_videos(
-        LevelModel(), build_dataset(root), ['0001'], progress='RPSTN'
-    )
+def test_progress_bar_counts_frames(root, capsys, monkeypatch):
+    dataset = build_dataset(root)
+    predict_videos(LevelModel(), dataset, ['0001'], progress='RPSTN')
+    assert capsys.readouterr().err == ''  # no terminal, no bar
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+    predict_videos(LevelModel(), dataset, ['0001'], progress='RPSTN')
     assert '7/7' in capsys.readouterr().err
-    predict_videos(LevelModel(), build_dataset(root), ['0001'])
+    predict_videos(LevelModel(), dataset, ['0001'])
     assert capsys.readouterr().err == ''
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Video in; annotated video, poses with track ids and trajectories out."""
+
 import argparse
 import os
 import signal
@@ -15,22 +16,26 @@ def parse_args(args=None):
         "video. Writes NAME.mp4, NAME.json (MMPose's prediction format, one "
         'line a frame, with times and track ids) and NAME_trajectories.png '
         'into the output folder. Ctrl-C and closing the terminal end with '
-        'complete files of what was done.')
+        'complete files of what was done.'
+    )
     parser.add_argument(
         'video',
         nargs='?',
         help='video file, number of a camera, address of a stream '
-        '(rtsp://...), folder of frames, or quoted pattern of frames')
+        '(rtsp://...), folder of frames, or quoted pattern of frames',
+    )
     parser.add_argument('--input', help='the same, e.g. --input 0')
     parser.add_argument(
         '--pose-config',
         required=True,
-        help='path or name of a clip or image model')
+        help='path or name of a clip or image model',
+    )
     parser.add_argument('--pose-checkpoint', help='its checkpoint')
     parser.add_argument(
         '--lifter',
         help='path or name of a model that makes 3D poses of the 2D ones, in '
-        'the .json file')
+        'the .json file',
+    )
     parser.add_argument('--lifter-checkpoint', help='its checkpoint')
     add_boxes(parser)
     add_following(parser)
@@ -54,38 +59,44 @@ def add_boxes(parser):
     """Options of where people are."""
     boxes = parser.add_argument_group('boxes, one of the three')
     boxes.add_argument(
-        '--det-config', help='path or name of an MMDetection detector')
+        '--det-config', help='path or name of an MMDetection detector'
+    )
     boxes.add_argument(
         '--boxes',
         help='.json file: for every frame a list of boxes x1 y1 x2 y2 '
         '[score], or an object of such lists by frame number (from 0), or '
         'predictions of this tool, of MMPoseInferencer or of '
         'topdown_demo_with_mmdet.py. All boxes are taken; track ids are not, '
-        'but given anew')
+        'but given anew',
+    )
     boxes.add_argument(
         '--whole-frame',
         action='store_true',
-        help='one person, who fills the frame')
+        help='one person, who fills the frame',
+    )
     detector = parser.add_argument_group('only with --det-config')
-    detector.add_argument(
-        '--det-checkpoint', help="the detector's checkpoint")
+    detector.add_argument('--det-checkpoint', help="the detector's checkpoint")
     detector.add_argument(
         '--det-cat-ids',
         type=int,
         nargs='+',
-        help='classes of the detector (default: the one called person)')
+        help='classes of the detector (default: the one called person)',
+    )
     detector.add_argument(
         '--bbox-thr',
         type=float,
-        help='lowest score of a box (default: 0.3; with --tracker byte 0.1)')
+        help='lowest score of a box (default: 0.3; with --tracker byte 0.1)',
+    )
     detector.add_argument(
         '--nms-thr',
         type=float,
-        help='largest overlap of two boxes (default: 0.3)')
+        help='largest overlap of two boxes (default: 0.3)',
+    )
     detector.add_argument(
         '--batch-size',
         type=int,
-        help='frames that the detector takes at once (default: 1)')
+        help='frames that the detector takes at once (default: 1)',
+    )
 
 
 def add_following(parser):
@@ -94,35 +105,42 @@ def add_following(parser):
         '--tracker',
         choices=sorted(TRACKERS),
         help='motion: overlap with where people should be by now (default); '
-        'byte: ByteTrack')
+        'byte: ByteTrack',
+    )
     parser.add_argument(
         '--reset-interval',
         default='clip',
         help='frames after which a person starts anew, 0: never (default: '
         "the clip length of the config's test data); only with a model that "
-        'carries a state from frame to frame')
+        'carries a state from frame to frame',
+    )
     parser.add_argument(
-        '--smooth', action='store_true', help='1 Euro filter on the joints')
+        '--smooth', action='store_true', help='1 Euro filter on the joints'
+    )
     parser.add_argument(
         '--smooth-boxes',
         action='store_true',
-        help='1 Euro filter on the boxes, before the crop')
+        help='1 Euro filter on the boxes, before the crop',
+    )
     parser.add_argument(
         '--memory',
         choices=('mean',),
         help='for image models: remember where hidden joints were; mean: the '
-        "running mean of a person's heatmaps, which needs no training")
+        "running mean of a person's heatmaps, which needs no training",
+    )
     parser.add_argument(
         '--lookahead',
         type=int,
         help='with --memory, for recordings: frames to come that the memory '
-        'reads, too, e.g. 20; poses come so many frames later')
+        'reads, too, e.g. 20; poses come so many frames later',
+    )
     parser.add_argument(
         '--no-cuts',
         action='store_true',
         help='follow people from one shot into the next one (default: tracks '
         'and memories begin anew where the picture changes as a whole; '
-        'cameras and streams are taken as one shot)')
+        'cameras and streams are taken as one shot)',
+    )
 
 
 def add_output(parser):
@@ -132,44 +150,57 @@ def add_output(parser):
         '--kpt-thr',
         type=float,
         default=0.3,
-        help='joints with lower scores are not drawn (default: 0.3)')
+        help='joints with lower scores are not drawn (default: 0.3)',
+    )
     parser.add_argument(
         '--fps',
         type=float,
-        help="frames a second (default: the video's; images: 25)")
+        help="frames a second (default: the video's; images: 25)",
+    )
     parser.add_argument('--max-frames', type=int, help='stop after so many')
 
 
 def add_speed(parser):
     """Options of what computes."""
     parser.add_argument(
-        '--device', help='default: cuda where there is one, else cpu')
+        '--device', help='default: cuda where there is one, else cpu'
+    )
     parser.add_argument(
         '--fast',
         choices=('float32', 'bfloat16', 'float16'),
         help='fuse and reorder the pose model, and compute in this precision '
         '(default: the model as it is; float32: the same poses up to '
-        'rounding)')
+        'rounding)',
+    )
     parser.add_argument(
         '--compile',
         action='store_true',
         help='compile the pose model too, with --fast float32 if not given; '
-        'its first frames take a minute or so: for cameras and long videos')
+        'its first frames take a minute or so: for cameras and long videos',
+    )
 
 
 def check_effect(parser, args):
     """End with a usage error where an option would do nothing."""
     if not args.det_config:
-        for name in ('det_checkpoint', 'det_cat_ids', 'bbox_thr', 'nms_thr',
-                     'batch_size'):
+        for name in (
+            'det_checkpoint',
+            'det_cat_ids',
+            'bbox_thr',
+            'nms_thr',
+            'batch_size',
+        ):
             if getattr(args, name) is not None:
                 parser.error(f'--{name.replace("_", "-")} needs --det-config')
     if args.whole_frame and args.tracker:
-        parser.error('--tracker does nothing with --whole-frame, which is '
-                     'one person')
+        parser.error(
+            '--tracker does nothing with --whole-frame, which is one person'
+        )
     if args.whole_frame and args.smooth_boxes:
-        parser.error('--smooth-boxes does nothing with --whole-frame, whose '
-                     'box stays where it is')
+        parser.error(
+            '--smooth-boxes does nothing with --whole-frame, whose '
+            'box stays where it is'
+        )
 
 
 class StopRequest:
@@ -195,7 +226,8 @@ class StopRequest:
         self.asked = True
         print(
             '\nstopping after this frame; once more to stop at once',
-            file=sys.stderr)
+            file=sys.stderr,
+        )
 
     def _leave_terminal(self):
         """What is said to a terminal that is gone would be an error."""
@@ -222,15 +254,19 @@ def open_input(args):
     """The video, and where its output goes, without ending."""
     from rpstn_mmpose.apis import open_source
     from rpstn_mmpose.visualization import check_output_path
+
     source = open_source(args.video, args.fps)
     # As it may be told: of an address, without the password.
     args.video = getattr(source, 'path', args.video)
     stem = os.path.join(args.out_dir, source.name)
     for ending in ('.mp4', '.json', '_trajectories.png'):
         path = stem + ending
-        check_output_path(path, (path[path.rindex('.'):], ))
-        if os.path.exists(path) and os.path.exists(args.video) and (
-                os.path.samefile(path, args.video)):
+        check_output_path(path, (path[path.rindex('.') :],))
+        if (
+            os.path.exists(path)
+            and os.path.exists(args.video)
+            and (os.path.samefile(path, args.video))
+        ):
             raise ValueError(f'{path} is the input; choose another --out-dir')
     return source, stem
 
@@ -238,21 +274,28 @@ def open_input(args):
 def given_boxes(args, source):
     """Those of --boxes by frame number, or None."""
     from rpstn_mmpose.structures import load_boxes
+
     if not args.boxes:
         return None
     people = load_boxes(args.boxes)
     boxes = people.boxes_by_frame()
-    if people.listed and args.max_frames is None and (
-            source.num_frames not in (None, len(boxes))):
-        raise ValueError(f'{args.boxes} has boxes for {len(boxes)} '
-                         f'frames, but {args.video} has '
-                         f'{source.num_frames}')
+    if (
+        people.listed
+        and args.max_frames is None
+        and (source.num_frames not in (None, len(boxes)))
+    ):
+        raise ValueError(
+            f'{args.boxes} has boxes for {len(boxes)} '
+            f'frames, but {args.video} has '
+            f'{source.num_frames}'
+        )
     return boxes
 
 
 def build_inferencer(args):
     """The models, tracker and filters that the options tell."""
     from rpstn_mmpose.apis import VideoPoseInferencer
+
     one_euro = dict(type='OneEuroFilter')
     return VideoPoseInferencer(
         args.pose_config,
@@ -272,7 +315,8 @@ def build_inferencer(args):
         memory=args.memory,
         lookahead=args.lookahead,
         lifter=args.lifter,
-        lifter_weights=args.lifter_checkpoint)
+        lifter_weights=args.lifter_checkpoint,
+    )
 
 
 def run(args):
@@ -281,6 +325,7 @@ def run(args):
     from tqdm import tqdm
 
     from rpstn_mmpose.apis import TrajectoryRecorder
+
     source, stem = open_input(args)
     boxes = given_boxes(args, source)
     inferencer = build_inferencer(args)
@@ -292,7 +337,8 @@ def run(args):
         max_frames=args.max_frames,
         kpt_thr=args.kpt_thr,
         vis_out_dir=f'{stem}.mp4',
-        pred_out_dir=f'{stem}.json')
+        pred_out_dir=f'{stem}.json',
+    )
     recorder = TrajectoryRecorder(inferencer.dataset_meta)
     total = source.num_frames
     if args.max_frames is not None:
@@ -300,12 +346,15 @@ def run(args):
     began = time.time()
     with StopRequest() as stop:
         try:
-            with tqdm(total=total, desc=source.name, unit='frame') as bar:
+            with tqdm(
+                total=total, desc=source.name, unit='frame', disable=None
+            ) as bar:
                 for result in results:
                     people = result['predictions'][0]
                     if not result['damaged']:
                         recorder.add(
-                            result['frame_id'], people, result['time'])
+                            result['frame_id'], people, result['time']
+                        )
                     bar.set_postfix(people=len(people), refresh=False)
                     bar.update()
                     if stop.asked:
@@ -322,28 +371,39 @@ def run(args):
 
 def summarize(args, done, recorder, plot_path, stopped, seconds):
     """Print what was done; the exit status of it."""
-    print(f'{done.num_frames} frames, {recorder.num_people} people, '
-          f'{done.num_frames / max(seconds, 1e-9):.1f} frames a second')
-    for path in (done.vis_path, done.pred_path,
-                 plot_path if recorder.paths else ''):
+    print(
+        f'{done.num_frames} frames, {recorder.num_people} people, '
+        f'{done.num_frames / max(seconds, 1e-9):.1f} frames a second'
+    )
+    for path in (
+        done.vis_path,
+        done.pred_path,
+        plot_path if recorder.paths else '',
+    ):
         if path:
             print(f'wrote {path}')
     if done.num_cuts:
         print(f'{done.num_cuts + 1} shots; people of each are others')
     if done.num_damaged:
-        warn(f'{done.num_damaged} of {done.num_frames} frames of '
-             f'{args.video} are damaged and show the frame before')
+        warn(
+            f'{done.num_damaged} of {done.num_frames} frames of '
+            f'{args.video} are damaged and show the frame before'
+        )
     if done.cut_off:
-        warn(f'{args.video} is cut off: {done.num_frames} of '
-             f'{done.announced_frames or "its"} frames could be read; '
-             'copy it again for the rest')
+        warn(
+            f'{args.video} is cut off: {done.num_frames} of '
+            f'{done.announced_frames or "its"} frames could be read; '
+            'copy it again for the rest'
+        )
     if stopped:
         warn(f'stopped after {done.num_frames} frames')
         return 130
     if not done.frames_with_people:
         lower = ', or lower --bbox-thr' if args.det_config else ''
-        warn(f'no person in any of the {done.num_frames} frames of '
-             f'{args.video}; look at {done.vis_path}{lower}')
+        warn(
+            f'no person in any of the {done.num_frames} frames of '
+            f'{args.video}; look at {done.vis_path}{lower}'
+        )
         return 1
     return 0
 
