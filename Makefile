@@ -29,15 +29,17 @@ help: ## List the targets
 setup: ## Make .venv with the tested stack (first time about 15 minutes)
 	@tools/setup_env.sh $(VENV)
 
-test: setup lint ## Run ruff and all tests
+test: setup lint ## Run ruff, mypy and all tests
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(TEST_PROCESSES) \
 		--dist worksteal
 
 demo: setup ## Train on generated videos, draw the results, find poses in a video
 	@$(PYTHON) tools/quick_start.py --out work_dirs/demo
 
-lint: setup ## Check the style
+lint: setup ## Check style and types
 	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check --quiet .
+	@$(PYTHON) -m mypy
 
 clean: ## Remove what builds and tests leave; .venv and work_dirs stay
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache

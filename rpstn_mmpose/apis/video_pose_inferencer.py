@@ -335,11 +335,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         if self.lifter is not None:
             metainfo = dict(metainfo, keypoints_3d=self.lifter.description())
         output = VideoOutput(
-            run,
-            source,
-            metainfo,
-            return_datasamples=return_datasamples,
-            **vis,
+            run, source, metainfo, return_datasamples=return_datasamples, **vis
         )
         return self._run(source, run, reader, output)
 

@@ -151,12 +151,12 @@ def picture_size(image: dict, what: str, path: str) -> tuple[int, int] | None:
     """An image's ``width`` and ``height``; None where one is not given."""
     if image.get('width') is None or image.get('height') is None:
         return None
-    size = tuple(
+    width, height = (
         whole_number(image[side], f'{side!r} of {what}', path)
         for side in ('width', 'height')
     )
-    if not 2 <= min(size) <= max(size) <= PLACE_LIMIT:
+    if not (2 <= min(width, height) and max(width, height) <= PLACE_LIMIT):
         raise ValueError(
-            f'{path}: {what} cannot be {size[0]}x{size[1]} pixels; {_FIX}'
+            f'{path}: {what} cannot be {width}x{height} pixels; {_FIX}'
         )
-    return size
+    return width, height

@@ -92,12 +92,12 @@ def read_arrays(
                 raise _Damaged(f'the variable {name!r} is there twice')
             kind = variable.flags & 0xFF
             if not 6 <= kind <= 15 or variable.flags & _COMPLEX:
-                kind = _CLASSES.get(kind, 'variable of no known class')
+                what = _CLASSES.get(kind, 'variable of no known class')
                 if variable.flags & _COMPLEX:
-                    kind = 'complex array'
+                    what = 'complex array'
                 raise ValueError(
                     f'{path}: {name} must hold real numbers, '
-                    f'but is a {kind}; {_FIX}'
+                    f'but is a {what}; {_FIX}'
                 )
             found[name] = _array(_head(_inflated(body), order), order)
     except (_Damaged, zlib.error, struct.error) as error:

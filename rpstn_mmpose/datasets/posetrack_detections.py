@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Sequence
 
+import numpy as np
+
 from .file_access import read_bytes
 from .label_fields import MAX_FLOAT32, is_place, numbers, read_json, shown
 from .posetrack_video import PoseTrackVideo
@@ -93,7 +95,7 @@ def _parsed(detection: Any, path: str) -> tuple[Any, list[float], Any]:
 def _has_area(box: Sequence[float]) -> bool:
     x1, y1, x2, y2, score = box
     return bool(
-        is_place(box[:4]).all()
+        is_place(np.array(box[:4])).all()
         and x2 - x1 > 0
         and y2 - y1 > 0
         and abs(score) <= MAX_FLOAT32

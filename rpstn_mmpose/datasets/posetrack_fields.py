@@ -117,13 +117,13 @@ def keypoint_rows(
     given = list_field(annotation, 'keypoints', what, path)
     if not given:
         return None
-    given = numbers(given, f"'keypoints' of {what}", path)
-    if given.size != 3 * count:
+    found = numbers(given, f"'keypoints' of {what}", path)
+    if found.size != 3 * count:
         raise ValueError(
-            f'{path}: {what} has {given.size} numbers for {count} keypoints, '
+            f'{path}: {what} has {found.size} numbers for {count} keypoints, '
             f'which need {3 * count}; write the file again'
         )
-    return given.reshape(count, 3)
+    return found.reshape(count, 3)
 
 
 def joint_scores(annotation: dict, count: int) -> np.ndarray | None:

@@ -39,7 +39,7 @@ def match_people(
     iou = box_iou(truth.bboxes, found.bboxes)
     iou = np.where(iou >= iou_thr, iou, 0.0)
     ids = found.track_ids.tolist()
-    pairs = {}
+    pairs: dict[int, int] = {}
     for row, person in enumerate(truth.track_ids.tolist()):
         known = before.get(person)
         if known is not None and known >= 0 and known in ids:
@@ -141,7 +141,7 @@ def score_people(
                 person.found += row in pairs
                 person.poses.append(pose)
                 person.rows.append(rows[row])
-    style = dict(truth=truth, thr=thr, norm_item=norm_item)
+    style: dict[str, Any] = dict(truth=truth, thr=thr, norm_item=norm_item)
     return dict(
         people={
             str(key): _summary([people[key]], **style)

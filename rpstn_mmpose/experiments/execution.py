@@ -11,7 +11,7 @@ import sys
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import IO, List, Optional, Sequence, Tuple
+from typing import IO, Sequence
 
 from mmengine.logging import MMLogger
 from tqdm import tqdm
@@ -54,7 +54,7 @@ class RunFailed(ValueError):
 # A run, seen from outside
 
 
-def finished_record(run: Run) -> Optional[dict]:
+def finished_record(run: Run) -> dict | None:
     """The run's result, if there is one of the same settings."""
     try:
         record = load_record(run.work_dir / RESULT_FILE)
@@ -106,7 +106,7 @@ def write_job(run: Run) -> None:
     (run.work_dir / JOB).write_text(json.dumps(job, indent=1) + '\n')
 
 
-def child_command(work_dir: Path) -> List[str]:
+def child_command(work_dir: Path) -> list[str]:
     """The command line of a run's process."""
     # A process for each run: registries' scopes, message hubs, loggers and
     # memory of one run do not reach the next, and a crash or the kernel's
@@ -239,11 +239,11 @@ def show_state(bar: tqdm, label: str, state: dict) -> None:
 
 
 def write_report(
-    records: List[dict],
+    records: list[dict],
     out: Path,
-    baseline: Optional[str] = None,
+    baseline: str | None = None,
     missing: Sequence[str] = (),
-    metric: Optional[Metric] = None,
+    metric: Metric | None = None,
 ) -> None:
     """Table, lines and figures of the finished runs, at least one."""
     text = ablation_table(records, baseline, missing, metric)
@@ -259,7 +259,7 @@ def write_report(
     plot_occluded_visible(records, out / 'occluded_visible.png')
 
 
-def finished_records(runs: Sequence[Run]) -> Tuple[List[dict], List[str]]:
+def finished_records(runs: Sequence[Run]) -> tuple[list[dict], list[str]]:
     """Records of the finished runs, by config, and the others' names."""
     names = list(dict.fromkeys(run.name for run in runs))
     records, missing = [], []
@@ -281,7 +281,7 @@ def shorten(name: str, length: int = 34) -> str:
 
 
 def say_result(
-    label: str, record: dict, metric: Optional[Metric], note: str = ''
+    label: str, record: dict, metric: Metric | None, note: str = ''
 ) -> None:
     """A line for one run.
 
@@ -309,9 +309,9 @@ def say_result(
 def run_all(
     runs: Sequence[Run],
     out: Path,
-    baseline: Optional[str] = None,
-    metric: Optional[Metric] = None,
-) -> List[str]:
+    baseline: str | None = None,
+    metric: Metric | None = None,
+) -> list[str]:
     """Train what is not finished yet, and report.
 
     Args:
@@ -364,8 +364,8 @@ def run_all(
 def report_runs(
     runs: Sequence[Run],
     out: Path,
-    baseline: Optional[str],
-    metric: Optional[Metric],
+    baseline: str | None,
+    metric: Metric | None,
     summary: bool = False,
 ) -> None:
     """Report the finished ones, if there are any."""
@@ -377,11 +377,11 @@ def report_runs(
 
 
 def report(
-    records: List[dict],
+    records: list[dict],
     out: Path,
-    baseline: Optional[str],
+    baseline: str | None,
     missing: Sequence[str],
-    metric: Optional[Metric],
+    metric: Metric | None,
     summary: bool = True,
 ) -> None:
     """Write the report; the summary is printed, too."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import numpy as np
 
 from ..evaluation import ClipPCK, mean_pose, mean_pose_baseline
 
 
-def mean_pose_result(train: Any, test: Any, out: Path) -> Dict:
+def mean_pose_result(train: Any, test: Any, out: Path) -> dict:
     """ClipPCK of the training set's mean pose, put into every box.
 
     Args:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Callable, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, NamedTuple
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ class LifterStream:
         self,
         keypoints: np.ndarray,
         scores: np.ndarray,
-        person_ids: Sequence[int],
+        person_ids: Iterable[int],
         img_shape: tuple[int, int],
     ) -> list[LiftedPoses]:
         """Take the next frame's people.

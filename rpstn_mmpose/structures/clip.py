@@ -151,7 +151,7 @@ def narrow(
     if rows == list(range(num_rows)):
         return data_sample
     is_dict = isinstance(data_sample, dict)
-    meta = data_sample if is_dict else data_sample.metainfo
+    meta: dict = data_sample if is_dict else _get(data_sample, 'metainfo')
     row_keys = (*_ROW_META, *_listed(meta))
     meta = {
         key: _take_rows(value, rows) if key in row_keys else value
@@ -252,7 +252,7 @@ def split_clip(
             f'for {num_rows} rows'
         )
     is_dict = isinstance(data_sample, dict)
-    meta = data_sample if is_dict else data_sample.metainfo
+    meta: dict = data_sample if is_dict else _get(data_sample, 'metainfo')
     meta = {
         key: value
         for key, value in meta.items()

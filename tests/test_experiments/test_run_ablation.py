@@ -24,8 +24,11 @@ tool = load_tool('analysis_tools/run_ablation.py')
 
 def quick_start_recipe(start):
     """Name of the quick start's recipe, whatever its schedule is."""
-    names = [Path(name).stem for name in rpstn_mmpose.list_configs()
-             if Path(name).parent.name == 'synthetic_penn']
+    names = [
+        Path(name).stem
+        for name in rpstn_mmpose.list_configs()
+        if Path(name).parent.name == 'synthetic_penn'
+    ]
     return min((n for n in names if n.startswith(start)), key=len)
 
 
@@ -64,8 +67,10 @@ def reports(monkeypatch):
     """Names of the missing runs at each report, which is not drawn."""
     found = []
     monkeypatch.setattr(
-        execution, 'write_report',
-        lambda records, out, baseline, missing, metric: found.append(missing))
+        execution,
+        'write_report',
+        lambda records, out, baseline, missing, metric: found.append(missing),
+    )
     return found
 
 
@@ -77,9 +82,14 @@ def fake(tmp_path, monkeypatch):
     (folder / 'run.py').write_text(FAKE)
     (folder / 'record.json').write_text(json.dumps(make_record('', 0, 75, 40)))
     monkeypatch.setattr(
-        execution, 'child_command',
-        lambda work_dir: [sys.executable, str(folder / 'run.py'),
-                          str(work_dir)])
+        execution,
+        'child_command',
+        lambda work_dir: [
+            sys.executable,
+            str(folder / 'run.py'),
+            str(work_dir),
+        ],
+    )
     return folder
 
 
@@ -95,12 +105,15 @@ def data(tmp_path):
 def configs(tmp_path):
     """A video config with an image model to start from, and one without."""
     paths = []
-    for name, model in (('first', 'dict()'),
-                        ('second', 'dict(image_pretrained=None)')):
+    for name, model in (
+        ('first', 'dict()'),
+        ('second', 'dict(image_pretrained=None)'),
+    ):
         path = tmp_path / f'{name}.py'
         path.write_text(
             f'_base_ = [{rpstn_mmpose.config_path(VIDEO)!r}]\n'
-            f'model = {model}\n')
+            f'model = {model}\n'
+        )
         paths.append(str(path))
     return paths
 
@@ -114,8 +127,9 @@ def calls(folder):
 
 
 def run(tmp_path, data, *arguments):
-    tool.main([*arguments, '--data-root', str(data), '--out',
-               str(tmp_path / 'out')])
+    tool.main(
+        [*arguments, '--data-root', str(data), '--out', str(tmp_path / 'out')]
+    )
 
 
 def error_of(*arguments):
@@ -127,23 +141,41 @@ def error_of(*arguments):
     return message
 
 
-def test_all_runs_and_reports(tmp_path, fake, data, configs, monkeypatch,
-                              capsys):
+def test_all_runs_and_reports(
+    tmp_path, fake, data, configs, monkeypatch, capsys
+):
     monkeypatch.setattr(execution, 'write_report', write_report)
-    run(tmp_path, data, configs[1], '--seeds', '0', '3', '--start-from', IMAGE,
-        '--baseline', IMAGE)
+    run(
+        tmp_path,
+        data,
+        configs[1],
+        '--seeds',
+        '0',
+        '3',
+        '--start-from',
+        IMAGE,
+        '--baseline',
+        IMAGE,
+    )
     out = tmp_path / 'out'
     with (out / 'results.csv').open(newline='') as file:
         rows = [(row['config'], row['seed']) for row in csv.DictReader(file)]
-    assert rows == [(IMAGE, '0'), (IMAGE, '3'), ('second', '0'),
-                    ('second', '3')]
+    assert rows == [
+        (IMAGE, '0'),
+        (IMAGE, '3'),
+        ('second', '0'),
+        ('second', '3'),
+    ]
     text = (out / 'results.md').read_text()
     assert '| second ' in text and 'Not finished' not in text
-    for name in ('pck_curves', 'pck_curves_occluded', 'occluded_visible',
-                 'cost'):
+    for name in (
+        'pck_curves',
+        'pck_curves_occluded',
+        'occluded_visible',
+        'cost',
+    ):
         assert (out / f'{name}.png').read_bytes()[:4] == b'\x89PNG'
-    assert 'a line of the log' in (
-        out / 'second/seed3/log.txt').read_text()
+    assert 'a line of the log' in (out / 'second/seed3/log.txt').read_text()
     printed = capsys.readouterr().out
     assert '[2/4] second seed 0: mPCK@0.2 75.0 visible, 40.0 occl' in printed
     assert printed.splitlines()[-1].startswith(f'Results in {out} (results.md')
@@ -151,8 +183,11 @@ def test_all_runs_and_reports(tmp_path, fake, data, configs, monkeypatch,
 
 def test_order_and_reports_on_the_way(tmp_path, fake, data, configs, reports):
     run(tmp_path, data, *configs, '--seeds', '0', '3', '--start-from', IMAGE)
-    order = [f'{name} {seed}' for seed in (0, 3)
-             for name in (IMAGE, 'first', 'second')]
+    order = [
+        f'{name} {seed}'
+        for seed in (0, 3)
+        for name in (IMAGE, 'first', 'second')
+    ]
     assert calls(fake) == order
     left = [name.replace(' seed', '') for name in reports[3]]
     assert sorted(left) == sorted(order[4:])
@@ -160,14 +195,26 @@ def test_order_and_reports_on_the_way(tmp_path, fake, data, configs, reports):
 
 
 def test_what_a_run_is_given(tmp_path, fake, data, configs):
-    run(tmp_path, data, configs[0], configs[1], '--seeds', '3',
-        '--start-from', IMAGE, '--max-epochs', '2')
+    run(
+        tmp_path,
+        data,
+        configs[0],
+        configs[1],
+        '--seeds',
+        '3',
+        '--start-from',
+        IMAGE,
+        '--max-epochs',
+        '2',
+    )
     out = tmp_path / 'out'
     first, second, image = (
         Config.fromfile(out / name / 'seed3/config.py')
-        for name in ('first', 'second', IMAGE))
+        for name in ('first', 'second', IMAGE)
+    )
     assert first.model.image_pretrained == dict(
-        checkpoint=str(out / IMAGE / 'seed3/epoch_1.pth'))
+        checkpoint=str(out / IMAGE / 'seed3/epoch_1.pth')
+    )
     assert second.model.image_pretrained is None
     assert 'image_pretrained' not in image.model
     for cfg in (first, second, image):
@@ -180,16 +227,29 @@ def test_what_a_run_is_given(tmp_path, fake, data, configs):
         assert cfg.default_hooks.checkpoint.max_keep_ckpts == 1
         assert 'save_best' not in cfg.default_hooks.checkpoint
         assert cfg.test_evaluator.out_file == cfg.work_dir + '/pck.json'
-    jobs = [json.loads((out / name / 'seed3/job.json').read_text())
-            for name in ('first', 'second')]
+    jobs = [
+        json.loads((out / name / 'seed3/job.json').read_text())
+        for name in ('first', 'second')
+    ]
     assert jobs[0]['started_from'] == str(out / IMAGE / 'seed3/result.json')
     assert jobs[1]['started_from'] is None
 
 
 def test_changes_are_rows_of_their_own(tmp_path, fake, data, configs):
-    run(tmp_path, data, configs[1], '--seeds', '0', '--change', 'fast',
-        'optim_wrapper.optimizer.lr=0.25', 'train_cfg.max_epochs=1',
-        '--change', 'cold', 'model.memory=None')
+    run(
+        tmp_path,
+        data,
+        configs[1],
+        '--seeds',
+        '0',
+        '--change',
+        'fast',
+        'optim_wrapper.optimizer.lr=0.25',
+        'train_cfg.max_epochs=1',
+        '--change',
+        'cold',
+        'model.memory=None',
+    )
     assert calls(fake) == ['second 0', 'second+fast 0', 'second+cold 0']
     given = {
         name: Config.fromfile(tmp_path / 'out' / name / 'seed0/config.py')
@@ -198,19 +258,26 @@ def test_changes_are_rows_of_their_own(tmp_path, fake, data, configs):
     rates = [cfg.optim_wrapper.optimizer.lr for cfg in given.values()]
     assert rates[1] == 0.25
     assert rates[0] == rates[2] != 0.25
-    assert ['memory' in cfg.model for cfg in given.values()
-            ] == [False, False, True]
+    assert ['memory' in cfg.model for cfg in given.values()] == [
+        False,
+        False,
+        True,
+    ]
 
 
-@pytest.mark.parametrize('change, message', [
-    (['lr=1'], 'takes a label and then settings'),
-    (['a/b', 'lr=1'], 'takes a label and then settings'),
-    (['fast'], 'takes a label and then settings'),
-    (['fast', 'lr'], 'settings are KEY=VALUE'),
-    (['fast', 'lr=1', '--change', 'fast', 'lr=2'], 'given twice'),
-])
-def test_change_that_cannot_be_read(tmp_path, data, configs, capsys, change,
-                                    message):
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (['lr=1'], 'takes a label and then settings'),
+        (['a/b', 'lr=1'], 'takes a label and then settings'),
+        (['fast'], 'takes a label and then settings'),
+        (['fast', 'lr'], 'settings are KEY=VALUE'),
+        (['fast', 'lr=1', '--change', 'fast', 'lr=2'], 'given twice'),
+    ],
+)
+def test_change_that_cannot_be_read(
+    tmp_path, data, configs, capsys, change, message
+):
     with pytest.raises(SystemExit) as error:
         run(tmp_path, data, configs[0], '--change', *change)
     assert error.value.code == 2
@@ -223,31 +290,55 @@ def test_named_changes(tmp_path, fake, data, configs):
     path.write_text(
         'fast: &fast\n  optim_wrapper.optimizer.lr: 0.25\n'
         'cold: {model.memory: null}\n'
-        'both: {<<: *fast, train_dataloader.dataset.pipeline.0.x: 1}\n')
+        'both: {<<: *fast, train_dataloader.dataset.pipeline.0.x: 1}\n'
+    )
     run(tmp_path, data, configs[1], '--seeds', '0', '--named', str(path))
-    assert calls(fake) == ['second 0', 'second+fast 0', 'second+cold 0',
-                           'second+both 0']
+    assert calls(fake) == [
+        'second 0',
+        'second+fast 0',
+        'second+cold 0',
+        'second+both 0',
+    ]
     both = Config.fromfile(tmp_path / 'out/second+both/seed0/config.py')
     assert both.optim_wrapper.optimizer.lr == 0.25
     assert both.train_dataloader.dataset.pipeline[0] == dict(
-        type='LoadClip', x=1)
+        type='LoadClip', x=1
+    )
     assert 'x' not in both.test_dataloader.dataset.pipeline[0]
-    run(tmp_path, data, configs[1], '--seeds', '1', '--named', str(path),
-        'both', 'fast', '--change', 'x', 'model.memory=None')
-    assert calls(fake) == ['second 1', 'second+both 1', 'second+fast 1',
-                           'second+x 1']
+    run(
+        tmp_path,
+        data,
+        configs[1],
+        '--seeds',
+        '1',
+        '--named',
+        str(path),
+        'both',
+        'fast',
+        '--change',
+        'x',
+        'model.memory=None',
+    )
+    assert calls(fake) == [
+        'second 1',
+        'second+both 1',
+        'second+fast 1',
+        'second+x 1',
+    ]
 
 
-@pytest.mark.parametrize('content, message', [
-    (None, 'No such file'),
-    ('a: [', 'cannot read'),
-    ('- a', 'does not list changes'),
-    ('a: 3', 'a is no change; give a name'),
-    ('a/b: {x: 1}', 'a/b is no change'),
-    ('b: {x: 1}', "has no change 'a'; it has b"),
-])
-def test_named_changes_that_cannot_be_read(tmp_path, capsys, content,
-                                           message):
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (None, 'No such file'),
+        ('a: [', 'cannot read'),
+        ('- a', 'does not list changes'),
+        ('a: 3', 'a is no change; give a name'),
+        ('a/b: {x: 1}', 'a/b is no change'),
+        ('b: {x: 1}', "has no change 'a'; it has b"),
+    ],
+)
+def test_named_changes_that_cannot_be_read(tmp_path, capsys, content, message):
     path = tmp_path / 'changes.yml'
     if content is not None:
         path.write_text(content)
@@ -263,29 +354,42 @@ def without_pck(path, evaluator):
         file.write(f'test_evaluator = dict(_delete_=True, {evaluator})\n')
 
 
-def test_rank_by_another_metric(tmp_path, fake, data, configs, monkeypatch,
-                                capsys):
+def test_rank_by_another_metric(
+    tmp_path, fake, data, configs, monkeypatch, capsys
+):
     monkeypatch.setattr(execution, 'write_report', write_report)
     without_pck(configs[1], 'type="SequenceMPJPE"')
-    record = make_record('', 0, metrics=dict(MPJPE=48.21, count=3.))
+    record = make_record('', 0, metrics=dict(MPJPE=48.21, count=3.0))
     del record['pck']
     (fake / 'record.json').write_text(json.dumps(record))
-    ranked = [configs[1], '--seeds', '0', '1', '--metric', 'MPJPE',
-              '--lower-is-better']
+    ranked = [
+        configs[1],
+        '--seeds',
+        '0',
+        '1',
+        '--metric',
+        'MPJPE',
+        '--lower-is-better',
+    ]
     run(tmp_path, data, *ranked)
     printed = capsys.readouterr().out
     assert '[1/2] second seed 0: MPJPE 48.21, 100 s of training' in printed
     assert '| 48.21 ± 0.00 |' in printed and 'MPJPE ↓' in printed
     assert printed.splitlines()[-1].endswith(
-        '(results.md, results.csv, cost.png)')
+        '(results.md, results.csv, cost.png)'
+    )
     out = tmp_path / 'out'
     assert {path.name for path in out.iterdir() if path.is_file()} == {
-        'results.md', 'results.csv', 'cost.png'}
+        'results.md',
+        'results.csv',
+        'cost.png',
+    }
     assert calls(fake) == ['second 0', 'second 1']
     with pytest.raises(SystemExit, match="gives no 'AP'; it gives MPJPE, co"):
         run(tmp_path, data, configs[1], '--seeds', '0', '--metric', 'AP')
     assert 'not tested by a ClipPCK; rank by another' in error_of(
-        '--report-only', '--out', out)
+        '--report-only', '--out', out
+    )
     tool.main(['--report-only', '--out', str(out), '--metric', 'count'])
     assert '| 3.000 ± 0.000 |' in capsys.readouterr().out
     assert calls(fake) == []
@@ -298,7 +402,8 @@ def test_lower_is_better_alone(capsys):
 
 
 def test_files_of_evaluator_and_data_are_those_of_the_data_root(
-        tmp_path, fake, data, configs):
+    tmp_path, fake, data, configs
+):
     with open(configs[1], 'a') as file:
         file.write(
             'test_evaluator = [dict(type="ClipPCK"), dict('
@@ -306,7 +411,8 @@ def test_files_of_evaluator_and_data_are_those_of_the_data_root(
             'gt_dir="data/synthetic_penn/annotations/val")]\n'
             'test_dataloader = dict(dataset=dict('
             'bbox_file="data/synthetic_penn/boxes.json", '
-            'note="data/synthetic_penn2"))\n')
+            'note="data/synthetic_penn2"))\n'
+        )
     run(tmp_path, data, configs[1], '--seeds', '0')
     folder = tmp_path / 'out/second/seed0'
     cfg = Config.fromfile(folder / 'config.py')
@@ -330,22 +436,29 @@ def test_config_of_another_package(tmp_path, fake, data, monkeypatch):
         'model = dict(type="Mine", before=26)\n'
         f'train_dataloader = {loader}\ntest_dataloader = {loader}\n'
         'train_cfg = dict(by_epoch=True, max_epochs=1)\n'
-        'test_evaluator = dict(type="SequenceMPJPE")\n')
+        'test_evaluator = dict(type="SequenceMPJPE")\n'
+    )
     with (fake / 'run.py').open('a') as file:
         file.write('import my_system\n')
-    record = make_record('', 0, metrics=dict(MPJPE=1.))
+    record = make_record('', 0, metrics=dict(MPJPE=1.0))
     (fake / 'record.json').write_text(json.dumps(record))
     run(tmp_path, data, str(path), '--seeds', '0', '--metric', 'MPJPE')
     cfg = Config.fromfile(tmp_path / 'out/mine/seed0/config.py')
     assert cfg.train_dataloader.dataset.data_root == str(data)
     assert cfg.default_hooks.checkpoint == dict(
-        type='CheckpointHook', max_keep_ckpts=1)
+        type='CheckpointHook', max_keep_ckpts=1
+    )
 
 
 def test_change_that_the_config_does_not_take(tmp_path, data, configs):
     assert 'does not take' in error_of(
-        configs[0], '--data-root', str(data), '--change', 'x',
-        'train_dataloader.dataset.pipeline.99.type=LoadClip')
+        configs[0],
+        '--data-root',
+        str(data),
+        '--change',
+        'x',
+        'train_dataloader.dataset.pipeline.99.type=LoadClip',
+    )
 
 
 def test_second_call_trains_nothing(tmp_path, fake, data, configs, capsys):
@@ -380,12 +493,13 @@ def test_other_settings_start_afresh(tmp_path, fake, data, configs, change):
     run(tmp_path, data, configs[1], '--seeds', '0', *extra)
     assert calls(fake) == ['second 0'] * 2
     assert (folder / 'log.txt').read_text().count('a line of the log') == 1
-    old, = folder.parent.glob('seed0.old-*')
+    (old,) = folder.parent.glob('seed0.old-*')
     assert (old / 'result.json').is_file()
 
 
-def test_unfinished_run_of_other_settings_is_removed(tmp_path, fake, data,
-                                                     configs):
+def test_unfinished_run_of_other_settings_is_removed(
+    tmp_path, fake, data, configs
+):
     run(tmp_path, data, configs[1], '--seeds', '0')
     folder = tmp_path / 'out/second/seed0'
     (folder / 'result.json').unlink()
@@ -395,7 +509,8 @@ def test_unfinished_run_of_other_settings_is_removed(tmp_path, fake, data,
 
 
 def test_another_image_model_trains_what_starts_from_it_again(
-        tmp_path, fake, data, configs):
+    tmp_path, fake, data, configs
+):
     path = tmp_path / 'image.py'
     path.write_text(f'_base_ = [{rpstn_mmpose.config_path(IMAGE)!r}]\n')
     arguments = [*configs, '--seeds', '0', '--start-from', str(path)]
@@ -417,34 +532,41 @@ def test_foreign_folder_is_left_alone(tmp_path, fake, data, configs, capsys):
     assert 'holds something else' in capsys.readouterr().out
 
 
-def test_failing_run_does_not_stop_the_others(tmp_path, fake, data, configs,
-                                              reports, capsys):
+def test_failing_run_does_not_stop_the_others(
+    tmp_path, fake, data, configs, reports, capsys
+):
     (fake / 'second').write_text('fail')
     with pytest.raises(SystemExit, match='1 failed: second seed 0$'):
         run(tmp_path, data, configs[1], IMAGE, '--seeds', '0')
     assert calls(fake) == ['second 0', f'{IMAGE} 0']
     log = tmp_path / 'out/second/seed0/log.txt'
     printed = capsys.readouterr().out
-    assert ("[1/2] second seed 0: FAILED: exit status 3, 'RuntimeError: "
-            f"boom'; log in {log}") in printed.splitlines()
+    assert (
+        "[1/2] second seed 0: FAILED: exit status 3, 'RuntimeError: "
+        f"boom'; log in {log}"
+    ) in printed.splitlines()
     assert reports == [['second seed 0']]
     (fake / 'second').unlink()
     run(tmp_path, data, configs[1], IMAGE, '--seeds', '0')
     assert calls(fake) == ['second 0']
 
 
-def test_nothing_starts_from_a_failed_image_model(tmp_path, fake, data,
-                                                  configs, capsys):
+def test_nothing_starts_from_a_failed_image_model(
+    tmp_path, fake, data, configs, capsys
+):
     (fake / IMAGE).write_text('fail')
     with pytest.raises(SystemExit, match=f'2 failed: {IMAGE} seed 0, first'):
         run(tmp_path, data, *configs, '--seeds', '0', '--start-from', IMAGE)
     assert calls(fake) == [f'{IMAGE} 0', 'second 0']
-    assert (f'first seed 0: FAILED: it starts from {IMAGE} seed 0'
-            in capsys.readouterr().out)
+    assert (
+        f'first seed 0: FAILED: it starts from {IMAGE} seed 0'
+        in capsys.readouterr().out
+    )
 
 
-def test_interrupt_ends_the_runs_process(tmp_path, fake, data, configs,
-                                         monkeypatch, capsys):
+def test_interrupt_ends_the_runs_process(
+    tmp_path, fake, data, configs, monkeypatch, capsys
+):
     (fake / 'second').write_text('wait')
 
     def interrupted(*_):
@@ -471,8 +593,11 @@ def test_interrupt_ends_the_runs_process(tmp_path, fake, data, configs,
 def test_report_only(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(execution, 'write_report', write_report)
     out = tmp_path / 'out'
-    for record in (make_record('a', 0), make_record('a', 1, 84.),
-                   make_record('b', 0, 90.)):
+    for record in (
+        make_record('a', 0),
+        make_record('a', 1, 84.0),
+        make_record('b', 0, 90.0),
+    ):
         folder = out / record['config'] / f'seed{record["seed"]}'
         folder.mkdir(parents=True)
         (folder / 'result.json').write_text(json.dumps(record))
@@ -483,21 +608,27 @@ def test_report_only(tmp_path, monkeypatch, capsys):
     assert '| a ' not in capsys.readouterr().out
     with (out / 'results.csv').open(newline='') as file:
         assert [row['config'] for row in csv.DictReader(file)] == ['b']
-    assert 'holds no finished run' in error_of('--report-only', 'x', '--out',
-                                               out)
-    assert "baseline 'x'" in error_of('--report-only', '--out', out,
-                                      '--baseline', 'x')
-    assert 'no such folder' in error_of('--report-only', '--out',
-                                        tmp_path / 'x')
+    assert 'holds no finished run' in error_of(
+        '--report-only', 'x', '--out', out
+    )
+    assert "baseline 'x'" in error_of(
+        '--report-only', '--out', out, '--baseline', 'x'
+    )
+    assert 'no such folder' in error_of(
+        '--report-only', '--out', tmp_path / 'x'
+    )
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ([], 'give at least one CONFIG'),
-    (['a'], '--data-root is needed'),
-    (['a', '--data-root', '.', '--max-epochs', '0'], 'must be positive'),
-    (['a', '--data-root', '.', '--seeds', '-1'], 'must not be negative'),
-    (['a', '--data-root', '.', '--seeds', 'x'], 'invalid int value'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ([], 'give at least one CONFIG'),
+        (['a'], '--data-root is needed'),
+        (['a', '--data-root', '.', '--max-epochs', '0'], 'must be positive'),
+        (['a', '--data-root', '.', '--seeds', '-1'], 'must not be negative'),
+        (['a', '--data-root', '.', '--seeds', 'x'], 'invalid int value'),
+    ],
+)
 def test_wrong_usage(arguments, message, capsys):
     with pytest.raises(SystemExit) as info:
         tool.main(arguments)
@@ -509,45 +640,73 @@ def test_bad_input_is_one_line(tmp_path, fake, data, configs, monkeypatch):
     monkeypatch.chdir(tmp_path)  # away from what make demo may have left
     here = ['--data-root', data, '--out', tmp_path / 'out']
     assert "no recipe is called 'rpstn_tiny'; close: " in error_of(
-        'rpstn_tiny', *here)
+        'rpstn_tiny', *here
+    )
     assert 'no such folder' in error_of(IMAGE, '--data-root', tmp_path / 'x')
     assert 'none of the configs' in error_of(IMAGE, *here, '--baseline', 'x')
     assert 'which does not exist; train an image model with' in error_of(
-        configs[0], *here)
+        configs[0], *here
+    )
     (tmp_path / 'file').write_text('')
-    assert 'file' in error_of(IMAGE, '--data-root', data, '--out',
-                              tmp_path / 'file')
+    assert 'file' in error_of(
+        IMAGE, '--data-root', data, '--out', tmp_path / 'file'
+    )
     (data / plan.MANIFEST).write_text('{')
     assert 'is damaged' in error_of(IMAGE, *here)
     assert calls(fake) == []
 
 
-@pytest.mark.parametrize('text, message', [
-    ('a = (\n', 'cannot read .*bad.py'),
-    ('a = 1\n', 'bad.py does not suit'),
-    ('_base_ = [{!r}]\n'
-     'test_evaluator = dict(_delete_=True, type="NME", norm_mode="x")\n',
-     'bad.py does not suit: its test_evaluator needs a ClipPCK by torso'),
-    ('_base_ = [{!r}]\ntest_evaluator = dict(norm_item="person")\n',
-     'needs a ClipPCK by torso'),
-    ('_base_ = [{!r}]\ntest_evaluator = dict(thr=0.5)\n',
-     'different thr or thresholds'),
-    ('_base_ = [{!r}]\ntrain_cfg = dict(_delete_=True, by_epoch=False, '
-     'max_iters=5)\n', '--max-epochs needs a config that counts epochs'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('a = (\n', 'cannot read .*bad.py'),
+        ('a = 1\n', 'bad.py does not suit'),
+        (
+            '_base_ = [{!r}]\n'
+            'test_evaluator = dict(_delete_=True, type="NME", '
+            'norm_mode="x")\n',
+            'bad.py does not suit: its test_evaluator needs a ClipPCK by '
+            'torso',
+        ),
+        (
+            '_base_ = [{!r}]\ntest_evaluator = dict(norm_item="person")\n',
+            'needs a ClipPCK by torso',
+        ),
+        (
+            '_base_ = [{!r}]\ntest_evaluator = dict(thr=0.5)\n',
+            'different thr or thresholds',
+        ),
+        (
+            '_base_ = [{!r}]\ntrain_cfg = dict(_delete_=True, by_epoch=False, '
+            'max_iters=5)\n',
+            '--max-epochs needs a config that counts epochs',
+        ),
+    ],
+)
 def test_unsuitable_config_is_one_line(tmp_path, fake, data, text, message):
     path = tmp_path / 'bad.py'
     path.write_text(text.format(rpstn_mmpose.config_path(IMAGE)))
-    found = error_of(path, IMAGE, '--data-root', data, '--out',
-                     tmp_path / 'out', '--max-epochs', 1)
+    found = error_of(
+        path,
+        IMAGE,
+        '--data-root',
+        data,
+        '--out',
+        tmp_path / 'out',
+        '--max-epochs',
+        1,
+    )
     assert re.search(message, found), found
 
 
 def test_thresholds_that_are_the_defaults_are_no_difference(
-        tmp_path, fake, data, configs):
+    tmp_path, fake, data, configs
+):
     with open(configs[1], 'a') as file:
-        file.write('test_evaluator = dict(thr=0.2, thresholds=[0.1, 0.2, 0.3, '
-                   '0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])\n')
+        file.write(
+            'test_evaluator = dict(thr=0.2, thresholds=[0.1, 0.2, 0.3, '
+            '0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])\n'
+        )
     run(tmp_path, data, configs[1], IMAGE, '--seeds', '0')
     assert len(calls(fake)) == 2
 
@@ -557,7 +716,8 @@ def test_two_configs_of_one_name(tmp_path, data, configs):
     copy = tmp_path / 'other/second.py'
     copy.write_text(Path(configs[1]).read_text())
     assert 'two configs are called second' in error_of(
-        configs[1], copy, '--data-root', data)
+        configs[1], copy, '--data-root', data
+    )
 
 
 def test_schedules_are_scaled():
@@ -566,10 +726,16 @@ def test_schedules_are_scaled():
             train_cfg=dict(max_epochs=100),
             param_scheduler=[
                 dict(type='LinearLR', begin=0, end=50, by_epoch=False),
-                dict(type='MultiStepLR', begin=0, end=100,
-                     milestones=[8, 15, 25, 40, 80]),
+                dict(
+                    type='MultiStepLR',
+                    begin=0,
+                    end=100,
+                    milestones=[8, 15, 25, 40, 80],
+                ),
                 dict(type='CosineAnnealingLR', begin=50, end=100, T_max=50),
-            ]))
+            ],
+        )
+    )
     set_max_epochs(cfg, 20)
     linear, steps, cosine = cfg.param_scheduler
     assert cfg.train_cfg.max_epochs == 20
@@ -588,26 +754,44 @@ def test_run_that_was_not_prepared(tmp_path):
 def test_real_trainings(tmp_path):
     """An image model and a video model that starts from it, one epoch."""
     data = tmp_path / 'data'
-    generate_penn(data, num_train=2, num_test=1, num_frames=6,
-                  image_size=(96, 72), progress=False)
+    generate_penn(
+        data,
+        num_train=2,
+        num_test=1,
+        num_frames=6,
+        image_size=(96, 72),
+        progress=False,
+    )
     paths = {}
     for name, recipe in (('image', IMAGE), ('video', VIDEO)):
         paths[name] = tmp_path / f'{name}.py'
         loader = 'dict(num_workers=0, persistent_workers=False, batch_size=4)'
         paths[name].write_text(
             f'_base_ = [{rpstn_mmpose.config_path(recipe)!r}]\n'
-            f'train_dataloader = {loader}\ntest_dataloader = {loader}\n')
-    run(tmp_path, data, str(paths['video']), '--start-from',
-        str(paths['image']), '--seeds', '0', '--max-epochs', '1')
+            f'train_dataloader = {loader}\ntest_dataloader = {loader}\n'
+        )
+    run(
+        tmp_path,
+        data,
+        str(paths['video']),
+        '--start-from',
+        str(paths['image']),
+        '--seeds',
+        '0',
+        '--max-epochs',
+        '1',
+    )
     image, video = (
         json.loads((tmp_path / f'out/{name}/seed0/result.json').read_text())
-        for name in ('image', 'video'))
+        for name in ('image', 'video')
+    )
     # 2 videos of 6 frames: 12 images; 4 clips of 5 frames, shifted back
     assert image['frame_passes'] == image['frame_passes_total'] == 12
     assert video['frame_passes'] == 20 and video['frame_passes_total'] == 32
     assert video['started_from'] == 'image' and video['train_seconds'] > 0
     assert video['train_seconds_total'] == pytest.approx(
-        video['train_seconds'] + image['train_seconds'])
+        video['train_seconds'] + image['train_seconds']
+    )
     assert video['params'] > image['params'] > 500_000
     # P runs on the first of five frames, F on all, and there is more
     assert video['gmacs_per_frame'] > 1.2 * image['gmacs_per_frame'] > 0.05

@@ -1,5 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """``make demo``'s script at its smallest."""
+
 import json
 import re
 import subprocess
@@ -20,37 +21,66 @@ def quick_start(folder, *options):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=600)
+        timeout=600,
+    )
 
 
 @pytest.mark.slow
 def test_results_and_second_call(tmp_path):
-    size = ('--num-train', '8', '--num-test', '2', '--num-test-frames', '7',
-            '--epochs', '1', '--workers', '1', '--num-pictures', '16',
-            '--num-crowd-frames', '6')
+    size = (
+        '--num-train',
+        '8',
+        '--num-test',
+        '2',
+        '--num-test-frames',
+        '7',
+        '--epochs',
+        '1',
+        '--workers',
+        '1',
+        '--num-pictures',
+        '16',
+        '--num-crowd-frames',
+        '6',
+    )
     done = quick_start(tmp_path, *size)
     assert done.returncode == 0, done.stderr[-3000:]
-    for name in ('table.md', 'pck.png', 'comparison.mp4', 'comparison.png',
-                 'crowd.mp4', 'crowd.json', 'crowd_table.md'):
+    for name in (
+        'table.md',
+        'pck.png',
+        'comparison.mp4',
+        'comparison.png',
+        'crowd.mp4',
+        'crowd.json',
+        'crowd_table.md',
+    ):
         assert (tmp_path / 'demo' / name).stat().st_size > 0
     rows = (tmp_path / 'demo/table.md').read_text().splitlines()
     assert [row.split('|')[1].strip() for row in rows[2:]] == [
-        'mean pose', 'SBL-tiny (stage 1)', 'RPSTN-tiny'
+        'mean pose',
+        'SBL-tiny (stage 1)',
+        'RPSTN-tiny',
     ]
     last = done.stdout.strip().splitlines()[-1]
     found = re.fullmatch(
         r'Results in demo \(table.md, pck.png, comparison.mp4\): RPSTN-tiny '
-        r'mPCK@0.2 (\d+\.\d) visible, (\d+\.\d) occluded', last)
+        r'mPCK@0.2 (\d+\.\d) visible, (\d+\.\d) occluded',
+        last,
+    )
     assert found, last
     # Hardly trained, the detector finds nobody; all four are in the table.
     score = json.loads((tmp_path / 'demo/crowd_score.json').read_text())
     assert score['num_frames'] == 6 and score['all']['frames'] > 0
     people = (tmp_path / 'demo/crowd_table.md').read_text().splitlines()
     assert [row.split('|')[1].strip() for row in people[2:]] == [
-        *score['people'], 'all'
+        *score['people'],
+        'all',
     ]
-    assert re.search(r'person detector on 2 held-out pictures: AP@0.5 '
-                     r'\d+\.\d, recall@0.5 \d+\.\d', done.stdout)
+    assert re.search(
+        r'person detector on 2 held-out pictures: AP@0.5 '
+        r'\d+\.\d, recall@0.5 \d+\.\d',
+        done.stdout,
+    )
 
     again = quick_start(tmp_path, *size)
     assert again.stdout.strip().splitlines()[-1] == last
@@ -66,7 +96,8 @@ def test_whole_budget_counts_frame_passes():
     image = SimpleNamespace(train_cfg=SimpleNamespace(max_epochs=1))
     clips = SimpleNamespace(dataset=SimpleNamespace(clip_length=5))
     video = SimpleNamespace(
-        train_cfg=SimpleNamespace(max_epochs=3), train_dataloader=clips)
+        train_cfg=SimpleNamespace(max_epochs=3), train_dataloader=clips
+    )
     assert tool.whole_budget_epochs(image, video) == 1 + 4
 
 

@@ -197,7 +197,7 @@ def _is_fit(detection: dict) -> bool:
         values = np.append(box, float(detection['score']))
     except (KeyError, TypeError, ValueError, OverflowError):
         return False
-    return (
+    return bool(
         values.shape == (5,)
         and is_place(box).all()
         and abs(values[4]) <= MAX_FLOAT32

@@ -220,7 +220,7 @@ class PoseTrackClipDataset(BaseClipDataset):
             return window
         if isinstance(window, ConsecutiveFrames):
             steps = np.arange(1 - window.length, 1) * window.interval
-            return FramesAround(steps)
+            return FramesAround(steps.tolist())
         return FramesAround(range(-window.before, window.after + 1))
 
     def _read_annotations(self, path: str) -> bytes:

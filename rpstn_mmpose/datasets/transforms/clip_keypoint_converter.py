@@ -76,7 +76,7 @@ class ClipKeypointConverter(KeypointConverter):
             _keypoint_names(meta),
         )
         self._target_meta = {key: meta[key] for key in _SAMPLE_KEYS}
-        self._check(self.names, ours, target)
+        self._check(list(self.names), ours, target)
         pairs = []
         for number, name in enumerate(ours):
             origin = self.names.get(name, name if name in theirs else None)

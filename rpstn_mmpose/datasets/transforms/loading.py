@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import io
 from functools import partial
-from typing import Sequence
+from typing import Any, Sequence
 
 import cv2
 import mmcv
@@ -271,6 +271,7 @@ class LoadClip(BaseTransform):
             frames = list(results['img'])
         else:
             paths = list(results['img_paths'])
+            loaded: dict[str, Any]
             if self.reduce_to is None:
                 loaded = {
                     path: self._load(path) for path in dict.fromkeys(paths)

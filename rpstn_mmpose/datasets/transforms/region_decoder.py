@@ -9,6 +9,7 @@ nvImageCodec is the binding of it that has wheels; it needs no GPU.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import threading
@@ -51,11 +52,11 @@ def load_library() -> Any:
             message says how to install it.
     """
     if 'nvidia.nvimgcodec' in sys.modules:
-        library = sys.modules['nvidia.nvimgcodec']
+        library: Any = sys.modules['nvidia.nvimgcodec']
     else:
         try:
             with _quiet():
-                from nvidia import nvimgcodec as library
+                library = importlib.import_module('nvidia.nvimgcodec')
         except ImportError as error:
             raise ImportError(
                 f"imdecode_backend='{BACKEND}' needs nvImageCodec ({error}); "

@@ -136,7 +136,7 @@ class ClipPCK(BaseMetric):
                 length = reference_length(
                     norm, names, keypoints, labeled, boxes
                 )
-                counts = {}
+                counts: dict[str, Any] = {}
                 for kind, mask in (
                     ('visible', visible),
                     ('occluded', labeled & ~visible),

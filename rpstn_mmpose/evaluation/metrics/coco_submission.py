@@ -57,6 +57,8 @@ class CocoSubmission(CocoMetric):
             ``ann_file``; ``ann_file`` or ``out_dir`` cannot be used.
     """
 
+    coco: Any
+
     def __init__(
         self,
         ann_file: str | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Callable, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 
@@ -82,7 +82,8 @@ def read_confidence(score: str, num_joints: int) -> Confidence:
             f'{score}: has {slope.size} joints, and the model {num_joints}; '
             'calibrate this model'
         )
-    return CalibratedConfidence(slope, offset)
+    calibrated: Any = CalibratedConfidence(slope, offset)
+    return calibrated
 
 
 def calibrate(
@@ -112,7 +113,8 @@ def calibrate(
         for k, row in enumerate(known.T)
     ]
     offset, slope = np.array(each).T
-    return CalibratedConfidence(slope, offset)
+    calibrated: Any = CalibratedConfidence(slope, offset)
+    return calibrated
 
 
 def _fit(

@@ -45,10 +45,8 @@ class JointTokenHead(RLEHead):
         super().__init__(in_channels, num_joints, **kwargs)
         del self.fc
         self.confidence = read_confidence(score, num_joints)
-        self.coord, self.sigma = (
-            nn.Sequential(nn.LayerNorm(in_channels), nn.Linear(in_channels, 2))
-            for _ in range(2)
-        )
+        self.coord: Any = _normed_linear(in_channels)
+        self.sigma: Any = _normed_linear(in_channels)
 
     @property
     def default_init_cfg(self) -> list[dict]:
@@ -95,3 +93,7 @@ class JointTokenHead(RLEHead):
             pred.keypoint_scores = self.confidence(sigmas)
             pred.keypoint_sigmas = sigmas * size
         return preds
+
+
+def _normed_linear(in_channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.LayerNorm(in_channels), nn.Linear(in_channels, 2))

@@ -81,8 +81,8 @@ class JointTokenNeck(BaseModule):
         dtype = self.decoder.weight.dtype
         pooled = [level.mean(dim=(2, 3), dtype=dtype) for level in maps]
         with torch.autocast(maps[0].device.type, enabled=False):
-            pooled = torch.cat(pooled, dim=1)
+            vectors = torch.cat(pooled, dim=1)
             if self.normalize_features:
-                pooled = F.normalize(pooled, dim=1, eps=NORM_EPS)
-            tokens = self.decoder(pooled)
+                vectors = F.normalize(vectors, dim=1, eps=NORM_EPS)
+            tokens = self.decoder(vectors)
         return (tokens.unflatten(1, (self.num_joints, self.embed_dims)),)
