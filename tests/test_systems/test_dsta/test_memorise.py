@@ -11,13 +11,11 @@ from tests.real_data import require_real_data
 
 @pytest.mark.slow
 def test_one_real_video_is_memorised(tmp_path):
-    """400 steps on 40 frames: the whole way from JHMDB's own files to its
+    """240 steps on 40 frames: the whole way from JHMDB's own files to its
     joints has to fit together for that."""
     root = str(require_real_data('jhmdb'))
     config = Config.fromfile(
-        rpstn_mmpose.config_path(
-            'dsta_tiny_1xb10-100e_jhmdb-one-video-128x128'
-        )
+        rpstn_mmpose.config_path('dsta_tiny_1xb10-60e_jhmdb-one-video-96x96')
     )
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         config[loader].dataset.data_root = root

@@ -83,6 +83,17 @@ def test_a_batch_and_the_order_of_the_frames(model, state):
     torch.testing.assert_close(check(model, state, inputs[1:2]), plain[1:2])
 
 
+def test_small_numbers_tell_the_epsilons():
+    """Where variances are not far above what is added to them."""
+    state = released_state(depth=18)
+    for name, value in state.items():
+        if name.startswith(('fc_coord', 'weighted_mean')) or any(
+            part in name for part in ('attn.proj', 'mlp.fc2', 'pos_embed')
+        ):
+            value *= 0.003
+    check(build(state), state, clips(2), depth=18)
+
+
 def test_the_ears_are_where_the_head_top_is(model, state):
     found = check(model, state, clips())
     assert torch.equal(found[:, 3], found[:, 2])

@@ -4,19 +4,19 @@ _base_ = ['../../../_base_/clip_runtime.py']
 # on, those of the videos in data_root (one of 40 frames: a minute on a core).
 
 # runtime
-train_cfg = dict(max_epochs=100, val_interval=100)
+train_cfg = dict(max_epochs=60, val_interval=60)
 
 # optimizer
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01))
 
 # learning policy
 param_scheduler = [
-    dict(type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
+    dict(type='LinearLR', begin=0, end=20, start_factor=0.05, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=100,
-        T_max=100,
+        end=60,
+        T_max=60,
         eta_min=2e-5,
         by_epoch=True,
         convert_to_iter_based=True,
@@ -27,7 +27,7 @@ param_scheduler = [
 auto_scale_lr = dict(base_batch_size=10)
 
 # hooks
-default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=4))
+default_hooks = dict(checkpoint=dict(interval=60), logger=dict(interval=4))
 
 # convolutions of few channels are faster on a CPU in this order
 custom_hooks = [
@@ -37,7 +37,7 @@ custom_hooks = [
 ]
 
 # codec settings
-codec = dict(type='RegressionLabel', input_size=(128, 128))
+codec = dict(type='RegressionLabel', input_size=(96, 96))
 
 # model settings
 num_joints = 15
