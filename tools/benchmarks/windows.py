@@ -67,7 +67,8 @@ def run_windows(bench: Bench) -> None:
         }
         if bench.args.half:
             nets['stream, fast, bfloat16'] = optimize_for_inference(
-                copy.deepcopy(model), dtype='bfloat16')
+                copy.deepcopy(model), dtype='bfloat16'
+            )
         for people in bench.args.batch_sizes:
             clips = random_clips(model, people, len(model.clip_offsets))
             expected = five_passes(model, clips)

@@ -12,6 +12,8 @@ DILATIONS = (3, 6, 12, 18, 24)
 MODULES = {2: 1, 3: 4, 4: 3}
 # The frames in the order of the published inputs, and their weights.
 ORDER = (0, -1, -2, 1, 2)
+# So that heatmaps are of the order of 1, and offsets of some pixels.
+GAINS = dict(final_layer=0.2, deform_conv=1.0, offsets=8.0)
 WEIGHTS = {0: 0.3, -1: 0.25, 1: 0.25, -2: 0.1, 2: 0.1}
 
 
@@ -92,14 +94,17 @@ def released_state(seed=0, **options):
     for name, shape in released_shapes(**options).items():
         value = torch.randn(shape, generator=generator)
         if len(shape) == 4:
-            gain = 1.0 if name.startswith('deform_conv') else 0.7
+            gain = GAINS.get(name.split('.')[0].rstrip('12345'), 1.2)
             value *= gain / (shape[1] * shape[2] * shape[3]) ** 0.5
         elif name.endswith('running_var'):
             value = value.abs() * 0.3 + 0.8
         elif name.endswith('.weight'):
-            value = value * 0.1 + 0.8
+            # The last norm of a block with a shortcut beside it is small.
+            within = 'branches' in name or name.startswith(('off', 'layer1'))
+            last = within and name.split('.')[-2] in ('bn2', 'bn3')
+            value = value * 0.1 + (0.2 if last else 0.8)
         else:
-            value *= 0.1
+            value *= 0.02
         state[name] = value
         if name.endswith('running_var'):
             counter = name.replace('running_var', 'num_batches_tracked')

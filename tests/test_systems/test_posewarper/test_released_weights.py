@@ -100,6 +100,19 @@ def test_order_and_weights_of_the_frames():
     torch.testing.assert_close(plain, mirrored, rtol=1e-4, atol=1e-4)
 
 
+def test_the_weights_matter():
+    """Of the test's random network: what is warped depends on the difference
+    of the frames, and on its sign."""
+    net = Released(small_state())
+    clips = frames((128, 128))
+    with torch.no_grad():
+        one, other = net.heatmaps(clips[:, 0]), net.heatmaps(clips[:, 1])
+        warped = net.warp(one - other, other)
+        backwards = net.warp(other - one, other)
+    assert (warped - backwards).abs().max() > 0.1
+    assert (warped - other).abs().max() > 0.1
+
+
 def test_repeated_frames_add_up():
     """At a video's start, as the border's frame repeats."""
     state = small_state()
