@@ -280,6 +280,7 @@ class Camera:
 
 def test_cameras_are_released(monkeypatch):
     monkeypatch.setattr(cv2, 'VideoCapture', Camera)
+    monkeypatch.setattr(Camera, 'released', 0)
     source = open_source(0)
     assert (source.name, source.fps, source.num_frames) == (
         'camera0',

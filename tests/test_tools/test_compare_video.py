@@ -49,7 +49,8 @@ def test_one_model(folder, tmp_path, capsys):
     assert frames[0].shape == (36 + 30 + 432 + 34, 648 * 2 + 6, 3)
     printed = capsys.readouterr()
     assert 'prediction: PCK@0.2 (torso) visible ' in printed.out
-    assert '11/11' in printed.err
+    # a bar is for people: none where the output is not a terminal
+    assert printed.err == ''
 
 
 def test_two_models_and_a_sheet(folder, tmp_path, capsys):
