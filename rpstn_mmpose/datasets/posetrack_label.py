@@ -308,13 +308,13 @@ def _add_person(
 
     if bbox.shape == (4,):
         corners = np.concatenate([bbox[:2], bbox[:2] + bbox[2:]])
-        bbox = _usable(corners, image.size)
+        bbox = usable_box(corners, image.size)
     else:
         bbox = None
     if bbox is None and labeled.any():
         video.repairs['boxes missing or empty'] += 1
-        corners = _joint_box(keypoints[labeled], box_margin)
-        bbox = _usable(corners, image.size)
+        corners = joint_box(keypoints[labeled], box_margin)
+        bbox = usable_box(corners, image.size)
     if bbox is None and not labeled.any():
         video.repairs['annotations without box and joints'] += 1
         return
@@ -332,7 +332,8 @@ def _add_person(
     labels.append(PersonLabel(row, bbox, keypoints, visible, labeled, scores))
 
 
-def _joint_box(points: np.ndarray, margin: float) -> np.ndarray | None:
+def joint_box(points: np.ndarray, margin: float) -> np.ndarray | None:
+    """Box x1 y1 x2 y2 round (n, 2) joints; None if too thin."""
     low, high = points.min(axis=0), points.max(axis=0)
     if (high - low).min() < MIN_SIDE:
         return None
@@ -341,7 +342,7 @@ def _joint_box(points: np.ndarray, margin: float) -> np.ndarray | None:
     )
 
 
-def _usable(
+def usable_box(
     bbox: np.ndarray | None, size: tuple[int, int] | None
 ) -> np.ndarray | None:
     """The part inside the picture, as in MMPose; None if too thin."""

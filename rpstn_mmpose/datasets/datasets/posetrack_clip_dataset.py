@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os.path as osp
-from typing import Any, Iterator
+from typing import Iterator
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -10,30 +10,10 @@ from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from ...structures.columns import Column
-from ..clip_index import ClipIndex
 from ..file_access import join_address, list_files, read_bytes
-from ..posetrack_detections import load_detections
 from ..posetrack_label import BOX_MARGIN, parse_posetrack
-from ..posetrack_pieces import person_pieces
 from ..posetrack_video import PoseTrackVideo
-from ..tracks import Track
-from ..windows import ConsecutiveFrames, FramesAround
-from .base_clip_dataset import BaseClipDataset
-
-# What was done about each irregularity of annotations or detections.
-_REMEDY = {
-    'boxes missing or empty': 'made from joints or neighbours',
-    'joints not finite': 'unlabelled',
-    'scores not from 0 to 1': 'taken for 1',
-    'annotations without box and joints': 'left out',
-    'tracks twice in a frame': 'a track of their own',
-    'people without labelled joints': 'left out',
-    'detections of unlabelled frames': 'left out',
-    'detections of other images': 'left out',
-    'detections of other classes': 'left out',
-    'detections without area': 'left out',
-    'detections below the threshold': 'left out',
-}
+from .people_clip_dataset import PeopleClipDataset
 
 
 def _counts(frame_pattern: str) -> bool:
@@ -45,7 +25,7 @@ def _counts(frame_pattern: str) -> bool:
 
 
 @DATASETS.register_module()
-class PoseTrackClipDataset(BaseClipDataset):
+class PoseTrackClipDataset(PeopleClipDataset):
     """Clips of PoseTrack18: several people a video, some frames labelled.
 
     "PoseTrack: A Benchmark for Human Pose Estimation and Tracking", CVPR
@@ -56,20 +36,10 @@ class PoseTrackClipDataset(BaseClipDataset):
         |-- annotations/posetrack18_val.json             (or MMPose's merged)
         `-- images/{train,val,test}/SEQUENCE/NNNNNN.jpg
 
-    A track is one person (``track_id``) in one sequence. A frame is wanted
-    where the person has labelled joints and the image is marked
-    ``is_labeled``; in test mode each such annotation is wanted exactly once.
-    Other frames of the sequence are context in clips: their boxes are
-    interpolated between the person's labelled frames. Where these are more
-    than ``max_gap`` frames apart, the track is cut into pieces.
-
-    Clips may begin before a person comes and end after they left: frames of
-    the sequence fill such a clip, with the first or last box held, up to
-    ``max_gap`` frames away; what is still missing, and what would lie
-    outside the sequence, repeats the nearest frame. Consecutive windows
-    begin at a person's first labelled frame, and only people who stay less
-    than a window have frames added (behind, then before); with
-    ``clip_offsets`` every clip is filled.
+    A track is one person (``track_id``) in one sequence; labelled frames are
+    those of images marked ``is_labeled``. What clips of several people's
+    videos are, and what ``bbox_file`` makes of them, is told by
+    :class:`PeopleClipDataset`.
 
     Boxes are the annotations', clipped to the picture where its size is
     given; missing ones are made from the labelled joints. What is irregular
@@ -77,13 +47,6 @@ class PoseTrackClipDataset(BaseClipDataset):
     ``ignore_regions`` has the polygons by ``image_id``. Where labels have
     ``scores`` of joints, 0 to 1, as those that were carried over from other
     frames, samples have ``keypoint_scores``; other labels' are 1.
-
-    ``bbox_file`` replaces the boxes by detections, in MMPose's format, which
-    carry no tracks: each detection of a labelled frame is a clip of its own
-    in which its box is held. With ``clip_offsets`` the clip lies around the
-    frame; else the frame is its last, after the T - 1 before it (at every
-    ``frame_interval``; ``clip_stride`` has no meaning there). Such samples
-    have no ``track_id``, and their keypoints are not labelled.
 
     PoseTrack21 and 17 (in the JSON of 2018) need no other class: give
     ``data_prefix``, ``metainfo``, ``frame_pattern`` and ``first_frame``.
@@ -94,10 +57,6 @@ class PoseTrackClipDataset(BaseClipDataset):
         ann_file (str, optional): One file of all sequences, relative to
             ``data_root`` or an address, in place of the folder, which has to
             be where folders can be listed.
-        bbox_file (str, optional): Detections, as in MMPose a path relative
-            to the working folder, or an address. In test mode only.
-        bbox_score_thr (float): Detections below it are left out.
-        max_gap (int): Frames over which a box is interpolated or held.
         box_margin (float): Of a box made from joints: part of their width
             and height that is added on every side. PoseTrack's own is 0.15.
         frame_pattern (str, optional): E.g. ``'{:06d}.jpg'``: frames up to
@@ -105,7 +64,7 @@ class PoseTrackClipDataset(BaseClipDataset):
             from listed ones as a clip can need them.
         first_frame (int): Number of a sequence's first frame, for
             ``frame_pattern`` (PoseTrack17: 1).
-        kwargs: See :class:`BaseClipDataset`. ``data_prefix`` defaults to
+        kwargs: See :class:`PeopleClipDataset`. ``data_prefix`` defaults to
             ``dict(img='', ann='annotations')``: file names in the JSON begin
             with ``images/``.
 
@@ -125,30 +84,12 @@ class PoseTrackClipDataset(BaseClipDataset):
         data_root: str,
         split: str,
         ann_file: str | None = None,
-        bbox_file: str | None = None,
-        bbox_score_thr: float = 0.0,
-        max_gap: int = 12,
         box_margin: float = BOX_MARGIN,
         frame_pattern: str | None = None,
         first_frame: int = 0,
-        test_mode: bool = False,
         **kwargs,
     ) -> None:
         name = self.__class__.__name__
-        if bbox_file is not None and not test_mode:
-            raise ValueError(
-                f'{name}: bbox_file needs test_mode=True; '
-                'training uses the annotated boxes'
-            )
-        if bbox_score_thr and bbox_file is None:
-            raise ValueError(
-                f'{name}: bbox_score_thr={bbox_score_thr} is of '
-                'no use without bbox_file'
-            )
-        if max_gap < 1:
-            raise ValueError(
-                f'{name}: max_gap must be at least 1, but got {max_gap}'
-            )
         if box_margin < 0:
             raise ValueError(
                 f'{name}: box_margin must not be negative, but '
@@ -160,20 +101,14 @@ class PoseTrackClipDataset(BaseClipDataset):
                 "frame numbers, as '{:06d}.jpg' does, but got "
                 f'{frame_pattern!r}'
             )
-        # ann_file and bbox_file are MMPose's own attributes, which
-        # BaseClipDataset leaves empty.
+        # ann_file is MMPose's own attribute, which BaseClipDataset leaves
+        # empty.
         self.merged_file = ann_file
-        self.detection_file = bbox_file
-        self.bbox_score_thr = bbox_score_thr
-        self.max_gap = max_gap
         self.box_margin = box_margin
         self.frame_pattern = frame_pattern
         self.first_frame = first_frame
-        self.detections: np.ndarray | None = None
         self.ignore_regions: dict[int, list[np.ndarray]] = {}
-        super().__init__(
-            data_root=data_root, split=split, test_mode=test_mode, **kwargs
-        )
+        super().__init__(data_root=data_root, split=split, **kwargs)
 
     def load_videos(self) -> list[PoseTrackVideo]:
         """Read the annotations of the split.
@@ -181,7 +116,6 @@ class PoseTrackClipDataset(BaseClipDataset):
         Returns:
             list[PoseTrackVideo]: In order of the sequences' names.
         """
-        names = self._metainfo['keypoint_id2name']
         videos: list[PoseTrackVideo] = []
         self.repairs.clear()
         self.ignore_regions.clear()
@@ -189,7 +123,7 @@ class PoseTrackClipDataset(BaseClipDataset):
             videos += parse_posetrack(
                 self._read_annotations(path),
                 path,
-                joints=[names[i] for i in sorted(names)],
+                joints=self.joint_names,
                 video_id=sequence,
                 box_margin=self.box_margin,
                 frame_pattern=self.frame_pattern,
@@ -212,16 +146,6 @@ class PoseTrackClipDataset(BaseClipDataset):
                         f'id {number}; give each of them one of its own'
                     )
         return videos
-
-    def _around(self) -> FramesAround:
-        """The window of a clip that is of one frame, which may be its last."""
-        window = self.window
-        if isinstance(window, FramesAround):
-            return window
-        if isinstance(window, ConsecutiveFrames):
-            steps = np.arange(1 - window.length, 1) * window.interval
-            return FramesAround(steps.tolist())
-        return FramesAround(range(-window.before, window.after + 1))
 
     def _read_annotations(self, path: str) -> bytes:
         try:
@@ -254,142 +178,3 @@ class PoseTrackClipDataset(BaseClipDataset):
         hidden = None if is_main_process() else True
         for file in tqdm(files, desc=f'{name} labels', disable=hidden):
             yield osp.join(folder, file), osp.splitext(file)[0]
-
-    def load_tracks(self) -> list[Track]:
-        """The pieces of everybody's track.
-
-        Returns:
-            list[Track]: In order of sequences, people and time.
-        """
-        window = self.window
-        tracks, people = [], 0
-        videos = self.load_videos()
-        self._scored = any(
-            label.scores is not None
-            for video in videos
-            for labels in video.people.values()
-            for label in labels
-        )
-        for video in videos:
-            for (track_id, _), labels in sorted(
-                video.people.items(), key=lambda item: item[0]
-            ):
-                pieces = person_pieces(
-                    labels,
-                    video.frame_ids,
-                    self.max_gap,
-                    window.before,
-                    window.after,
-                    window.span,
-                )
-                made = [self._track(video, track_id, p) for p in pieces]
-                made = [track for track in made if track.annotated.any()]
-                tracks += made
-                people += bool(made)
-                self.repairs['people without labelled joints'] += not made
-        wanted = sum(int(track.annotated.sum()) for track in tracks)
-        self.log_repairs(
-            f'{self.split}: {len(videos)} sequences, {people} people in '
-            f'{len(tracks)} tracks, {wanted} labelled poses',
-            _REMEDY,
-        )
-        if not tracks:
-            raise ValueError(
-                f'{self.__class__.__name__}: nobody has labelled joints in '
-                f'the split {self.split!r} of {self.data_root!r}; a split '
-                'without annotations needs bbox_file'
-            )
-        return tracks
-
-    def _track(
-        self, video: PoseTrackVideo, track_id: int, piece: Any
-    ) -> Track:
-        num = len(piece.rows)
-        joints = self._metainfo['num_keypoints']
-        keypoints = np.zeros((num, joints, 2))
-        visible = np.zeros((num, joints), dtype=bool)
-        labeled = np.zeros((num, joints), dtype=bool)
-        scores = np.ones((num, joints)) if self._scored else None
-        for index, label in piece.labels.items():
-            keypoints[index] = label.keypoints
-            visible[index] = label.visible
-            labeled[index] = label.labeled
-            if label.scores is not None:
-                scores[index] = label.scores
-        return Track(
-            annotated=video.labelled[piece.rows] & labeled.any(axis=1),
-            bbox=piece.bbox,
-            keypoints=keypoints,
-            keypoints_visible=visible,
-            keypoints_labeled=labeled,
-            keypoint_scores=scores,
-            track_id=track_id,
-            **self._frames(video, piece.rows),
-        )
-
-    def _frames(self, video: PoseTrackVideo, rows: np.ndarray) -> dict:
-        folder = self.data_prefix['img']
-        return dict(
-            video_id=video.video_id,
-            frame_ids=[video.frame_ids[row] for row in rows],
-            image_ids=[video.image_ids[row] for row in rows],
-            frame_sizes=video.sizes[rows],
-            img_paths=[osp.join(folder, video.file_names[r]) for r in rows],
-        )
-
-    def load_data_list(self) -> ClipIndex:
-        """Cut the tracks, or the frames around detections, into clips.
-
-        Returns:
-            ClipIndex: See :class:`BaseClipDataset`. The number of a
-            detection's clip is its row of ``self.detections`` (x1 y1 x2 y2
-            score).
-        """
-        if self.detection_file is None:
-            return super().load_data_list()
-        videos = self.load_videos()
-        joints = self._metainfo['num_keypoints']
-        self.tracks = self._stored(
-            [
-                Track(
-                    bbox=np.zeros((len(video), 4)),
-                    keypoints=np.zeros((len(video), joints, 2)),
-                    keypoints_visible=np.zeros((len(video), joints)),
-                    keypoints_labeled=np.zeros((len(video), joints)),
-                    **self._frames(video, np.arange(len(video))),
-                )
-                for video in videos
-            ]
-        )
-        self.detections, places = self._load_detections(videos)
-        self.window = self._around()
-        tracks, rows = np.array(places).T
-        return ClipIndex(tracks, rows[:, None])
-
-    def _load_detections(self, videos: list[PoseTrackVideo]) -> tuple:
-        """Boxes and scores (N, 5), and the video and row of each."""
-        name, path = self.__class__.__name__, self.detection_file
-        boxes, where, number, left_out = load_detections(
-            path, videos, self.bbox_score_thr, self.backend_args, name
-        )
-        self.repairs.update(left_out)
-        self.log_repairs(
-            f'{self.split}: {len(videos)} sequences, {len(boxes)} of '
-            f'{number} detections',
-            _REMEDY,
-        )
-        if not boxes:
-            raise ValueError(
-                f'{name}: no detection of {path} is of a labelled frame of '
-                f'the split {self.split!r}; check that both belong together'
-            )
-        return np.array(boxes, dtype=np.float32), where
-
-    def get_data_info(self, idx: int) -> dict:
-        """A clip, see :meth:`BaseClipDataset.get_data_info`."""
-        info = super().get_data_info(idx)
-        if self.detections is not None:
-            num, box = len(info['bbox']), self.detections[info['id']]
-            info['bbox'] = np.tile(box[:4], (num, 1))
-            info['bbox_score'] = np.full(num, box[4], dtype=np.float32)
-        return info
