@@ -21,7 +21,6 @@ from typing import Any
 import mmpose
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.runner import CheckpointLoader
 
 from ..checkpoints import CheckpointError
 from .resume_source import (
@@ -29,6 +28,7 @@ from .resume_source import (
     checkpoint_to_resume,
     last_checkpoint,
 )
+from .start_weights import check_start, is_missing
 
 DDP = 'MMDistributedDataParallel'
 
@@ -83,6 +83,8 @@ def run_stock_tool(name: str) -> int:
                 settle_resume(cfg, args, start)
             else:
                 cfg.resume = False  # would need the training's data
+            if name == 'train':
+                check_start(cfg)
             check_config(cfg)
             if name == 'train':
                 check_distributed(cfg)
@@ -235,12 +237,7 @@ def check_load_from(cfg: Config) -> None:
         FileNotFoundError: One line with the path.
     """
     path = cfg.get('load_from')
-    if path is None:
-        return
-    local = CheckpointLoader._get_checkpoint_loader(path)
-    if local.__name__ == 'load_from_local' and not os.path.isfile(
-        os.path.expanduser(path)
-    ):
+    if path is not None and is_missing(path):
         raise FileNotFoundError(f'the checkpoint {path} does not exist')
 
 

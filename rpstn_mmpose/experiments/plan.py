@@ -11,6 +11,7 @@ from typing import Any, Mapping, NamedTuple, Sequence, Tuple
 
 from mmengine.config import Config
 
+from ..engine.start_weights import about_weights, missing_weights
 from ..evaluation import ClipPCK
 from ..synthetic.data_folder import MANIFEST
 from .configs import (
@@ -172,11 +173,15 @@ def plan_runs(
         check_thresholds({name: cfg for name, (_, cfg) in found.items()})
     starts = set()
     for name, (path, cfg) in found.items():
-        pretrained = cfg.model.get('image_pretrained')
-        if pretrained and image not in (None, name):
+        weights = missing_weights(cfg)
+        if cfg.model.get('image_pretrained') and image not in (None, name):
             starts.add(name)
-        elif pretrained:
-            check_pretrained(path, pretrained.checkpoint)
+            weights.pop('model.image_pretrained.checkpoint', None)
+        if weights:
+            remedy = 'train an image model first with --start-from'
+            raise FileNotFoundError(
+                f'{path}: {about_weights(weights, remedy)}'
+            )
     runs: list[Run] = []
     first: dict[str, Run] = {}
     for seed in seeds:
@@ -214,19 +219,6 @@ def check_thresholds(configs: Mapping[str, Config]) -> None:
         raise ValueError(
             f'{" and ".join(found.values())} have a ClipPCK of different thr '
             'or thresholds; results can only be compared at the same ones'
-        )
-
-
-def check_pretrained(config: Path, checkpoint: str) -> None:
-    """Refuse a config that starts from a file that is not there.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
-    if '://' not in checkpoint and not Path(checkpoint).is_file():
-        raise FileNotFoundError(
-            f'{config} starts from {checkpoint}, which does not exist; train '
-            'an image model with --start-from'
         )
 
 

@@ -644,7 +644,7 @@ def test_bad_input_is_one_line(tmp_path, fake, data, configs, monkeypatch):
     )
     assert 'no such folder' in error_of(IMAGE, '--data-root', tmp_path / 'x')
     assert 'none of the configs' in error_of(IMAGE, *here, '--baseline', 'x')
-    assert 'which does not exist; train an image model with' in error_of(
+    assert 'make it with `make demo`, or train an image model' in error_of(
         configs[0], *here
     )
     (tmp_path / 'file').write_text('')

@@ -16,6 +16,7 @@ from ...checkpoints import CheckpointError
 from ...checkpoints.contents import check_kinds
 from ...checkpoints.image_pretrained import what_is_new
 from ..resume_state import check_resume_state
+from ..start_weights import check_weights
 
 
 def check_checkpoint_matches(
@@ -123,6 +124,11 @@ class CheckpointGuardHook(Hook):
                 f'{min_matched}'
             )
         self.min_matched = min_matched
+
+    def before_run(self, runner: Runner) -> None:
+        """Look for the start weights, before mmengine loads them."""
+        if isinstance(runner._train_loop, BaseLoop):
+            check_weights(runner.cfg)
 
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
