@@ -1,0 +1,1 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
