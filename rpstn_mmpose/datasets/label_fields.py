@@ -128,22 +128,30 @@ def numbers(value: Any, what: str, path: str) -> np.ndarray:
     return array
 
 
-def file_name_of(image: Any, path: str) -> str:
-    """An image's ``file_name``, with slashes between folders.
+def with_slashes(name: Any) -> str | None:
+    """A path with slashes between folders; None: it can be no path.
 
     Scripts on Windows write backslashes; on no other system does a data set
     have names with them.
     """
-    name = field(image, 'file_name', 'an image', path)
     if isinstance(name, str) and name and min(name) >= ' ':
         try:
             name.encode()
             return name.replace('\\', '/')
         except UnicodeEncodeError:  # half a surrogate pair
             pass
+    return None
+
+
+def file_name_of(image: Any, path: str) -> str:
+    """An image's ``file_name``, see :func:`with_slashes`."""
+    given = field(image, 'file_name', 'an image', path)
+    name = with_slashes(given)
+    if name is not None:
+        return name
     raise ValueError(
         f"{path}: 'file_name' of an image must be a path, but "
-        f'is {shown(name)}; {_FIX}'
+        f'is {shown(given)}; {_FIX}'
     )
 
 

@@ -306,30 +306,53 @@ def _add_person(
     if (~finite).any():
         video.repairs['joints not finite'] += int((~finite).sum())
 
+    corners = None
     if bbox.shape == (4,):
         corners = np.concatenate([bbox[:2], bbox[:2] + bbox[2:]])
-        bbox = usable_box(corners, image.size)
-    else:
-        bbox = None
+    scores = joint_scores(annotation, count)
+    if scores is not None:
+        video.repairs['scores not from 0 to 1'] += bool(np.isnan(scores).any())
+        scores = scores[columns] if np.isfinite(scores).all() else None
+    label = PersonLabel(row, corners, keypoints, visible, labeled, scores)
+    add_label(video, track_id, label, image.size, box_margin)
+
+
+def add_label(
+    video: PoseTrackVideo,
+    track_id: int,
+    label: PersonLabel,
+    size: tuple[int, int] | None,
+    box_margin: float,
+) -> None:
+    """Add a label of a video's last frame, with its box mended.
+
+    A box that is missing or empty is made from the labelled joints. Someone
+    without either is left out, a track that is there twice in a frame is
+    kept apart; ``video.repairs`` counts them.
+
+    Args:
+        video: Where it goes.
+        track_id: Whose it is.
+        label: Its ``bbox`` as the file has it.
+        size: Width and height of the picture; None: not told.
+        box_margin: Of a box made from joints, see :func:`parse_posetrack`.
+    """
+    labeled, bbox = label.labeled, usable_box(label.bbox, size)
     if bbox is None and labeled.any():
         video.repairs['boxes missing or empty'] += 1
-        corners = joint_box(keypoints[labeled], box_margin)
-        bbox = usable_box(corners, image.size)
+        corners = joint_box(label.keypoints[labeled], box_margin)
+        bbox = usable_box(corners, size)
     if bbox is None and not labeled.any():
         video.repairs['annotations without box and joints'] += 1
         return
     copy = 0
     labels = video.people.setdefault((track_id, copy), [])
-    while labels and labels[-1].row == row:
+    while labels and labels[-1].row == label.row:
         copy += 1
         labels = video.people.setdefault((track_id, copy), [])
     if copy:
         video.repairs['tracks twice in a frame'] += 1
-    scores = joint_scores(annotation, count)
-    if scores is not None:
-        video.repairs['scores not from 0 to 1'] += bool(np.isnan(scores).any())
-        scores = scores[columns] if np.isfinite(scores).all() else None
-    labels.append(PersonLabel(row, bbox, keypoints, visible, labeled, scores))
+    labels.append(label._replace(bbox=bbox))
 
 
 def joint_box(points: np.ndarray, margin: float) -> np.ndarray | None:

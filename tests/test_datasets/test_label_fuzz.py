@@ -13,14 +13,20 @@ import pytest
 
 from rpstn_mmpose.datasets import (
     CocoTestDevDataset,
+    HiEveClipDataset,
     JHMDBClipDataset,
     JHMDBCocoClipDataset,
     PennActionDataset,
     PoseTrackClipDataset,
 )
 from rpstn_mmpose.datasets.label_fields import PLACE_LIMIT
-from tests.test_datasets import jhmdb_files, penn_files
-from tests.test_datasets.label_fuzz import changed_json, changed_mat, outcome
+from tests.test_datasets import hieve_files, jhmdb_files, penn_files
+from tests.test_datasets.label_fuzz import (
+    changed_json,
+    changed_mat,
+    outcome,
+    overwritten,
+)
 from tests.test_datasets.posetrack_files import content, image, person
 
 CASES = int(os.environ.get('RPSTN_FUZZ_CASES', 120))
@@ -125,6 +131,49 @@ def detections(root):
     return boxes, path, read
 
 
+def hieve(root, labels, name):
+    frames = {frame: [0, 1] for frame in range(3)}
+    hieve_files.write_hieve(root, {3: frames})
+    dataset = HiEveClipDataset(
+        str(root),
+        'val4',
+        videos=[3],
+        labels=labels,
+        lazy_init=True,
+        test_mode=True,
+    )
+    path = root / 'labels/train' / labels / name
+    return path.read_bytes(), path, lambda: check_tracks(dataset)
+
+
+def hieve_poses(root):
+    data, path, read = hieve(root, 'track2&3', '3.json')
+    return json.loads(data), path, read
+
+
+def hieve_frames(root):
+    """One of them in JSON, as the data set's page shows it."""
+    _, path, read = hieve(root, 'all-track', '3/000001.xml')
+    path.unlink()
+    people = [
+        dict(
+            name=f'P-{track}',
+            action='riding',
+            bndbox=dict(
+                xmin='1', ymin='2', xmax='30', ymax='40', Nose='5,6,0'
+            ),
+        )
+        for track in range(2)
+    ]
+    size = dict(width='96', height='72', depth='3')
+    content = dict(annotation=dict(size=size, object=people))
+    return content, path.with_suffix('.json'), read
+
+
+def hieve_boxes(root):
+    return hieve(root, 'track1', '3.txt')
+
+
 def jhmdb_coco(root):
     path = root / 'Sub1_train.json'
     images = [
@@ -209,6 +258,9 @@ def puppet_mask(root):
         posetrack21,
         posetrack17,
         detections,
+        hieve_poses,
+        hieve_frames,
+        hieve_boxes,
         jhmdb_coco,
         coco_info,
         coco_boxes,
@@ -219,7 +271,8 @@ def puppet_mask(root):
 )
 def test_changed_files_give_a_value_or_a_line(tmp_path, make):
     content, path, read = make(tmp_path)
-    change = changed_json if path.suffix == '.json' else changed_mat
+    changes = {'.json': changed_json, '.mat': changed_mat}
+    change = changes.get(path.suffix, overwritten)
     found = Counter()
     for seed in range(CASES):
         path.write_bytes(change(content, np.random.RandomState(seed)))
