@@ -7,6 +7,7 @@ from typing import Mapping
 
 import numpy as np
 
+from .pose_pairing import average_precision, known_mean, pair_people
 from .posetrack_io import (
     POSETRACK_JOINTS,
     FramePair,
@@ -86,7 +87,7 @@ def posetrack_ap(
     result: dict[str, dict[str, float]] = dict(ap={}, pre={}, rec={})
     for i, joint in enumerate(POSETRACK_JOINTS):
         there = present[:, i]
-        values = _average_precision(
+        values = average_precision(
             scores[there, i], right[there, i], int(number[i])
         )
         for key, value in zip(('ap', 'pre', 'rec'), values):
@@ -124,47 +125,10 @@ def _ranked(pair: FramePair, thr: float) -> np.ndarray:
     # A comparison with NaN is False.
     fits = head_distances(pair) <= thr
     part = fits.sum(axis=2) / np.maximum(truth.present.sum(axis=1), 1)
-    choice = part.argmax(axis=1)
-    wooing = np.zeros_like(part)
-    rows = np.arange(len(part))
-    wooing[rows, choice] = part[rows, choice]
-    for person, best in enumerate(wooing.argmax(axis=0)):
-        if wooing[best, person] > 0:
-            right[best] = fits[best, person]
+    pairs = pair_people(part)
+    paired = pairs >= 0
+    right[paired] = fits[paired, pairs[paired]]
     return right
-
-
-def _average_precision(
-    scores: np.ndarray, right: np.ndarray, number: int
-) -> tuple[float, float, float]:
-    """AP, precision and recall (0 to 1) of n joints, ``number`` are true."""
-    if not len(scores):
-        return 0.0, 0.0, 0.0
-    order = np.argsort(scores)[::-1]
-    hits = np.cumsum(right[order])
-    precision = hits / np.arange(1, len(hits) + 1)
-    if not number:
-        return np.nan, float(precision[-1]), np.nan
-    recall = hits / number
-    # The best precision at this recall or a higher one.
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    steps = np.diff(recall, prepend=0.0)
-    return (
-        float((steps * envelope).sum()),
-        float(precision[-1]),
-        float(recall[-1]),
-    )
-
-
-def known_mean(values: list[float]) -> float:
-    """Mean of the values that are not NaN; NaN if there is none.
-
-    Examples:
-        >>> known_mean([1.0, float('nan'), 4.0])
-        2.5
-    """
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else float('nan')
 
 
 def posetrack_columns(values: Mapping[str, float]) -> dict[str, float]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .posetrack_ap import PCKH_THR, head_distances, known_mean
+from .pose_pairing import known_mean
+from .posetrack_ap import PCKH_THR, head_distances
 from .posetrack_io import (
     POSETRACK_JOINTS,
     FramePair,
