@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -17,3 +17,15 @@ class FramePose:
     bbox: np.ndarray  # x1, y1, x2, y2
     score: float
     bbox_score: float
+
+
+def numbered(people: Sequence[FramePose]) -> list[tuple[int, FramePose]]:
+    """The people of an image with numbers: their track's, or unused ones."""
+    unused = 1 + max([pose.track_id for pose in people], default=-1)
+    found = []
+    for pose in people:
+        track = pose.track_id
+        if track < 0:
+            track, unused = unused, unused + 1
+        found.append((track, pose))
+    return found

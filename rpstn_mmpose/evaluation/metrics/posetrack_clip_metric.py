@@ -3,19 +3,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from mmpose.evaluation.functional import oks_nms
 from mmpose.registry import METRICS
 
 from ...checkpoints.atomic_file import write_atomically
 from ...datasets.label_fields import whole_number
-from ...structures import wanted_frames
-from ...structures.arrays import to_numpy
 from ..functional import (
     POSETRACK_FILE_NAMES,
     POSETRACK_JOINTS,
@@ -25,7 +20,8 @@ from ..functional import (
     posetrack_mot,
     posetrack_table,
 )
-from .frame_pose import FramePose
+from .frame_pose import FramePose, numbered
+from .people_metric import PeopleMetric
 
 # Of the truth's image entries, what is not repeated beside predictions.
 _TRUTH_ONLY = ('ignore_regions_x', 'ignore_regions_y', 'mask_file')
@@ -36,7 +32,7 @@ SIDES = ('left', 'right')
 
 
 @METRICS.register_module()
-class PoseTrackClipMetric(BaseMetric):
+class PoseTrackClipMetric(PeopleMetric):
     """PoseTrack's AP and MOTA of clips, as the official program counts them.
 
     Takes clips (samples of T rows, of which ``frame_mask`` selects those that
@@ -95,12 +91,10 @@ class PoseTrackClipMetric(BaseMetric):
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        self.name = self.__class__.__name__
+        super().__init__(nms_thr, collect_device, prefix)
         self.gt_dir = gt_dir
         self.out_dir = out_dir
         self.keypoint_thr = float(keypoint_thr)
-        self.nms_thr = nms_thr
         for option, value, known in (
             ('neck', neck, NECKS),
             ('score_mode', score_mode, SCORE_MODES),
@@ -159,13 +153,7 @@ class PoseTrackClipMetric(BaseMetric):
     @property
     def keypoint_names(self) -> list[str]:
         """Names of the K joints of the predictions, in order."""
-        names = (self.dataset_meta or {}).get('keypoint_id2name')
-        if not names:
-            raise ValueError(
-                f"{self.name} needs dataset_meta with 'keypoint_id2name'; set "
-                'metric.dataset_meta = dataset.metainfo'
-            )
-        names = [names[i] for i in sorted(names)]
+        names = super().keypoint_names
         for joint in POSETRACK_JOINTS:
             joint = POSETRACK_FILE_NAMES.get(joint, joint)
             if joint not in names:
@@ -175,104 +163,13 @@ class PoseTrackClipMetric(BaseMetric):
                 )
         return names
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep the poses of wanted frames.
-
-        One record a sample, so that what mmengine drops as padding is whole
-        samples.
-
-        Args:
-            data_batch: Not used.
-            data_samples (Sequence[dict]): With ``pred_instances``
-                (``keypoints`` T x K x 2 in image pixels, ``keypoint_scores``
-                T x K; ``bboxes`` T x 4 and ``bbox_scores`` T here or in
-                ``gt_instances``), ``image_ids`` (T) or ``img_id``, and, of
-                tracked people, ``track_id``.
-        """
-        number = len(self.keypoint_names)
-        for sample in data_samples:
-            pred = sample['pred_instances']
-            keypoints = to_numpy(pred['keypoints'])[..., :2]
-            scores = to_numpy(pred['keypoint_scores'])
-            if keypoints.shape[1:] != (number, 2) or (
-                scores.shape != keypoints.shape[:2]
-            ):
-                raise ValueError(
-                    f'{self.name}: predicted keypoints {keypoints.shape} and '
-                    f'scores {scores.shape} must be T x {number} x 2 and '
-                    f'T x {number}'
-                )
-            images = self._image_ids(sample, len(keypoints))
-            boxes = self._instance_values(sample, 'bboxes')
-            if boxes is None:
-                boxes = np.concatenate(
-                    [keypoints.min(axis=1), keypoints.max(axis=1)], axis=1
-                )
-            box_scores = self._instance_values(sample, 'bbox_scores')
-            if box_scores is None:
-                box_scores = np.ones(len(keypoints))
-            track = sample.get('track_id')
-            points = np.concatenate([keypoints, scores[..., None]], axis=2)
-            record = []
-            for row in np.flatnonzero(wanted_frames(sample)):
-                record.append(
-                    self._pose(
-                        images[row],
-                        track,
-                        points[row],
-                        boxes[row],
-                        box_scores[row],
-                    )
-                )
-            self.results.append(record)
-
-    def _instance_values(self, sample: dict, key: str) -> np.ndarray | None:
-        """Of the predictions, or of the boxes that they were made in."""
-        for name in ('pred_instances', 'gt_instances'):
-            if key in sample.get(name, {}):
-                return to_numpy(sample[name][key])
-        return None
-
-    def _image_ids(self, sample: dict, number: int) -> list:
-        images = sample.get('image_ids')
-        if images is None and 'frame_ids' not in sample:
-            images = [sample.get('img_id')] * number
-        if images is None or len(images) != number:
-            raise ValueError(
-                f'{self.name}: a clip of {number} frames must have as many '
-                f'image_ids, the ids of images in {self.gt_dir}, but has '
-                f'{images}'
-            )
-        return list(images)
-
-    def _pose(
-        self,
-        image_id: Any,
-        track: int | None,
-        points: np.ndarray,
-        bbox: np.ndarray,
-        box_score: float,
-    ) -> FramePose:
+    def _check_image(self, image_id: Any) -> None:
         if image_id not in self._file_of:
             raise ValueError(
                 f'{self.name}: a prediction is of image {image_id!r}, which '
                 f'is in no file of {self.gt_dir}; set gt_dir to the '
                 "annotations of the data set's own split"
             )
-        score = float(box_score) * float(points[:, 2].mean())
-        if not (
-            np.isfinite(points).all()
-            and np.isfinite(bbox).all()
-            and np.isfinite(score)
-        ):
-            raise ValueError(
-                f'{self.name}: a prediction of image {image_id} is not finite '
-                '(NaN or infinite); check the checkpoint and the boxes'
-            )
-        track = -1 if track is None else int(track)
-        return FramePose(
-            image_id, track, points, bbox, score, float(box_score)
-        )
 
     def compute_metrics(
         self, results: list[list[FramePose]]
@@ -285,14 +182,7 @@ class PoseTrackClipMetric(BaseMetric):
         Returns:
             dict[str, float]: Metrics by name; see the class.
         """
-        if not results:
-            raise ValueError(
-                f'{self.name}: no sample was evaluated; check the data loader'
-            )
-        by_image: dict[Any, list[FramePose]] = defaultdict(list)
-        for record in results:
-            for pose in record:
-                by_image[pose.image_id].append(pose)
+        by_image = self._by_image(results)
         contents = {
             file: self._content(sequence, by_image)
             for file, sequence in self._sequences.items()
@@ -336,11 +226,7 @@ class PoseTrackClipMetric(BaseMetric):
         # Once each, also of images that are listed twice.
         for number in dict.fromkeys(i['id'] for i in sequence['images']):
             people = self._without_duplicates(by_image.get(number, []))
-            unused = 1 + max([pose.track_id for pose in people], default=-1)
-            for pose in people:
-                track = pose.track_id
-                if track < 0:
-                    track, unused = unused, unused + 1
+            for track, pose in numbered(people):
                 points = self._points(pose, order)
                 if not points.any():
                     continue
@@ -377,22 +263,3 @@ class PoseTrackClipMetric(BaseMetric):
             if joint is not None and found[joint, 2] >= self.keypoint_thr:
                 points[i] = found[joint]
         return points
-
-    def _without_duplicates(self, people: list[FramePose]) -> list[FramePose]:
-        """NMS among the untracked people of one image."""
-        tracked = [pose for pose in people if pose.track_id >= 0]
-        others = [pose for pose in people if pose.track_id < 0]
-        if self.nms_thr is None or not others:
-            return tracked + others
-        entries = [
-            dict(
-                keypoints=pose.keypoints,
-                score=pose.score,
-                area=float(np.prod(pose.bbox[2:] - pose.bbox[:2])),
-            )
-            for pose in others
-        ]
-        keep = oks_nms(
-            entries, self.nms_thr, sigmas=self.dataset_meta['sigmas']
-        )
-        return tracked + [others[i] for i in keep]
