@@ -1,0 +1,4 @@
+_base_ = ['./posefix_res50_8xb16-140e_coco-256x192.py']
+
+# model settings
+model = dict(head=dict(relation=dict(type='JointRelationExtractor')))

@@ -1,0 +1,9 @@
+_base_ = ['./posefix_res50_8xb16-140e_coco-256x192.py']
+
+# model settings
+model = dict(
+    backbone=dict(
+        depth=152,
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet152'),
+    )
+)
