@@ -1,6 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+from .hieve_ap import hieve_ap
 from .mean_pose import mean_pose, mean_pose_baseline
 from .mpjpe import (
     bone_length_spread,
@@ -38,6 +39,7 @@ __all__ = [
     'POSETRACK_JOINTS',
     'bone_length_spread',
     'group_pck',
+    'hieve_ap',
     'joint_groups',
     'load_posetrack_dir',
     'mean_pose',

@@ -111,7 +111,8 @@ def hieve_ap(
     Returns:
         dict[str, float]: ``AP@avg`` (mean over the thresholds) and
         ``AP@0.5`` and so on, per cent; with weights also ``w-AP@avg`` and so
-        on. NaN where people are predicted and nobody is there.
+        on. NaN where nobody is there; so are kinds of joints that are never
+        visible, which a mean leaves out.
 
     Raises:
         ValueError: An unknown definition, ``'oks'`` without sigmas, or not a
@@ -171,7 +172,7 @@ def _mean_ap(
             number,
             repeated,
         )
-        values.append(100 * ap)
+        values.append(100 * ap if number else np.nan)
     return known_mean(values)
 
 
