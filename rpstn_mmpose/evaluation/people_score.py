@@ -113,7 +113,7 @@ def score_people(
         ``thr``, ``norm_item`` and ``iou_thr``.
 
     Raises:
-        ValueError: The joints differ, or the prediction lacks frames.
+        ValueError: The two are not tracks of poses in one video, or swapped.
     """
     names = list(truth.joints)
     _check_same_video(truth, prediction)
@@ -162,11 +162,20 @@ def _check_same_video(truth: VideoPeople, prediction: VideoPeople) -> None:
     Raises:
         ValueError: See above.
     """
+    _check_truth(truth, prediction)
     if truth.joints != prediction.joints:
         raise ValueError(
             f'the prediction has the joints {prediction.joints}, but the '
             f'truth has {truth.joints}; use a model trained on the same '
             'joints'
+        )
+    sizes = truth.size, prediction.size
+    if None not in sizes and sizes[0] != sizes[1]:
+        told = [f'{width} x {height}' for width, height in sizes]
+        raise ValueError(
+            f'the prediction {prediction.source} is of frames of {told[1]} '
+            f'pixels, the truth {truth.source} of {told[0]}; give files of '
+            'one video'
         )
     missing = sorted(set(truth.frames) - set(prediction.frames))
     if missing:
@@ -175,21 +184,80 @@ def _check_same_video(truth: VideoPeople, prediction: VideoPeople) -> None:
             f'{truth.num_frames} frames, e.g. {missing[0]}'
         )
     for people, what in ((truth, 'truth'), (prediction, 'prediction')):
-        if len(people) and people.keypoints is None:
-            raise ValueError(
-                f'the {what} {people.source} has boxes without '
-                'keypoints; give a file of poses'
-            )
-    if len(truth) and (
-        truth.keypoints_visible is None
-        or truth.keypoints_labeled is None
-        or truth.track_ids.min() < 0
-    ):
+        if len(people):
+            _check_tracks(people, f'the {what} {people.source}')
+
+
+def _check_truth(truth: VideoPeople, prediction: VideoPeople) -> None:
+    def has_flags(people: VideoPeople) -> bool:
+        flags = people.keypoints_visible, people.keypoints_labeled
+        return all(flag is not None for flag in flags)
+
+    if not len(truth) or has_flags(truth):
+        return
+    if has_flags(prediction):
         raise ValueError(
-            f'the truth {truth.source} does not say who is who and which '
-            'joints are visible; give it the file of '
-            'make_synthetic_crowd.py, after that of the prediction'
+            f'{truth.source} was given as the truth and {prediction.source} '
+            'as the prediction, but they are the other way round; give the '
+            'prediction first, then the truth'
         )
+    raise ValueError(
+        f'the truth {truth.source} does not say which joints are visible; '
+        'give the file of make_synthetic_crowd.py, after that of the '
+        'prediction'
+    )
+
+
+def _check_tracks(people: VideoPeople, what: str) -> None:
+    """Refuse people who are no tracks of poses with boxes."""
+    if people.keypoints is None:
+        raise ValueError(
+            f'{what} has boxes without keypoints; give a file of poses'
+        )
+    strangers = int((people.track_ids < 0).sum())
+    if strangers:
+        raise ValueError(
+            f'{what} has people, but no tracks: {strangers} of {len(people)} '
+            'rows have no track_id; give a file of topdown_video_demo.py, '
+            'which tells who is who'
+        )
+    twice = people.twice()
+    if twice:
+        raise ValueError(
+            f'{what} has the track_id {twice[1]} twice in frame {twice[0]}; '
+            'give each person of a frame an id of their own'
+        )
+    unknown = int(np.isnan(people.bboxes).any(axis=1).sum())
+    if unknown:
+        raise ValueError(
+            f'{what} has {unknown} of {len(people)} people without a bbox, '
+            'by which they are matched'
+        )
+    if _has_coco_boxes(people.bboxes, people.keypoints):
+        raise ValueError(
+            f'{what} has boxes that are no corners x1 y1 x2 y2; they look '
+            "like COCO's x y width height"
+        )
+
+
+def _has_coco_boxes(boxes: np.ndarray, points: np.ndarray) -> bool:
+    """Whether boxes are x y width height; the joints tell, which lie in them.
+
+    Args:
+        boxes: (n, 4), finite.
+        points: (n, K, 2); NaN: not known.
+    """
+    corner, other = boxes[:, None, :2], boxes[:, None, 2:]
+    if (other < corner).any():
+        return True
+    known = np.isfinite(points).all(axis=2)
+    if not known.any():
+        return False
+    with np.errstate(invalid='ignore'):
+        right = points >= corner
+        as_corners = (right & (points <= other)).all(axis=2)[known]
+        as_sizes = (right & (points <= corner + other)).all(axis=2)[known]
+    return as_corners.mean() < 0.5 < 0.8 < as_sizes.mean()
 
 
 def _summary(

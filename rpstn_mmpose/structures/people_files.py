@@ -58,6 +58,7 @@ def read_people(path: FilePath, required: Sequence[str] = ()) -> VideoPeople:
         ValueError: No JSON.
     """
     content = _load_json(path, 'people')
+    expect(not _is_coco(content), 'it is a file of COCO, with boxes by image')
     expect(isinstance(content, Mapping), 'it is no object')
     meta = content.get('meta_info')
     expect(isinstance(meta, Mapping), 'it has no "meta_info" object')
@@ -145,6 +146,18 @@ def _load_json(path: FilePath, what: str) -> Any:
             f'{path} is not JSON, or is torn ({error}); it holds no {what} '
             'by frame, write it again'
         ) from None
+
+
+def _is_coco(content: Any) -> bool:
+    """Whether it is a list of COCO's results, or a file of annotations."""
+    if isinstance(content, Mapping):
+        return 'annotations' in content and 'images' in content
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and isinstance(content[0], Mapping)
+        and {'image_id', 'bbox'} <= set(content[0])
+    )
 
 
 def _is_records(content: Any) -> bool:

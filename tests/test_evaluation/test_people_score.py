@@ -151,10 +151,100 @@ def test_files_and_tool(tmp_path, capsys):
     assert row[1:-1] == ['0', '1', '100.0', '100.0', '-', '1', '1', '0']
 
 
+def shown(people, **others):
+    """A prediction as the demo writes it: scores, and no flags."""
+    out = copy.deepcopy(people)
+    for item in out:
+        del item['keypoints_visible'], item['keypoints_labeled']
+        item.update(others, keypoint_scores=[1.0] * 13)
+    return out
+
+
+def as_coco(box):
+    x1, y1, x2, y2 = box
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
+BOTH = [person(0, 0), person(1, 100)]
+LOW = [person(0, 30), person(1, 130)]  # x y w h is no x1 y1 x2 y2 here
+FAR = [dict(item, bbox=as_coco(item['bbox'])) for item in LOW]
+# its joints lie below and to the right of what is taken for the corner
+NEAR = dict(
+    person(0, 30), bbox=[30.0, 20.0, 40.0, 60.0], keypoints=[[65.0, 70.0]] * 13
+)
+
+
+@pytest.mark.parametrize(
+    'truth, found, message',
+    [
+        (shown(BOTH), BOTH, 't.json was given as the truth and .*p.json as t'),
+        (shown(BOTH), shown(BOTH), 'truth .*t.json does not say which joints'),
+        (BOTH, shown(BOTH, track_id=-1), 'p.json has people, but no tracks'),
+        (BOTH, shown(BOTH, track_id=7), 'the track_id 7 twice in frame 0'),
+        (
+            [person(3, 0), person(3, 100)],
+            shown(BOTH),
+            'truth .*t.json has the track_id 3 twice in frame 0',
+        ),
+        (BOTH, shown(BOTH, bbox=None), '2 of 2 people without a bbox'),
+        (LOW, shown(FAR), "they look like COCO's x y width height"),
+        (FAR, shown(LOW), "truth .*t.json has boxes that .* COCO's x y width"),
+        (LOW, shown([NEAR]), "they look like COCO's x y width height"),
+    ],
+)
+def test_files_that_cannot_be_compared(tmp_path, truth, found, message):
+    tool = load_tool('analysis_tools/score_video.py')
+    paths = [
+        str(write(tmp_path / name, [people], keypoint_names=NAMES))
+        for name, people in (('p.json', found), ('t.json', truth))
+    ]
+    with pytest.raises(SystemExit, match=message) as caught:
+        tool.main(paths)
+    assert '\n' not in str(caught.value.code)
+
+
+def test_good_files_are_compared(tmp_path):
+    """What the refusals must leave alone: nobody found, a joint far off."""
+    tool = load_tool('analysis_tools/score_video.py')
+    truth = write(tmp_path / 't.json', [LOW], keypoint_names=NAMES)
+    off = shown(LOW)
+    off[0]['keypoints'][0] = [0.0, 0.0]
+    out = tmp_path / 's.json'
+    for people, found in (([], 0), (shown(LOW), 100), (off, 100)):
+        path = write(tmp_path / 'p.json', [people], keypoint_names=NAMES)
+        tool.main([str(path), str(truth), '--out', str(out)])
+        assert json.loads(out.read_text())['all']['found'] == found
+
+
+def test_videos_of_other_sizes(tmp_path):
+    tool = load_tool('analysis_tools/score_video.py')
+    paths = [
+        str(
+            write(
+                tmp_path / name,
+                [people],
+                keypoint_names=NAMES,
+                video=dict(width=width, height=288),
+            )
+        )
+        for name, people, width in (
+            ('p.json', shown(BOTH), 384),
+            ('t.json', BOTH, 640),
+        )
+    ]
+    with pytest.raises(SystemExit, match='frames of 384 x 288 pixels, .* 640'):
+        tool.main(paths)
+
+
 @pytest.mark.parametrize(
     'content, message',
     [
         (None, 'no such file'),
+        (
+            '[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}]',
+            'it is a file of COCO, with boxes by image; give a file that',
+        ),
+        ('{"images": [], "annotations": []}', 'it is a file of COCO'),
         ('', 'holds no people by frame'),
         ('[]', 'holds no people by frame'),
         ('{"meta_info": {"keypoint_names": []}}', 'holds no people by frame'),

@@ -80,16 +80,24 @@ def test_image_model(folder, tmp_path, calls, capsys):
         60,
         80.5,
     )
-    assert capsys.readouterr().out.endswith(f'wrote {out}\n')
+    captured = capsys.readouterr()
+    assert captured.out.endswith(f'wrote {out}\n')
+    assert '--bbox' not in captured.err
     assert cv2.imread(str(out)).std() > 20
     ((frames, bbox),) = calls
     assert bbox == [10, 20, 60, 80.5]
     assert np.array_equal(frames, make_frames(7)[3:4])
 
 
-def test_clip_model_sees_the_frames_before(folder, tmp_path, calls):
+def test_clip_model_sees_the_frames_before(folder, tmp_path, calls, capsys):
     out = tmp_path / 'figure.jpg'
     run(folder, 'clip', folder / 'frames', '--out', out, '--frame', 5)
+    # without a box the person is taken to fill the picture, which is said
+    assert (
+        'visualize_relation: no --bbox: the whole picture, 120 x 90, is taken '
+        'for the person; give --bbox X1 Y1 X2 Y2' in capsys.readouterr().err
+    )
+    assert calls[0][1] is None
     assert cv2.imread(str(out)).std() > 20
     # five, the config's clip length, up to the one asked for
     assert np.array_equal(calls[0][0], make_frames(7)[1:6])

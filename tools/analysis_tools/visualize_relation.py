@@ -6,18 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-import cv2
-from mmengine.config import Config
-
-from rpstn_mmpose.visualization.output_path import check_output_path
-from rpstn_mmpose.visualization.relation_figure import (
-    FIGURE_ENDINGS,
-    draw_relation_figure,
-    find_relation,
-    predict_relation,
-    takes_clips,
+from rpstn_mmpose.visualization.output_path import (
+    PLOT_ENDINGS,
+    check_output_path,
 )
-from rpstn_mmpose.visualization.video_prediction import load_model_and_dataset
 
 IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
@@ -41,7 +33,7 @@ def parse_args(args=None):
     parser.add_argument(
         '--out',
         required=True,
-        help=f'figure to write ({", ".join(FIGURE_ENDINGS)})',
+        help=f'figure to write ({", ".join(PLOT_ENDINGS)})',
     )
     parser.add_argument(
         '--bbox',
@@ -49,7 +41,7 @@ def parse_args(args=None):
         type=float,
         metavar=('X1', 'Y1', 'X2', 'Y2'),
         help='box of the person in all frames, pixels (default: the whole '
-        'image)',
+        'picture, which a line on stderr says)',
     )
     parser.add_argument(
         '--frame',
@@ -68,6 +60,22 @@ def parse_args(args=None):
         '--device', help='default: cuda where there is one, else cpu'
     )
     return parser.parse_args(args)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+import cv2
+from mmengine.config import Config
+
+from rpstn_mmpose.visualization.relation_figure import (
+    draw_relation_figure,
+    find_relation,
+    predict_relation,
+    takes_clips,
+)
+from rpstn_mmpose.visualization.video_prediction import load_model_and_dataset
 
 
 def list_images(inputs):
@@ -114,7 +122,7 @@ def choose_clip(number, frame, length):
 
 
 def run(args):
-    check_output_path(args.out, FIGURE_ENDINGS)
+    check_output_path(args.out, PLOT_ENDINGS)
     paths = list_images(args.images)
     if not os.path.isfile(args.config):
         raise FileNotFoundError(f'{args.config}: no such config file')
@@ -133,6 +141,14 @@ def run(args):
             length = getattr(dataset, 'clip_length', len(paths))
     clip = choose_clip(len(paths), args.frame, length)
     frames = [read_image(paths[i]) for i in clip]
+    if args.bbox is None:
+        height, width = frames[-1].shape[:2]
+        print(
+            f'visualize_relation: no --bbox: the whole picture, {width} x '
+            f'{height}, is taken for the person; give --bbox X1 Y1 X2 Y2 '
+            'where more than the person is to be seen',
+            file=sys.stderr,
+        )
     record = predict_relation(model, dataset, frames, args.bbox)
     title = f'{Path(args.config).stem}: {paths[clip[-1]].name}'
     if len(clip) > 1:
