@@ -23,7 +23,7 @@ warnings.filterwarnings('ignore')  # other packages' deprecations
 
 IMAGE_RECIPE = 'td-hm_tiny_1xb16-1e_synthetic-penn-128x128'
 VIDEO_RECIPE = 'rpstn_tiny_1xb8-1e_synthetic-penn-128x128'
-DETECTOR_RECIPE = 'rtmdet_mini_1xb8-8e_synthetic-person-192x144'
+DETECTOR_RECIPE = 'rtmdet_mini_1xb8-5e_synthetic-person-192x144'
 DEMO = Path(__file__).resolve().parent / 'demo/topdown_video_demo.py'
 REPORT = DEMO.with_name('report.py')
 # Of the pictures and the video of several people.

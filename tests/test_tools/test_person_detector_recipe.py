@@ -14,7 +14,7 @@ import rpstn_mmpose
 from rpstn_mmpose.engine import CheckpointError
 from rpstn_mmpose.synthetic.generate_crowd import generate_detection
 
-RECIPE = 'rtmdet_mini_1xb8-8e_synthetic-person-192x144'
+RECIPE = 'rtmdet_mini_1xb8-5e_synthetic-person-192x144'
 
 
 @pytest.fixture(scope='module')

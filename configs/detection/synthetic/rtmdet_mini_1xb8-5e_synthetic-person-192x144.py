@@ -3,9 +3,9 @@ _base_ = ['mmdet::_base_/default_runtime.py']
 custom_imports = dict(imports=['rpstn_mmpose'], allow_failed_imports=False)
 
 # runtime
-max_epochs = 8
+max_epochs = 5
 train_cfg = dict(
-    type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=2
+    type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs
 )
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
