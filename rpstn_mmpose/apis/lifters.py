@@ -14,8 +14,28 @@ from mmpose.registry import MODELS
 
 from ..streams import LifterStream
 from ..structures.joint_map import JointMap
+from .options import refuse
 from .person_detector import load_matching_weights
 from .pose_config import metainfo_from_config, resolve_config
+
+
+def lifter_of(
+    lifter: str | os.PathLike | Config | None,
+    weights: str | None,
+    metainfo: dict,
+    device: str | torch.device,
+) -> LifterStream | None:
+    """That of :func:`load_lifter`, or None.
+
+    Raises:
+        ValueError: Weights without a lifter, or see there.
+    """
+    if lifter is not None:
+        return load_lifter(lifter, weights, metainfo, device)
+    refuse(
+        'is of a lifter; give lifter, or leave it out', lifter_weights=weights
+    )
+    return None
 
 
 def load_lifter(

@@ -17,7 +17,7 @@ from mmpose.registry import INFERENCERS
 from torch import nn
 
 from ..models.pose_estimators import with_memory
-from ..streams import LifterStream, make_stream
+from ..streams import make_stream
 from ..streams.pose_stream import COLLAPSE_RATIO, MAX_GAP
 from ..streams.stages import (
     BridgeStage,
@@ -32,7 +32,7 @@ from ..streams.stages import (
 )
 from .boxes import BoxSource
 from .crop_pipeline import frame_pipeline
-from .lifters import load_lifter
+from .lifters import lifter_of
 from .model_options import (
     build_task,
     carries_state,
@@ -44,6 +44,7 @@ from .model_options import (
 from .options import out_path, places_of, refuse
 from .person_detector import load_matching_weights
 from .pose_config import interval_of, metainfo_from_config, resolve_config
+from .refiners import refiner_of
 from .tracking import BaseTracker
 from .video_io import FrameSource, InputType, open_source, shots_of
 from .video_output import VideoOutput, VideoRun
@@ -111,6 +112,10 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             poses of tracked 2D poses, a path or a recipe's name. People then
             have ``keypoints_3d`` too. Defaults to ``None``.
         lifter_weights (str, optional): Its checkpoint.
+        refiner (str | Config, optional): Config of a model that makes the
+            poses better, such as PoseFix, a path or a recipe's name; of the
+            pose model's joints. Defaults to ``None``.
+        refiner_weights (str, optional): Its checkpoint.
         compile (bool): Compile it too, with ``fast='float32'`` if that is
             ``None``. The first frames take a minute or so, and so do those
             with another number of people. Defaults to ``False``.
@@ -161,6 +166,8 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         lookahead: int | None = None,
         lifter: str | os.PathLike | Config | None = None,
         lifter_weights: str | None = None,
+        refiner: str | os.PathLike | Config | None = None,
+        refiner_weights: str | os.PathLike | None = None,
     ) -> None:
         check_fast(fast)
         init_default_scope(scope)
@@ -208,16 +215,12 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             default_bbox_thr=self.tracker.lowest_score,
             device=str(self.device),
         )
-        self.lifter: LifterStream | None = None
-        if lifter is not None:
-            self.lifter = load_lifter(
-                lifter, lifter_weights, self.dataset_meta, self.device
-            )
-        else:
-            refuse(
-                'is of a lifter; give lifter, or leave it out',
-                lifter_weights=lifter_weights,
-            )
+        self.refiner = refiner_of(
+            refiner, refiner_weights, self.dataset_meta, self.device
+        )
+        self.lifter = lifter_of(
+            lifter, lifter_weights, self.dataset_meta, self.device
+        )
         self.last_run = VideoRun()
 
     @property
@@ -353,6 +356,8 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 self.tracker if after_poses else None,
             )
         )
+        if self.refiner is not None:
+            stages.append(self.refiner)
         if self.smoothing is not None:
             stages.append(SmoothStage(self.smoothing, fps))
         stages.append(BridgeStage(len(self.dataset_meta['keypoint_id2name'])))

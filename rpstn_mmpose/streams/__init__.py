@@ -5,6 +5,7 @@ from .lifter_stream import LiftedPoses, LifterStream
 from .lookahead_stream import LookaheadStream
 from .pose_stream import FramePoses, FrameStream, PoseStream, make_stream
 from .recurrent_stream import RecurrentStream
+from .refine_stage import RefineStage
 from .window_stream import WindowStream
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     'LookaheadStream',
     'PoseStream',
     'RecurrentStream',
+    'RefineStage',
     'WindowStream',
     'make_stream',
 ]

@@ -188,7 +188,7 @@ def stream_class(model: nn.Module) -> type[PoseStream]:
         model (nn.Module): An estimator of images, clips or windows.
 
     Raises:
-        ValueError: A lifter, which takes poses and not crops.
+        ValueError: A lifter or a refiner, which take poses.
     """
     from .recurrent_stream import RecurrentStream
     from .window_stream import WindowStream
@@ -202,6 +202,11 @@ def stream_class(model: nn.Module) -> type[PoseStream]:
         raise ValueError(
             f'{type(model).__name__} lifts 2D poses and takes no crops; give '
             'it beside a 2D model, as the lifter'
+        )
+    if kind == 'refiner':
+        raise ValueError(
+            f'{type(model).__name__} refines poses; give it beside a 2D '
+            'model, as the refiner'
         )
     return FrameStream
 

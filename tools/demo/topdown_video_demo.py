@@ -32,6 +32,12 @@ def parse_args(args=None):
     )
     parser.add_argument('--pose-checkpoint', help='its checkpoint')
     parser.add_argument(
+        '--refiner',
+        help='path or name of a model that makes the poses better, e.g. '
+        'PoseFix, of the same joints',
+    )
+    parser.add_argument('--refiner-checkpoint', help='its checkpoint')
+    parser.add_argument(
         '--lifter',
         help='path or name of a model that makes 3D poses of the 2D ones, in '
         'the .json file',
@@ -316,6 +322,8 @@ def build_inferencer(args):
         lookahead=args.lookahead,
         lifter=args.lifter,
         lifter_weights=args.lifter_checkpoint,
+        refiner=args.refiner,
+        refiner_weights=args.refiner_checkpoint,
     )
 
 
