@@ -13,7 +13,7 @@ TOOLS = sorted((ROOT / 'tools').rglob('*.py'))
 
 # From the ground up; a folder imports from those below it only.
 LAYERS = (
-    ('version', 'recipes'),
+    ('version', 'recipes', 'lazy'),
     ('checkpoints', 'structures'),
     ('datasets', 'speed'),
     ('models', 'evaluation', 'engine'),
@@ -21,7 +21,8 @@ LAYERS = (
     ('apis', 'synthetic'),
     ('experiments',),
     ('systems',),
-    ('__init__',),
+    ('registration', 'console'),
+    ('__init__', '__main__'),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

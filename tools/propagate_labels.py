@@ -7,32 +7,15 @@ import argparse
 import sys
 from typing import Any
 
-import numpy as np
-
-from rpstn_mmpose.apis.people_drawing import id_color
 from rpstn_mmpose.checkpoints.converter_tool import (
     OneLineParser,
     run_in_one_line,
 )
-from rpstn_mmpose.systems.posewarper.label_files import (
-    LabelledVideo,
-    read_labels,
-)
-from rpstn_mmpose.systems.posewarper.label_output import (
-    label_content,
-    write_labels,
-    write_people,
-)
-from rpstn_mmpose.systems.posewarper.propagation import (
-    METHODS,
-    SIDES,
-    LabelPropagator,
-    load_propagator,
-)
-from rpstn_mmpose.systems.posewarper.propagation_score import score_by_distance
-from rpstn_mmpose.systems.posewarper.sparse_labels import LIMIT, STEP, Poses
-from rpstn_mmpose.visualization import VideoWriter, check_output_path
-from rpstn_mmpose.visualization.skeleton_drawing import draw_pose
+
+# What there is, and what is taken by default: see posewarper/propagation.py.
+METHODS = ('warp', 'image', 'interpolate', 'repeat')
+SIDES = ('nearest', 'both')
+STEP, LIMIT = 3, 15
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -126,6 +109,32 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         help='frames farther than this from a label get none of it (default: '
         f'{LIMIT})',
     )
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+import numpy as np
+
+from rpstn_mmpose.apis.people_drawing import id_color
+from rpstn_mmpose.systems.posewarper.label_files import (
+    LabelledVideo,
+    read_labels,
+)
+from rpstn_mmpose.systems.posewarper.label_output import (
+    label_content,
+    write_labels,
+    write_people,
+)
+from rpstn_mmpose.systems.posewarper.propagation import (
+    LabelPropagator,
+    load_propagator,
+)
+from rpstn_mmpose.systems.posewarper.propagation_score import score_by_distance
+from rpstn_mmpose.systems.posewarper.sparse_labels import Poses
+from rpstn_mmpose.visualization import VideoWriter, check_output_path
+from rpstn_mmpose.visualization.skeleton_drawing import draw_pose
 
 
 def propagate(args: argparse.Namespace) -> None:

@@ -1,11 +1,19 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-from .functional import *  # noqa: F401, F403
-from .metrics import (  # noqa: F401
-    ClipPCK,
-    CocoSubmission,
-    PerFrameMetric,
-    PoseTrackClipMetric,
-    SequenceMPJPE,
-)
+from typing import TYPE_CHECKING
+
+from ..lazy import on_demand
+from .functional import *  # noqa: F403
+
+if TYPE_CHECKING:
+    from .metrics import (  # noqa: F401
+        ClipPCK,
+        CocoSubmission,
+        HiEveMetric,
+        PerFrameMetric,
+        PoseTrackClipMetric,
+        SequenceMPJPE,
+    )
+else:
+    __getattr__, __dir__ = on_demand(__name__, __file__)

@@ -10,8 +10,7 @@ from typing import Any, Callable, Mapping, Sequence, Union
 
 import numpy as np
 
-from ..visualization.output_path import check_output_path
-from ..visualization.pck_report import PLOT_ENDINGS
+from ..visualization.output_path import PLOT_ENDINGS, check_output_path
 from .pck import KINDS, LIMBS, common_thresholds, limb_curves, score
 from .results import Metric, metric_value
 from .stats import Record, by_config, check_baseline, describe

@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
-from .config import GenerateConfig
-from .difficulty import PRESETS, Difficulty, get_difficulty
-from .generate import GENERATOR_VERSION, generate_jhmdb, generate_penn
-from .generate_posetrack import generate_posetrack
-from .jhmdb_writer import JHMDB_JOINTS, jhmdb_joints
-from .penn_writer import PENN_ORDER
-from .sampling import render_video, sample_scene
-from .scene import REASONS, Scene
-from .skeleton import PENN_JOINTS, POINTS
+from typing import TYPE_CHECKING
+
+from ..lazy import on_demand
+
+if TYPE_CHECKING:
+    from .config import GenerateConfig
+    from .difficulty import PRESETS, Difficulty, get_difficulty
+    from .generate import GENERATOR_VERSION, generate_jhmdb, generate_penn
+    from .jhmdb_writer import JHMDB_JOINTS, jhmdb_joints
+    from .penn_writer import PENN_ORDER
+    from .posetrack_generator import generate_posetrack
+    from .sampling import render_video, sample_scene
+    from .scene import REASONS, Scene
+    from .skeleton import PENN_JOINTS, POINTS
+else:
+    __getattr__, __dir__ = on_demand(__name__, __file__)
 
 __all__ = [
     'GENERATOR_VERSION',

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Callable, NoReturn
+from importlib import import_module
+from typing import NoReturn
 
 from .difficulty import PRESETS
 
@@ -94,22 +95,22 @@ def make_parser(format_name: str) -> OneLineParser:
 
 
 def run_tool(
-    generate: Callable[..., dict],
-    format_name: str,
-    tool: str,
-    argv: list[str] | None = None,
+    generate: str, format_name: str, tool: str, argv: list[str] | None = None
 ) -> None:
     """Parse the command line, write the data set, say what was written.
 
     Args:
-        generate (callable): ``generate_penn`` or its like.
+        generate (str): ``'generate_penn'`` or its like in
+            :mod:`rpstn_mmpose.synthetic.generate`.
         format_name (str): Data set whose format is written.
         tool (str): File name of the tool, for error messages.
         argv (list, optional): Arguments; ``sys.argv`` by default.
     """
     args = make_parser(format_name).parse_args(argv)
+    # Help and wrong options do not wait for what draws.
+    module = import_module('.generate', __package__)
     try:
-        summary = generate(
+        summary = getattr(module, generate)(
             args.out,
             num_train=args.num_train,
             num_test=args.num_test,

@@ -9,6 +9,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Sequence
 
+PLOT_ENDINGS = ('.png', '.pdf', '.svg', '.jpg')
+
 
 def check_output_path(path: str | os.PathLike, endings: Sequence[str]) -> Path:
     """Check that a file can be written; make its folder.

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence, Union
 
 from ..evaluation.tables import markdown_table
-from .output_path import check_output_path
+from .output_path import PLOT_ENDINGS, check_output_path
 
 COLUMNS = ('Head', 'Sho.', 'Elb.', 'Wri.', 'Hip', 'Knee', 'Ank.', 'Mean')
 
-PLOT_ENDINGS = ('.png', '.pdf', '.svg', '.jpg')
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 _COLORS = (

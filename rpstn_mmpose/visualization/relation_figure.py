@@ -18,10 +18,8 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
-from .output_path import check_output_path
+from .output_path import PLOT_ENDINGS, check_output_path
 from .skeleton_drawing import draw_pose, line_thickness
-
-FIGURE_ENDINGS = ('.png', '.pdf', '.svg', '.jpg')
 
 _BOX_COLOR = (255, 255, 255)  # BGR
 _MAX_COLUMNS = 10
@@ -286,7 +284,7 @@ def draw_relation_figure(
     # The object interface: pyplot would choose a backend for the process.
     from matplotlib.figure import Figure
 
-    out = check_output_path(out, FIGURE_ENDINGS)
+    out = check_output_path(out, PLOT_ENDINGS)
     names = [
         meta['keypoint_id2name'][i].replace('_', ' ')
         for i in sorted(meta['keypoint_id2name'])

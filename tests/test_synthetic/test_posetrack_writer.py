@@ -4,10 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from rpstn_mmpose.synthetic.generate_posetrack import (
-    PoseTrackConfig,
-    sample_crowd,
-)
+from rpstn_mmpose.synthetic.posetrack_config import PoseTrackConfig
+from rpstn_mmpose.synthetic.posetrack_generator import sample_crowd
 from rpstn_mmpose.synthetic.posetrack_writer import (
     POSETRACK_JOINTS,
     PoseTrackVideoWriter,

@@ -12,16 +12,6 @@ import argparse
 import json
 import sys
 
-import numpy as np
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-from torch import nn
-from torch.utils.data import DataLoader
-
-from rpstn_mmpose.checkpoints.atomic_file import write_atomically
-from rpstn_mmpose.systems.dsta.confidence import calibrate
-from rpstn_mmpose.visualization import load_model_and_dataset
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -43,6 +33,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if args.within <= 0:
         parser.error(f'--within has to be above 0, got {args.within}')
     return args
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+    import rpstn_mmpose  # noqa: F401  keeps known warnings off
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from torch import nn
+from torch.utils.data import DataLoader
+
+from rpstn_mmpose.checkpoints.atomic_file import write_atomically
+from rpstn_mmpose.systems.dsta.confidence import calibrate
+from rpstn_mmpose.visualization import load_model_and_dataset
 
 
 def training_config(path: str) -> Config:

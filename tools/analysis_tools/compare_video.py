@@ -4,17 +4,6 @@
 import argparse
 import sys
 
-from rpstn_mmpose.visualization import (
-    check_output_path,
-    choose_videos,
-    list_videos,
-    load_model_and_dataset,
-    predict_videos,
-    write_comparison,
-    write_contact_sheet,
-)
-from rpstn_mmpose.visualization.contact_sheet import SHEET_ENDINGS
-
 
 def parse_args(args=None):
     parser = argparse.ArgumentParser(
@@ -92,6 +81,22 @@ def check_options(parser, args):
     if len(args.labels) != models:
         parser.error(f'{models} models but {len(args.labels)} --labels')
     return args
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.visualization import (
+    check_output_path,
+    choose_videos,
+    list_videos,
+    load_model_and_dataset,
+    predict_videos,
+    write_comparison,
+    write_contact_sheet,
+)
+from rpstn_mmpose.visualization.contact_sheet import SHEET_ENDINGS
 
 
 def run(args):

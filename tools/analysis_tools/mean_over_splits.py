@@ -7,9 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rpstn_mmpose.visualization.output_path import check_output_path
-from rpstn_mmpose.visualization.pck_report import load_pck_result, pck_table
-
 TEST = Path(__file__).resolve().parents[1] / 'test.py'
 
 
@@ -55,6 +52,14 @@ def parse_args(args=None):
     if args.data_root and not args.test:
         parser.error('--data-root goes with --test')
     return args
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.visualization.output_path import check_output_path
+from rpstn_mmpose.visualization.pck_report import load_pck_result, pck_table
 
 
 def run_test(number, config, checkpoint, args):

@@ -17,44 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-import cv2
-import numpy as np
-from mmengine.config import Config
-from mmpose.registry import DATASETS, TRANSFORMS
-
-from rpstn_mmpose.apis import open_source
-from rpstn_mmpose.apis.config_edits import with_masks, with_video
-from rpstn_mmpose.apis.given_people import with_poses, write_frames
-from rpstn_mmpose.apis.tracking import track_boxes
-from rpstn_mmpose.datasets.transforms import MaskRandomJoints
-from rpstn_mmpose.evaluation.masked_joints import masked_table, score_masked
-from rpstn_mmpose.structures import (
-    VideoPeople,
-    joint_names,
-    load_boxes,
-    load_people,
-)
-from rpstn_mmpose.visualization import (
-    check_output_path,
-    choose_videos,
-    list_videos,
-    load_model_and_dataset,
-    predict_videos,
-    write_contact_sheet,
-)
-from rpstn_mmpose.visualization.comparison import check_predictions, read_frame
-from rpstn_mmpose.visualization.contact_sheet import (
-    SHEET_ENDINGS,
-    choose_frames,
-)
-
 SHEET_FRAMES, SHEET_STEP = 6, 1
 TRUTH, ITSELF = 'truth', 'the model itself without patches'
 TITLES = {
     TRUTH: 'masked joints, PCK@{thr:g}',
     ITSELF: 'masked joints, agreement with itself without patches, @{thr:g}',
 }
-Masks = Dict[str, Dict[int, np.ndarray]]
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -198,6 +166,45 @@ def check_video_options(
             '--sheet shows the truth, which a video with --boxes '
             'does not have; give --truth'
         )
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+    import rpstn_mmpose  # noqa: F401  keeps known warnings off
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+from mmpose.registry import DATASETS, TRANSFORMS
+
+from rpstn_mmpose.apis import open_source
+from rpstn_mmpose.apis.config_edits import with_masks, with_video
+from rpstn_mmpose.apis.given_people import with_poses, write_frames
+from rpstn_mmpose.apis.tracking import track_boxes
+from rpstn_mmpose.datasets.transforms import MaskRandomJoints
+from rpstn_mmpose.evaluation.masked_joints import masked_table, score_masked
+from rpstn_mmpose.structures import (
+    VideoPeople,
+    joint_names,
+    load_boxes,
+    load_people,
+)
+from rpstn_mmpose.visualization import (
+    check_output_path,
+    choose_videos,
+    list_videos,
+    load_model_and_dataset,
+    predict_videos,
+    write_contact_sheet,
+)
+from rpstn_mmpose.visualization.comparison import check_predictions, read_frame
+from rpstn_mmpose.visualization.contact_sheet import (
+    SHEET_ENDINGS,
+    choose_frames,
+)
+
+Masks = Dict[str, Dict[int, np.ndarray]]
 
 
 def load_video(args: argparse.Namespace, folder: str) -> VideoPeople:

@@ -5,13 +5,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from rpstn_mmpose.visualization.output_path import check_output_path
-from rpstn_mmpose.visualization.pck_report import (
-    load_pck_result,
-    pck_table,
-    plot_pck,
-)
-
 
 def parse_args(args=None):
     parser = argparse.ArgumentParser(
@@ -47,6 +40,18 @@ def parse_args(args=None):
             f'{len(args.results)} results but {len(args.labels)} --labels'
         )
     return args
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.visualization.output_path import check_output_path
+from rpstn_mmpose.visualization.pck_report import (
+    load_pck_result,
+    pck_table,
+    plot_pck,
+)
 
 
 def run(args):

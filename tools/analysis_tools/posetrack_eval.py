@@ -6,13 +6,6 @@ import json
 import math
 import sys
 
-from rpstn_mmpose.evaluation import (
-    posetrack_ap,
-    posetrack_mot,
-    posetrack_table,
-)
-from rpstn_mmpose.visualization.output_path import check_output_path
-
 
 def parse_args(args=None):
     parser = argparse.ArgumentParser(
@@ -35,6 +28,18 @@ def parse_args(args=None):
         help='AP only; for predictions whose track_id means nothing',
     )
     return parser.parse_args(args)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.evaluation import (
+    posetrack_ap,
+    posetrack_mot,
+    posetrack_table,
+)
+from rpstn_mmpose.visualization.output_path import check_output_path
 
 
 def run(args):

@@ -9,11 +9,6 @@ import argparse
 import sys
 from typing import Dict, List, Optional
 
-import numpy as np
-import torch
-
-from rpstn_mmpose.visualization import load_model_and_dataset
-
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -32,6 +27,16 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     if args.clips < 2:
         parser.error(f'--clips must be at least 2, got {args.clips}')
     return args
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+import numpy as np
+import torch
+
+from rpstn_mmpose.visualization import load_model_and_dataset
 
 
 def run_and_record(model, batch: dict) -> Dict[str, list]:

@@ -14,15 +14,8 @@ from typing import List, Optional
 # Before the packages that warn of others' deprecations are imported.
 warnings.filterwarnings('ignore')
 
-from mmengine.config import DictAction  # noqa: E402
 
-from rpstn_mmpose.experiments import execution  # noqa: E402
-from rpstn_mmpose.experiments.configs import config_name, load_changes  # noqa: E402
-from rpstn_mmpose.experiments.plan import plan_runs  # noqa: E402
-from rpstn_mmpose.experiments.results import Metric, load_records  # noqa: E402
-
-
-class Change(DictAction):
+class Change(argparse.Action):
     """Collects ``--change LABEL KEY=VALUE ...`` as (label, settings)."""
 
     def __call__(self, parser, namespace, values, option_string=None):
@@ -33,9 +26,13 @@ class Change(DictAction):
                 f'{option_string} takes a label and then settings, '
                 f'KEY=VALUE, but got {" ".join(values)}'
             )
+        from mmengine.config import DictAction
+
         one = argparse.Namespace()
         try:
-            super().__call__(parser, one, settings, option_string)
+            DictAction(self.option_strings, self.dest)(
+                parser, one, settings, option_string
+            )
         except ValueError:
             parser.error(
                 f'{option_string} {label}: settings are KEY=VALUE, '
@@ -50,6 +47,8 @@ class NamedChanges(argparse.Action):
     """Collects ``--named FILE [NAME ...]`` in the same way."""
 
     def __call__(self, parser, namespace, values, option_string=None):
+        from rpstn_mmpose.experiments.configs import load_changes
+
         try:
             found = load_changes(values[0], values[1:])
         except (OSError, ValueError) as error:
@@ -154,6 +153,9 @@ def check_args(
     parser: argparse.ArgumentParser, args: argparse.Namespace
 ) -> None:
     """Refuse what does not go together; put together what does."""
+    from rpstn_mmpose.experiments.configs import config_name
+    from rpstn_mmpose.experiments.results import Metric
+
     labels = [label for label, _ in args.changes]
     for label in labels:
         if labels.count(label) > 1:
@@ -174,6 +176,16 @@ def check_args(
     args.seeds = list(dict.fromkeys(args.seeds or [0, 1, 2]))
     if min(args.seeds) < 0:
         parser.error(f'seeds must not be negative, got {min(args.seeds)}')
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.experiments import execution
+from rpstn_mmpose.experiments.configs import config_name
+from rpstn_mmpose.experiments.plan import plan_runs
+from rpstn_mmpose.experiments.results import load_records
 
 
 def run_all(args: argparse.Namespace) -> List[str]:

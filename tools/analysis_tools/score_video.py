@@ -9,10 +9,6 @@ import json
 import sys
 from typing import List, Optional
 
-from rpstn_mmpose.evaluation.people_score import people_table, score_people
-from rpstn_mmpose.structures import load_people
-from rpstn_mmpose.visualization import check_output_path
-
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -39,6 +35,15 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help='least overlap of the boxes of a match (default: 0.5)',
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.evaluation.people_score import people_table, score_people
+from rpstn_mmpose.structures import load_people
+from rpstn_mmpose.visualization import check_output_path
 
 
 def main(argv: Optional[List[str]] = None) -> None:

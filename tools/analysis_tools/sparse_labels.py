@@ -16,31 +16,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-from mmengine.evaluator import Evaluator
-from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
-from mmpose.registry import DATASETS, MODELS
-
-from rpstn_mmpose.checkpoints.atomic_file import write_atomically
-from rpstn_mmpose.checkpoints.files import read_checkpoint
-from rpstn_mmpose.datasets import PennActionDataset
-from rpstn_mmpose.datasets.sparse_labels import keep_every
-from rpstn_mmpose.datasets.tracks import Track
-from rpstn_mmpose.evaluation.tables import markdown_table
-from rpstn_mmpose.experiments.stats import describe
-from rpstn_mmpose.experiments.tables import format_stat
-from rpstn_mmpose.recipes import config_path
-from rpstn_mmpose.systems.posewarper.label_files import videos_of_dataset
-from rpstn_mmpose.systems.posewarper.label_output import (
-    label_content,
-    write_labels,
-)
-from rpstn_mmpose.systems.posewarper.propagation import load_propagator
-from rpstn_mmpose.systems.posewarper.propagation_score import score_by_distance
-
 IMAGE = 'td-hm_tiny_1xb16-4e_synthetic-penn-tracks-128x128'
 WARPER = 'posewarper_tiny_1xb16-2e_synthetic-penn-tracks-128x128'
 METRIC = dict(type='ClipPCK', thr=0.2, norm_item='torso')
@@ -80,6 +55,37 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='of a PoseWarper, and of the image model trained on',
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+    import rpstn_mmpose  # noqa: F401  keeps known warnings off
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpose.registry import DATASETS, MODELS
+
+from rpstn_mmpose.checkpoints.atomic_file import write_atomically
+from rpstn_mmpose.checkpoints.files import read_checkpoint
+from rpstn_mmpose.datasets import PennActionDataset
+from rpstn_mmpose.datasets.sparse_labels import keep_every
+from rpstn_mmpose.datasets.tracks import Track
+from rpstn_mmpose.evaluation.tables import markdown_table
+from rpstn_mmpose.experiments.stats import describe
+from rpstn_mmpose.experiments.tables import format_stat
+from rpstn_mmpose.recipes import config_path
+from rpstn_mmpose.systems.posewarper.label_files import videos_of_dataset
+from rpstn_mmpose.systems.posewarper.label_output import (
+    label_content,
+    write_labels,
+)
+from rpstn_mmpose.systems.posewarper.propagation import load_propagator
+from rpstn_mmpose.systems.posewarper.propagation_score import score_by_distance
 
 
 class Study:

@@ -9,18 +9,6 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
-from mmpose.registry import DATASETS, MODELS
-
-import rpstn_mmpose
-from rpstn_mmpose.checkpoints.atomic_file import write_atomically
-from rpstn_mmpose.datasets import BaseClipDataset, make_window
-from rpstn_mmpose.evaluation.model_cost import gmacs_per_frame
-from rpstn_mmpose.visualization.output_path import check_output_path
-
 # A step's operations in those of a forward pass: itself, and the gradients of
 # the maps and of the weights, each as many as that.
 FORWARD_AND_BACKWARD = 3
@@ -94,6 +82,24 @@ def parse_args(args=None):
     if args.clips is not None and args.data_root is not None:
         parser.error('--data-root is of no use with --clips')
     return args
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+    import rpstn_mmpose  # noqa: F401  keeps known warnings off
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS, MODELS
+
+import rpstn_mmpose
+from rpstn_mmpose.checkpoints.atomic_file import write_atomically
+from rpstn_mmpose.datasets import BaseClipDataset, make_window
+from rpstn_mmpose.evaluation.model_cost import gmacs_per_frame
+from rpstn_mmpose.visualization.output_path import check_output_path
 
 
 @contextmanager

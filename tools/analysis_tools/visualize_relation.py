@@ -65,6 +65,7 @@ def parse_args(args=None):
 if __name__ == '__main__':
     # Help and wrong options do not wait for the imports below.
     parse_args()
+    import rpstn_mmpose  # noqa: F401  keeps known warnings off
 
 import cv2
 from mmengine.config import Config

@@ -7,10 +7,6 @@ from typing import List, Optional
 
 from rpstn_mmpose.synthetic import PRESETS
 from rpstn_mmpose.synthetic.command_line import OneLineParser, picture_size
-from rpstn_mmpose.synthetic.generate_crowd import (
-    generate_detection,
-    write_crossing_video,
-)
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -63,6 +59,16 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
             help='occlusion, clutter and speed',
         )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.synthetic.generate_crowd import (
+    generate_detection,
+    write_crossing_video,
+)
 
 
 def run(args: argparse.Namespace) -> str:

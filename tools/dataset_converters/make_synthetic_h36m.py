@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from rpstn_mmpose.synthetic.command_line import OneLineParser
-from rpstn_mmpose.synthetic.generate_h36m import generate_h36m
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -39,6 +38,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
     args = parser.parse_args(argv)
+    from rpstn_mmpose.synthetic.generate_h36m import generate_h36m
+
     try:
         manifest = generate_h36m(
             args.out,

@@ -5,9 +5,9 @@ import argparse
 import sys
 from typing import List, Optional
 
-from rpstn_mmpose.synthetic import PRESETS, generate_posetrack
+from rpstn_mmpose.synthetic import PRESETS
 from rpstn_mmpose.synthetic.command_line import OneLineParser, picture_size
-from rpstn_mmpose.synthetic.generate_posetrack import PoseTrackConfig
+from rpstn_mmpose.synthetic.posetrack_config import PoseTrackConfig
 
 DEFAULTS = PoseTrackConfig()
 
@@ -81,6 +81,13 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         '--labels-only', action='store_true', help='write no pictures'
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.synthetic import generate_posetrack
 
 
 def main(argv: Optional[List[str]] = None) -> None:

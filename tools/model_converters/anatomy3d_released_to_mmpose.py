@@ -5,21 +5,9 @@ from __future__ import annotations
 
 import argparse
 
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
 from rpstn_mmpose.checkpoints.converter_tool import (
     OneLineParser,
     run_in_one_line,
-)
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
-from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
-from rpstn_mmpose.systems.anatomy3d.released_weights import (
-    convert_released,
-    recipe_options,
 )
 
 RECIPE = (
@@ -38,6 +26,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('input', metavar='IN', help='released .bin')
     parser.add_argument('output', metavar='OUT', help='new .pth')
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+from rpstn_mmpose.checkpoints.files import (
+    check_new_file,
+    read_checkpoint,
+    write_checkpoint,
+)
+from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
+from rpstn_mmpose.systems.anatomy3d.released_weights import (
+    convert_released,
+    recipe_options,
+)
 
 
 def convert(args: argparse.Namespace) -> None:

@@ -6,19 +6,10 @@ from __future__ import annotations
 import argparse
 from typing import List, Optional
 
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
 from rpstn_mmpose.checkpoints.converter_tool import (
     OneLineParser,
     run_in_one_line,
 )
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
-from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
-from rpstn_mmpose.systems.rpstn.mpii_weights import convert_mpii
 
 METAINFO = dict(
     penn='configs/_base_/datasets/penn_action.py',
@@ -45,6 +36,21 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help='whose joints the video model has (default: penn)',
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+from rpstn_mmpose.checkpoints.files import (
+    check_new_file,
+    read_checkpoint,
+    write_checkpoint,
+)
+from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
+from rpstn_mmpose.systems.rpstn.mpii_weights import convert_mpii
 
 
 def joint_names(metainfo: str) -> List[str]:

@@ -6,23 +6,9 @@ from __future__ import annotations
 import argparse
 from typing import List, Optional
 
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
 from rpstn_mmpose.checkpoints.converter_tool import (
     OneLineParser,
     run_in_one_line,
-)
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
-from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
-from rpstn_mmpose.systems.rpstn.released_weights import (
-    RELEASED_JOINTS,
-    convert_released,
-    matching_recipe,
-    recipe_options,
 )
 
 RECIPES = 'configs/body_2d_keypoint/rpstn'
@@ -42,10 +28,30 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser.add_argument('output', metavar='OUT', help='new .pth')
     parser.add_argument(
         '--dataset',
-        choices=sorted(RELEASED_JOINTS),
+        choices=sorted(METAINFO),
         help='what it was trained on (default: told by its joints)',
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+from rpstn_mmpose.checkpoints.files import (
+    check_new_file,
+    read_checkpoint,
+    write_checkpoint,
+)
+from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
+from rpstn_mmpose.systems.rpstn.released_weights import (
+    RELEASED_JOINTS,
+    convert_released,
+    matching_recipe,
+    recipe_options,
+)
 
 
 def convert(args: argparse.Namespace) -> None:

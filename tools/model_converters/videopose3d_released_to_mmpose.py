@@ -9,15 +9,6 @@ from rpstn_mmpose.checkpoints.converter_tool import (
     OneLineParser,
     run_in_one_line,
 )
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
-from rpstn_mmpose.systems.video_pose3d.released_weights import (
-    convert_released,
-    recipe_options,
-)
 
 RECIPE = (
     'configs/body_3d_keypoint/video_pose3d/h36m/'
@@ -34,6 +25,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('input', metavar='IN', help='released .bin')
     parser.add_argument('output', metavar='OUT', help='new .pth')
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+from rpstn_mmpose.checkpoints.files import (
+    check_new_file,
+    read_checkpoint,
+    write_checkpoint,
+)
+from rpstn_mmpose.systems.video_pose3d.released_weights import (
+    convert_released,
+    recipe_options,
+)
 
 
 def convert(args: argparse.Namespace) -> None:

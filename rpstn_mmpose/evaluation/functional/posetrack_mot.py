@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from .pose_pairing import known_mean
 from .posetrack_ap import PCKH_THR, head_distances
@@ -97,6 +96,8 @@ class JointTrackCounts:
                 free[j], free[:, i] = False, False
         if not free.any():
             return
+        from scipy.optimize import linear_sum_assignment
+
         # Dearer than all that can be matched together.
         costs[~free] = 2 * min(costs.shape) * (costs[free].max() + 1) + 1
         for j, i in zip(*linear_sum_assignment(costs)):

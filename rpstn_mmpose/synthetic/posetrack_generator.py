@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from .config import check_positive, check_seed, checked_size
+from .config import check_positive
 from .data_folder import make_once
-from .difficulty import Difficulty, get_difficulty
 from .in_processes import VideoJob, map_in_processes, video_jobs
+from .posetrack_config import PoseTrackConfig
 from .posetrack_writer import (
     PoseTrackVideoWriter,
     head_box,
@@ -32,84 +32,7 @@ POSETRACK_MANIFEST = 'synthetic_posetrack_manifest.json'
 # The seeding's name of each split.
 _SPLITS = {'train': 'train', 'val': 'test'}
 # Parts of the camera's stream that no actor uses.
-_CROWD, _DETECTOR = 102, 103
-
-
-@dataclass(frozen=True)
-class PoseTrackConfig:
-    """Settings of a data set.
-
-    Attributes:
-        num_train (int): Train sequences, >= 1.
-        num_val (int): Validation sequences, >= 1.
-        num_frames (int): Frames a sequence, >= 1.
-        num_val_frames (int, optional): Frames a validation sequence;
-            ``num_frames`` by default.
-        people (tuple): Fewest and most labelled people of a sequence.
-        label_every (int): Frames 0, n, 2n, ... are labelled.
-        walkers (float): Probability that a person, but for the first, comes
-            into the picture or leaves it.
-        ignored (float): Probability that a sequence also shows somebody who
-            is not labelled, but covered by ignore regions.
-        image_size (tuple): Width and height in pixels.
-        seed (int): >= 0.
-        difficulty (str | Difficulty): Preset or knobs.
-        pictures (bool): False writes the annotations only.
-    """
-
-    num_train: int = 60
-    num_val: int = 20
-    num_frames: int = 21
-    num_val_frames: int | None = None
-    people: tuple[int, int] = (1, 3)
-    label_every: int = 4
-    walkers: float = 0.4
-    ignored: float = 0.25
-    image_size: tuple[int, int] = (256, 144)
-    seed: int = 0
-    difficulty: str | Difficulty = 'default'
-    pictures: bool = True
-
-    def checked(self) -> PoseTrackConfig:
-        """Copy with the preset looked up.
-
-        Raises:
-            ValueError: A setting is out of range.
-        """
-        check_positive(
-            num_train=self.num_train,
-            num_val=self.num_val,
-            num_frames=self.num_frames,
-            num_val_frames=self.num_val_frames,
-            label_every=self.label_every,
-        )
-        # Four digits of an image's number.
-        longest = max(self.num_frames, self.num_val_frames or 0)
-        if longest > 9999:
-            raise ValueError(f'num_frames must be below 10000, got {longest}')
-        people = tuple(self.people)
-        if len(people) != 2 or not 1 <= people[0] <= people[1] <= 20:
-            raise ValueError(
-                'people must be the fewest and the most of a sequence, '
-                f'between 1 and 20, got {people}'
-            )
-        for name in ('walkers', 'ignored'):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ValueError(f'{name} must lie in 0 to 1, got {value}')
-        check_seed(self.seed)
-        return replace(
-            self,
-            people=people,
-            image_size=checked_size(self.image_size),
-            difficulty=get_difficulty(self.difficulty),
-        )
-
-    def frames_of(self, split: str) -> int:
-        """Frames of a sequence of a split ('train' or 'val')."""
-        if split == 'val' and self.num_val_frames is not None:
-            return self.num_val_frames
-        return self.num_frames
+_CROWD, DETECTOR = 102, 103
 
 
 def generate_posetrack(
@@ -243,7 +166,7 @@ def make_sequence(
     writer = PoseTrackVideoWriter(
         out_dir, job.number, job.split, scene.size, scene.num_frames
     )
-    rng, _ = open_stream(*key, 'camera', _DETECTOR)
+    rng, _ = open_stream(*key, 'camera', DETECTOR)
     detections: list[dict] = []
     for frame, (picture, truths) in enumerate(scene.frames(config.pictures)):
         people, ignored = [], []
@@ -264,7 +187,7 @@ def make_sequence(
         labelled = frame % config.label_every == 0
         number = writer.add(picture, labelled, people, ignored)
         if labelled:
-            detections += _detect(rng, number, truths, scene.size)
+            detections += detect_people(rng, number, truths, scene.size)
     writer.close()
     tracks = Counter(a['track_id'] for a in writer.annotations)
     return dict(
@@ -279,7 +202,7 @@ def make_sequence(
     )
 
 
-def _detect(
+def detect_people(
     rng: np.random.Generator,
     number: int,
     truths: list[dict],

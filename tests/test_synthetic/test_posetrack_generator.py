@@ -12,9 +12,9 @@ from mmpose.structures import PoseDataSample
 
 from rpstn_mmpose.datasets import PoseTrackClipDataset
 from rpstn_mmpose.synthetic import generate_posetrack
-from rpstn_mmpose.synthetic.generate_posetrack import (
+from rpstn_mmpose.synthetic.posetrack_config import PoseTrackConfig
+from rpstn_mmpose.synthetic.posetrack_generator import (
     POSETRACK_MANIFEST,
-    PoseTrackConfig,
     sample_crowd,
 )
 from tests.real_data import require_real_data
