@@ -78,14 +78,14 @@ def draw_people(
 
     Joints keep their metainfo's colours, which tell left from right. Around
     joints whose ``keypoint_sigmas`` are known an ellipse of one sigma is
-    drawn.
+    drawn. ``keypoints_hidden`` are hollow, with dashed links.
 
     Args:
         image: (H, W, 3) uint8, BGR; stays as it is.
         instances: With ``keypoints``, ``keypoint_scores``, ``track_id`` (-1
             or absent: not tracked) and, for the box, ``bbox``, as from
-            :func:`mmpose.structures.split_instances`; and, for the ellipses,
-            ``keypoint_sigmas`` (K, 2), pixels.
+            :func:`mmpose.structures.split_instances`; and, where known,
+            ``keypoint_sigmas`` (K, 2), pixels, and ``keypoints_hidden`` (K).
         meta: A data set's metainfo.
         kpt_thr: Joints with lower scores are left out.
         draw_bbox: Draw the box and the id.
@@ -116,6 +116,7 @@ def draw_people(
                 np.asarray(item['keypoint_sigmas'])[shown],
                 color,
             )
+        hidden = item.get('keypoints_hidden')
         rgb = color[::-1]
         links = len(meta.get('skeleton_links', ()))
         image = draw_pose(
@@ -126,6 +127,7 @@ def draw_people(
                 skeleton_links=meta.get('skeleton_links', ()),
                 skeleton_link_colors=[rgb] * links,
             ),
+            visible=None if hidden is None else np.logical_not(hidden),
             shown=shown,
             thickness=thickness,
         )

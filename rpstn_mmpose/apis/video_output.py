@@ -180,7 +180,12 @@ def to_instances(sample: PoseDataSample) -> list[dict]:
     for row, item in enumerate(instances):
         item['track_id'] = int(people.track_ids[row])
         item['bbox_score'] = float(item['bbox_score'])
-        for name in ('keypoints_3d', 'keypoint_sigmas'):
+        for name in (
+            'keypoints_3d',
+            'keypoint_sigmas',
+            'keypoints_seen',
+            'keypoints_hidden',
+        ):
             if name in people:
                 item[name] = people[name][row].tolist()
     return instances

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..models.pose_estimators import MemoryPoseEstimator
 from ..models.pose_estimators.crops import MIRRORED, crops_of
+from ..models.pose_estimators.memory_estimator import seen_at
 from .frame_window import FrameWindow, Pending
 from .pose_stream import MAX_GAP, FramePoses, PoseStream, refuse_state_options
 
@@ -114,6 +115,7 @@ class LookaheadStream(PoseStream):
     def _seen(self, inputs: Tensor, samples: SampleList) -> list[SeenMaps]:
         """What a frame shows of its people, (N, 1, 3, H, W)."""
         model = self.model
+        shade = model.shade(samples)
         views = [inputs[:, 0]]
         if model.test_cfg.get('flip_test', False):
             views.append(views[0].flip(-1))
@@ -124,6 +126,9 @@ class LookaheadStream(PoseStream):
             ],
             dim=1,
         )
+        if shade is not None:
+            shades = [shade, shade.flip(-1)][: len(views)]
+            maps = maps * torch.stack(shades, dim=1)
         crops = crops_of(samples)
         if crops is None:
             crops = np.zeros((len(samples), 1, 4))
@@ -147,15 +152,27 @@ class LookaheadStream(PoseStream):
         }
         if not pending.person_ids:
             return []
-        model = self.model
+        model, samples = self.model, pending.samples
+        alone = torch.stack(
+            [
+                self._window.seen(pending.frame, 0, key).maps
+                for key in pending.person_ids
+            ]
+        )
         maps = torch.stack(
             [self._both_ways(pending.frame, key) for key in pending.person_ids]
         )
-        heatmaps = maps[:, 0]
         if maps.shape[1] == 2:
-            flip_indices = pending.samples[0].metainfo['flip_indices']
-            heatmaps = model.with_mirrored(heatmaps, maps[:, 1], flip_indices)
-        return model.predict_from(heatmaps[:, None], pending.samples)
+            flip_indices = samples[0].metainfo['flip_indices']
+            alone, maps = (
+                model.with_mirrored(both[:, 0], both[:, 1], flip_indices)
+                for both in (alone, maps)
+            )
+        else:
+            alone, maps = alone[:, 0], maps[:, 0]
+        samples = model.predict_from(maps[:, None], samples)
+        model.tell_hidden(samples, seen_at(alone, maps)[:, :, 0, 0])
+        return samples
 
     def _both_ways(self, frame: int, key: int) -> Tensor:
         """Heatmaps (V, K, h, w) of a person in a frame."""
@@ -189,5 +206,5 @@ class LookaheadStream(PoseStream):
         if memory is None:
             return now
         model = self.model
-        state = model.moved(model.State(memory.maps), memory.crops, now.crops)
-        return SeenMaps(model.memory(now.maps, state.heatmaps), now.crops)
+        before = model.moved_maps(memory.maps, memory.crops, now.crops)
+        return SeenMaps(model.memory(now.maps, before), now.crops)

@@ -184,14 +184,18 @@ class RecurrentStream(PoseStream):
             self._prepared = StateRows()
             self._prepared.put(keys, prepared, ())
 
-    def _known(self, keys: list[tuple], crops: np.ndarray | None) -> Any:
+    def _known(
+        self, keys: list[tuple], crops: np.ndarray | None, shade: Tensor | None
+    ) -> Any:
         """States of some rows for ``next``, prepared ones if all are, as of
-        the crops (N, 4) of the new frame.
+        the crops (N, 4) and the shade (N, 1, h, w) of the new frame.
         """
         rows = self._prepared
         if rows is None or any(key not in rows for key in keys):
             rows = self._states
         states = rows.get(keys)
+        if shade is not None:
+            states = states._replace(shade=shade)
         if crops is None or not self.model.follows_crops:
             return states
         before = [
@@ -207,6 +211,7 @@ class RecurrentStream(PoseStream):
         person_ids: Sequence[int],
         flip_indices: Sequence[int] | None = None,
         crops: np.ndarray | None = None,
+        shade: Tensor | None = None,
     ) -> Tensor:
         """Heatmaps of the next frame.
 
@@ -217,6 +222,8 @@ class RecurrentStream(PoseStream):
                 the mirrored picture has a joint. ``None``: no flip test.
             crops (np.ndarray, optional): (N, 4), where they were cropped,
                 for a model that follows the crops.
+            shade (Tensor, optional): (N, 1, h, w), for a model that follows
+                people.
 
         Returns:
             Tensor: (N, K, h, w).
@@ -241,7 +248,9 @@ class RecurrentStream(PoseStream):
             starts = starts * 2
             if crops is not None:
                 walking = np.concatenate([crops, crops * MIRRORED])
-        heatmaps, states = self._advance(inputs, keys, starts, walking)
+            if shade is not None:
+                shade = torch.cat([shade, shade.flip(-1)])
+        heatmaps, states = self._advance(inputs, keys, starts, walking, shade)
         # Numpy, which decodes, has no bfloat16.
         heatmaps = heatmaps.float()
         for row, (person_id, start) in enumerate(zip(ids, starts)):
@@ -275,10 +284,11 @@ class RecurrentStream(PoseStream):
         keys: list[tuple],
         starts: list[bool],
         crops: np.ndarray | None,
+        shade: Tensor | None,
     ) -> tuple[Tensor, Any]:
         """Run the network on all rows; their heatmaps and new states."""
         if self._compiled is not None and not any(starts):
-            return self._compiled(inputs, self._known(keys, crops))
+            return self._compiled(inputs, self._known(keys, crops, shade))
         model = self.model
         feats = model.frame_features(inputs)
         new = [row for row, start in enumerate(starts) if start]
@@ -288,18 +298,17 @@ class RecurrentStream(PoseStream):
             known = self._known(
                 [keys[row] for row in old],
                 None if crops is None else crops[old],
+                None if shade is None else take_rows(shade, old),
             )
         parts = []
         for rows, step in ((new, model.first), (old, model.next)):
             if rows:
-                args = () if rows is new else (known,)
-                parts.append(
-                    step(
-                        take_rows(inputs, rows),
-                        *args,
-                        feats=take_rows(feats, rows),
-                    )
-                )
+                given: dict[str, Any] = dict(feats=take_rows(feats, rows))
+                if rows is old:
+                    given['state'] = known
+                elif shade is not None:
+                    given['shade'] = take_rows(shade, rows)
+                parts.append(step(take_rows(inputs, rows), **given))
         heatmaps, state = parts[0]
         if len(parts) == 2:
             rows = new + old
@@ -332,14 +341,30 @@ class RecurrentStream(PoseStream):
             person_ids,
             flip_indices,
             None if crops is None else crops[:, 0],
+            model.shade(samples) if model.follows_people else None,
         )
         samples = model.predict_from(heatmaps[:, None], samples)
+        if model.follows_people:
+            model.tell_hidden(samples, self._seen(person_ids, flip_indices))
         for person_id, sample in zip(person_ids, samples):
             self._watch(
                 int(person_id),
                 float(sample.pred_instances.keypoint_scores.mean()),
             )
         return samples
+
+    def _seen(
+        self, person_ids: Sequence[int], flip_indices: Sequence[int] | None
+    ) -> Tensor:
+        """What the last frame alone shows of the joints, (N, K)."""
+        views = [
+            self._states.get([(int(key), flip) for key in person_ids])
+            for flip in ([False] if flip_indices is None else [False, True])
+        ]
+        seen = [view.seen.float() for view in views]
+        if flip_indices is not None:
+            seen[1] = seen[1][:, flip_indices]
+        return torch.stack(seen).mean(dim=0)[:, :, 0, 0]
 
     def _watch(self, person_id: int, score: float) -> None:
         """Compare a frame's score with those since the start."""

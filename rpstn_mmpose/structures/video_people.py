@@ -15,10 +15,12 @@ _OPTIONAL = (
     'keypoint_scores',
     'keypoints_visible',
     'keypoints_labeled',
+    'keypoints_hidden',
     'gt_keypoints',
     'img_paths',
 )
 _FLAGS = ('keypoints_visible', 'keypoints_labeled')
+_ALL_FLAGS = (*_FLAGS, 'keypoints_hidden')
 _COLUMNS = ('frame_ids', 'track_ids', 'bboxes', 'bbox_scores', *_OPTIONAL)
 
 
@@ -82,6 +84,7 @@ class VideoPeople:
     keypoint_scores: np.ndarray | None = None
     keypoints_visible: np.ndarray | None = None
     keypoints_labeled: np.ndarray | None = None
+    keypoints_hidden: np.ndarray | None = None
     gt_keypoints: np.ndarray | None = None
     img_paths: np.ndarray | None = None
     frames: Sequence[int] = ()
@@ -109,9 +112,10 @@ class VideoPeople:
             frames: People by frame number. A person may have ``track_id``,
                 ``bbox`` (x1 y1 x2 y2, or a list of one such box),
                 ``bbox_score``, ``keypoints``, ``keypoint_scores``,
-                ``keypoints_visible`` and ``keypoints_labeled``. Where some
-                have the last two, joints of the others count as visible and
-                labelled inside of the picture.
+                ``keypoints_visible``, ``keypoints_labeled`` and
+                ``keypoints_hidden``. Where some have the first two, joints of
+                the others count as visible and labelled inside of the
+                picture; where some have the last one, as not hidden.
             joints: Names of the joints.
             required: What each person must have.
             facts: Of the video; see the attributes.
@@ -245,13 +249,15 @@ def _optional_columns(
     """Columns that some row has; NaN in the others."""
     rows = list(rows)
     columns = {}
-    for key in ('keypoints', 'keypoint_scores', *_FLAGS):
+    for key in ('keypoints', 'keypoint_scores', *_ALL_FLAGS):
         some = next((row[key] for row in rows if key in row), None)
         if some is None:
             continue
         none = np.full(some.shape, np.nan)
         values = [row.get(key, none) for row in rows]
-        if key in _FLAGS:
+        if key == 'keypoints_hidden':
+            values = [row.get(key, none > 0) for row in rows]
+        elif key in _FLAGS:
             values = [
                 value
                 if key in row
@@ -308,7 +314,7 @@ def _read_pose(
         points = np.asarray(item['keypoints'], np.float64)
         flags = {
             key: np.asarray(item[key], np.float64).reshape(-1) > 0
-            for key in _FLAGS
+            for key in _ALL_FLAGS
             if item.get(key) is not None
         }
         total = len(points) if number is None else number

@@ -86,3 +86,18 @@ def test_ellipses_of_one_sigma():
     draw_people(black, [person(keypoint_sigmas=odd)], META)
     far = person(keypoints=[[np.nan, 4], [-500, 9e9]], keypoint_sigmas=sigmas)
     draw_people(black, [far], META)
+
+
+def test_hidden_joints_are_hollow():
+    """A ring leaves its middle as it is; the other joint is filled."""
+    black = np.zeros((80, 120, 3), np.uint8)
+    drawn = draw_people(
+        black,
+        [person(keypoints_hidden=[True, False])],
+        dict(META, skeleton_links=[]),
+        thickness=4,
+        draw_bbox=False,
+    )
+    (x, y), (u, v) = np.int64(person()['keypoints'])
+    assert not drawn[y, x].any() and drawn[v, u].any()
+    assert drawn[y - 8 : y + 9, x - 8 : x + 9].any()

@@ -12,6 +12,7 @@ from rpstn_mmpose.apis import VideoPoseInferencer
 from rpstn_mmpose.models import with_memory
 from rpstn_mmpose.speed import optimize_for_inference
 from rpstn_mmpose.streams import make_stream
+from rpstn_mmpose.structures import load_people
 from tests.test_apis.tiny import (
     NUM_JOINTS,
     build,
@@ -157,7 +158,12 @@ def test_inferencer(tmp_path):
         memory=MEAN,
         lookahead=2,
     )
-    results = list(inferencer(video))
+    results = list(inferencer(video, pred_out_dir=str(tmp_path)))
+    written = load_people(tmp_path / 'v.json')
+    for result, hidden in zip(results, written.keypoints_hidden):
+        person = result['predictions'][0][0]
+        below = [seen < 0.5 for seen in person['keypoints_seen']]
+        assert hidden.tolist() == person['keypoints_hidden'] == below
     assert [result['frame_id'] for result in results] == [0, 1, 2, 3]
     first = results[0]['predictions'][0][0]['keypoint_scores']
     assert first != pytest.approx(mean[0], abs=1e-5)
@@ -244,3 +250,110 @@ def test_samples_tell_where_the_crops_are(watched):
     torch.testing.assert_close(
         found.pred_fields.heatmaps, expected.flatten(0, 1)
     )
+
+
+def with_box(crop, box):
+    """A sample of one frame."""
+    sample = clip_sample(1, with_labels=False)
+    sample.set_metainfo(
+        dict(input_center=crop[None, :2], input_scale=crop[None, 2:])
+    )
+    sample.gt_instances.bboxes = np.array([box], np.float32)
+    return sample
+
+
+# Two people in one crop of 64 pixels, 4 pixels to one of the map. Of the
+# first one, columns 0 to 8 are in the own box grown by a tenth of 30 pixels,
+# up to x = 31.5 + 1.5; the other one's box has columns 7 to 12.
+CROP = np.array([32.0, 32, 64, 64])
+OWN, OTHER = [1.5, 0, 31.5, 64], [25.0, 16, 48, 40]
+
+
+def test_where_another_person_is(pair):
+    """Outside of the own box, 9 to 12; rows 4 to 10 of the other box."""
+    _, model = pair
+    samples = [with_box(CROP, box) for box in (OWN, OTHER)]
+    first, second = model.shade(samples)[:, 0]
+    expected = torch.ones(16, 16)
+    expected[4:11, 9:13] = 0.25
+    torch.testing.assert_close(first, expected)
+    # 23 pixels of x grown to 23.85 .. 49.15, of y to 14.8 .. 41.2: columns 6
+    # to 12 and rows 4 to 10 are the second one's own.
+    expected = torch.ones(16, 16)
+    expected[:, 1:8] = 0.25  # x = 4 to 28 is in the first one's box
+    expected[4:11, 6:8] = 1.0
+    torch.testing.assert_close(second, expected)
+    model.others_weight = 1.0
+    assert model.shade(samples) is None
+    model.others_weight = 0.25
+    assert model.shade(samples[:1]) is None
+    assert model.shade([clip_sample(1, with_labels=False)] * 2) is None
+
+
+def poses_beside_another(model, weight, options):
+    """Of a person whose joint is in column 3, pixel 12. From the second frame
+    on, somebody in front shows one of 0.9 in column 10, and it is 0.3.
+    """
+    model.memory.weight, model.others_weight = 0.5, weight
+    covered = spike(3, value=0.3) + spike(10, value=0.9)
+    shown = [spike(3), covered, covered]
+    model.frame_heatmaps = lambda feats: torch.cat([shown.pop(0), spike(10)])
+    stream, done = make_stream(model, **options), []
+    pixels = torch.zeros(3, 64, 64, dtype=torch.uint8)
+    for _ in range(3):
+        crops = [
+            dict(inputs=pixels, data_samples=with_box(CROP, box))
+            for box in (OWN, OTHER)
+        ]
+        done += stream.push(crops, [1, 2])
+    return [poses.samples[0].pred_instances for poses in done + stream.flush()]
+
+
+@pytest.mark.parametrize('options', [{}, dict(lookahead=2)])
+def test_another_person_is_not_remembered(pair, options):
+    _, model = pair
+    full = poses_beside_another(model, 1.0, options)
+    # 0.5 * 0.9 and then 0.5 * 0.9 + 0.5 * 0.45 against 0.475 of the joint.
+    assert full[2].keypoints[0, 0].tolist() == [40, 32]
+    safe = poses_beside_another(model, 0.25, options)
+    assert [p.keypoints[0, 0].tolist() for p in safe] == [[12, 32]] * 3
+    assert [float(p.keypoints_seen[0, 0]) for p in safe] == pytest.approx(
+        [1.0, 0.3, 0.3]
+    )
+    hidden = [bool(p.keypoints_hidden[0, 0]) for p in safe]
+    assert hidden == [False, True, True]
+    forwards = [1.0, 0.5 * 0.3 + 0.5, 0.5 * 0.3 + 0.5 * 0.65]
+    backwards = [0.5 + 0.5 * 0.3, 0.3, 0.3] if options else forwards
+    expected = [(a + b) / 2 for a, b in zip(forwards, backwards)]
+    assert [float(p.keypoint_scores[0, 0]) for p in safe] == pytest.approx(
+        expected
+    )
+
+
+def test_first_frames_are_shaded_and_mirrored_ones(pair):
+    _, model = pair
+    peaks = spike(3, value=0.3) + spike(10, value=0.9)
+    model.frame_heatmaps = lambda feats: torch.cat([peaks, peaks.flip(-1)])
+    shade = torch.ones(1, 1, 16, 16)
+    shade[..., 8:] = 0.25
+    stream = make_stream(model, collapse_ratio=None)
+    pairs = list(range(NUM_JOINTS))
+    for _ in range(2):
+        maps = stream.heatmaps(
+            torch.rand(1, 3, 64, 64), [4], pairs, CROP[None], shade
+        )
+        expected = spike(3, value=0.3) + spike(10, value=0.225)
+        torch.testing.assert_close(maps, expected)
+
+
+def test_how_much_others_count_is_an_option():
+    model = MODELS.build(
+        with_memory(image_model(), dict(MEAN, others_weight=0.5))
+    )
+    assert model.others_weight == 0.5 and model.memory.weight == 0.7
+    assert MEAN == dict(type='RecursiveHeatmapMean', weight=0.7)
+    for bad in (0.0, 1.5):
+        with pytest.raises(ValueError, match='others_weight must lie in'):
+            MODELS.build(
+                with_memory(image_model(), dict(MEAN, others_weight=bad))
+            )

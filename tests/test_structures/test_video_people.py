@@ -75,6 +75,21 @@ def test_flags_that_are_not_told_are_those_inside_of_the_picture():
         VideoPeople.from_frames({0: [person(0)]}, name='v').flags()
 
 
+def test_joints_that_the_frame_does_not_show():
+    """A file of a model without a memory has no such flags."""
+    pose = dict(keypoints=[[1, 2], [3, 4]])
+    told = dict(pose, keypoints_hidden=[False, True])
+    people = VideoPeople.from_frames({0: [told], 1: [pose]}, ['a', 'b'])
+    assert people.keypoints_hidden.tolist() == [[False, True], [False, False]]
+    assert people.at(0).keypoints_hidden.tolist() == [[False, True]]
+    plain = VideoPeople.from_frames({0: [pose]}, ['a', 'b'])
+    assert plain.keypoints_hidden is None
+    with pytest.raises(PeopleError, match='as many flags'):
+        VideoPeople.from_frames(
+            {0: [dict(pose, keypoints_hidden=[True])]}, ['a', 'b']
+        )
+
+
 def test_some_people_have_no_pose():
     frames = {0: [person(0), person(1, keypoints=[[1, 2], [3, 4]])]}
     people = VideoPeople.from_frames(frames)

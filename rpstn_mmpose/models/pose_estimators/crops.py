@@ -11,6 +11,9 @@ import torch.nn.functional as F
 from mmpose.utils.typing import SampleList
 from torch import Tensor
 
+# A joint a little outside of its person's box is no other person's.
+OWN_BOX = 1.1
+
 # What a flip test does to a crop's centre and size.
 MIRRORED = np.array([-1, 1, 1, 1])
 
@@ -37,6 +40,61 @@ def crops_of(data_samples: SampleList) -> np.ndarray | None:
             for s in data_samples
         ]
     )
+
+
+def boxes_of(data_samples: SampleList) -> np.ndarray | None:
+    """Boxes of the people of a frame.
+
+    Args:
+        data_samples (list[PoseDataSample]): N samples of one row.
+
+    Returns:
+        np.ndarray: (N, 4), x1 y1 x2 y2, pixels of the frame; None where the
+        samples do not tell.
+    """
+    people = [sample.get('gt_instances', None) for sample in data_samples]
+    if not all(item is not None and 'bboxes' in item for item in people):
+        return None
+    return np.stack([np.reshape(item.bboxes, -1)[:4] for item in people])
+
+
+def elsewhere(
+    crops: np.ndarray,
+    boxes: np.ndarray,
+    size: tuple[int, int],
+    step: np.ndarray,
+) -> np.ndarray:
+    """Where the heatmaps of people show somebody else.
+
+    Args:
+        crops (np.ndarray): (N, 4), see :func:`crops_of`.
+        boxes (np.ndarray): (N, 4), x1 y1 x2 y2, of the same people in the
+            same frame, pixels.
+        size (tuple): Height and width of the maps.
+        step (np.ndarray): See :func:`resample`.
+
+    Returns:
+        np.ndarray: (N, h, w) bool, inside of another person's box and outside
+        of the own one, grown by :data:`OWN_BOX`.
+    """
+    inside, mine = [], []
+    for axis, length in ((0, size[1]), (1, size[0])):
+        begin = crops[:, axis] - crops[:, 2 + axis] / 2
+        places = begin[:, None] + crops[:, 2 + axis, None] * step[
+            axis
+        ] * np.arange(length)
+        low, high = boxes[:, axis], boxes[:, 2 + axis]
+        # (N crops, N boxes, length)
+        inside.append(
+            (places[:, None] >= low[None, :, None])
+            & (places[:, None] <= high[None, :, None])
+        )
+        off = np.abs(2 * places - (low + high)[:, None])
+        mine.append(off <= OWN_BOX * (high - low)[:, None])
+    covered = inside[0][:, :, None, :] & inside[1][:, :, :, None]
+    covered[np.arange(len(boxes)), np.arange(len(boxes))] = False
+    own = mine[0][:, None, :] & mine[1][:, :, None]
+    return covered.any(axis=1) & ~own
 
 
 def map_step(codec: Any) -> np.ndarray:

@@ -8,11 +8,16 @@ import numpy as np
 import torch
 from mmengine.config import ConfigDict
 from mmpose.registry import MODELS
+from mmpose.utils.typing import SampleList
 from torch import Tensor
 
 from .clip_pose_estimator import Maps
-from .crops import map_step, resample
+from .crops import boxes_of, crops_of, elsewhere, map_step, resample
 from .recurrent import RecurrentPoseEstimator
+
+# A frame that shows less of a joint than this does not show it; of heatmaps
+# that were trained to have peaks of 1.
+HIDDEN_BELOW = 0.5
 
 
 class HeatmapState(NamedTuple):
@@ -20,9 +25,29 @@ class HeatmapState(NamedTuple):
 
     Attributes:
         heatmaps (Tensor): Of the frame, (N, K, h, w).
+        seen (Tensor): What the frame alone has where these are highest, (N,
+            K, 1, 1).
+        shade (Tensor): What heat of the next frame counts, (N, 1, h, w); 1
+            where nobody else is.
     """
 
     heatmaps: Tensor
+    seen: Tensor
+    shade: Tensor
+
+
+def seen_at(frame: Tensor, heatmaps: Tensor) -> Tensor:
+    """Heatmaps of a frame alone at the peaks of others.
+
+    Args:
+        frame (Tensor): (N, K, h, w).
+        heatmaps (Tensor): (N, K, h, w).
+
+    Returns:
+        Tensor: (N, K, 1, 1).
+    """
+    places = heatmaps.flatten(2).argmax(dim=2, keepdim=True)
+    return frame.flatten(2).gather(2, places)[..., None]
 
 
 @MODELS.register_module()
@@ -35,28 +60,52 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
     brought into the crop of the next one, so that a joint that stands still
     in the scene is found where it was.
 
+    In a stream, which knows the boxes of everybody in the frame, heat that
+    lies in the box of another person and outside of the own one counts less:
+    it would be remembered after the other is gone. Streams also tell which
+    joints the frame itself does not show, :meth:`tell_hidden`.
+
     Args:
         memory (dict): Such as ``RecursiveHeatmapMean`` or
             ``GatedHeatmapMemory``.
+        others_weight (float): How much heat on other people counts, in
+            (0, 1]; 1: as everywhere. Defaults to 0.25.
         kwargs: See :class:`RecurrentPoseEstimator`.
 
     Attributes:
         looks_ahead: Whether a stream may also read the frames to come.
+        follows_people: Whether a stream of several people gives
+            :meth:`shade` to :meth:`first` and, in the state, to
+            :meth:`next`, and ``seen`` of the state to :meth:`tell_hidden`.
 
     Raises:
-        ValueError: At the first clip, if the head does not give heatmaps.
+        ValueError: ``others_weight`` is out of range; at the first clip, if
+            the head does not give heatmaps.
     """
 
     State = HeatmapState
     follows_crops = True
+    follows_people = True
     looks_ahead = True
     precise_parts = ('memory',)
     # Not the clip, of which crops are known to the host alone.
     graphed_methods = ('frame_features',)
 
-    def __init__(self, *args: Any, memory: dict, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        memory: dict,
+        others_weight: float = 0.25,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if not 0 < others_weight <= 1:
+            raise ValueError(
+                f'{type(self).__name__}: others_weight must lie in (0, 1], '
+                f'but got {others_weight}'
+            )
         self.memory = MODELS.build(memory)
+        self.others_weight = others_weight
 
     @property
     def idle_part(self) -> str | None:
@@ -64,40 +113,101 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
         return 'memory'
 
     def first(
-        self, frames: Tensor, feats: Maps | None = None
+        self,
+        frames: Tensor,
+        feats: Maps | None = None,
+        shade: Tensor | None = None,
     ) -> tuple[Tensor, HeatmapState]:
-        """See :class:`RecurrentPoseEstimator`."""
+        """See :class:`RecurrentPoseEstimator`.
+
+        Args:
+            frames (Tensor): (N, 3, H, W).
+            feats (Maps, optional): Their features.
+            shade (Tensor, optional): As in :class:`HeatmapState`, of these
+                frames.
+        """
         if feats is None:
             feats = self.frame_features(frames)
         heatmaps = self.frame_heatmaps(feats)
-        return heatmaps, HeatmapState(heatmaps)
+        if shade is not None:
+            heatmaps = heatmaps * shade
+        return heatmaps, self._state(heatmaps, heatmaps)
 
     def next(
         self, frames: Tensor, state: HeatmapState, feats: Maps | None = None
     ) -> tuple[Tensor, HeatmapState]:
         """See :class:`RecurrentPoseEstimator`."""
-        heatmaps, _ = self.first(frames, feats)
+        heatmaps, _ = self.first(frames, feats, state.shade)
         return self._remember(heatmaps, state.heatmaps)
 
     def _remember(
-        self, heatmaps: Tensor, before: Tensor
+        self, frame: Tensor, before: Tensor
     ) -> tuple[Tensor, HeatmapState]:
         if not self.train_cfg['state_gradient']:
             before = before.detach()
-        heatmaps = self.memory(heatmaps, before)
-        return heatmaps, HeatmapState(heatmaps)
+        heatmaps = self.memory(frame, before)
+        return heatmaps, self._state(heatmaps, frame)
+
+    def _state(self, heatmaps: Tensor, frame: Tensor) -> HeatmapState:
+        return HeatmapState(
+            heatmaps,
+            seen_at(frame, heatmaps),
+            torch.ones_like(heatmaps[:, :1]),
+        )
 
     def moved(
         self, state: HeatmapState, crops: np.ndarray, others: np.ndarray
     ) -> HeatmapState:
         """See :class:`RecurrentPoseEstimator`."""
-        if np.array_equal(crops, others):
-            return state
-        return HeatmapState(
-            resample(
-                state.heatmaps, crops, others, map_step(self.head.decoder)
-            )
+        return state._replace(
+            heatmaps=self.moved_maps(state.heatmaps, crops, others)
         )
+
+    def moved_maps(
+        self, maps: Tensor, crops: np.ndarray, others: np.ndarray
+    ) -> Tensor:
+        """Heatmaps (N, K, h, w) as of other crops, see :meth:`moved`."""
+        if np.array_equal(crops, others):
+            return maps
+        return resample(maps, crops, others, map_step(self.head.decoder))
+
+    def shade(self, data_samples: SampleList) -> Tensor | None:
+        """What heat of a frame counts, by where its people are.
+
+        Args:
+            data_samples (list[PoseDataSample]): Of all N people of a frame.
+
+        Returns:
+            Tensor | None: (N, 1, h, w); None: all of it, in full.
+        """
+        crops, boxes = crops_of(data_samples), boxes_of(data_samples)
+        if self.others_weight == 1 or crops is None or boxes is None:
+            return None
+        width, height = self.head.decoder.heatmap_size
+        other = elsewhere(
+            crops[:, 0], boxes, (height, width), map_step(self.head.decoder)
+        )
+        if not other.any():
+            return None
+        weights = np.where(other, self.others_weight, 1.0)[:, None]
+        return next(self.parameters()).new_tensor(weights)
+
+    def tell_hidden(self, data_samples: SampleList, seen: Tensor) -> None:
+        """Add ``keypoints_seen``, what the frame alone shows of each joint
+        where it is said to be (1, K), and ``keypoints_hidden``, whether that
+        is below half of what a heatmap has of a joint in full view.
+
+        Args:
+            data_samples (list[PoseDataSample]): N, with poses of one row.
+            seen (Tensor): (N, K), as in :class:`HeatmapState`.
+        """
+        joints = self.test_cfg.get('output_keypoint_indices', None)
+        for sample, values in zip(data_samples, seen.cpu().numpy()):
+            values = values if joints is None else values[joints]
+            sample.pred_instances.keypoints_seen = values[None]
+            sample.pred_instances.keypoints_hidden = (
+                values[None] < HIDDEN_BELOW
+            )
 
     def forward_clip(
         self, inputs: Tensor, crops: np.ndarray | None = None
@@ -109,7 +219,7 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
             lambda images: self.frame_heatmaps(self.frame_features(images)),
             inputs,
         )
-        state = HeatmapState(frames[:, 0])
+        state = self._state(frames[:, 0], frames[:, 0])
         clip = [state.heatmaps]
         for row in range(1, frames.shape[1]):
             if crops is not None:
@@ -128,9 +238,10 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
 
     Args:
         model (dict): Of a ``TopdownPoseEstimator``.
-        memory (dict | str): See :class:`MemoryPoseEstimator`; ``'mean'``: the
-            running mean of a person's heatmaps, in which a frame counts with
-            the square of its peaks.
+        memory (dict | str): See :class:`MemoryPoseEstimator`, whose
+            ``others_weight`` it may have, too; ``'mean'``: the running mean
+            of a person's heatmaps, in which a frame counts with the square of
+            its peaks.
 
     Raises:
         ValueError: Another kind of model, or an unknown name.
@@ -147,6 +258,10 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
                 f'{memory!r}'
             )
         memory = MEMORIES[memory]
+    memory = dict(memory)
+    options = {
+        name: memory.pop(name) for name in ('others_weight',) if name in memory
+    }
     pixels = dict(
         model.get('data_preprocessor') or {}, type='ClipDataPreprocessor'
     )
@@ -156,4 +271,5 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
         type='MemoryPoseEstimator',
         memory=memory,
         data_preprocessor=pixels,
+        **options,
     )

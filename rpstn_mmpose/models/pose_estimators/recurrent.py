@@ -35,6 +35,9 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         follows_crops: Whether the state is of places in the crop, which
             :meth:`moved` brings into the next frame's crop.
 
+        follows_people: Whether a frame's people matter to each other, see
+            :class:`MemoryPoseEstimator`.
+
     Args:
         train_cfg (dict, optional): Beside those of
             :class:`ClipPoseEstimator`:
@@ -63,6 +66,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
     graphed_methods = ('forward_clip',)
     State: type
     follows_crops = False
+    follows_people = False
     before = None
     after = 0
     TRAIN_CFG: dict[str, Any] = dict(state_gradient=True)
