@@ -29,6 +29,7 @@ LEFT_OUT = {
     'detection',
     'posewarper',
     'dsta',
+    'posefix',
     'body_3d_keypoint',
 }
 RECIPES = sorted(
