@@ -7,11 +7,14 @@ import sys
 def main() -> int:
     # Here, so that an unfit stack is reported in one line too.
     try:
+        from rpstn_mmpose.engine.stock_parser import parse_stock_args
+
+        args = parse_stock_args('train')
         from rpstn_mmpose.engine.stock_tools import run_stock_tool
-    except ImportError as error:
+    except (FileNotFoundError, ImportError) as error:
         print(f'tools/train.py: {error}', file=sys.stderr)
         return 1
-    return run_stock_tool('train')
+    return run_stock_tool('train', args)
 
 
 if __name__ == '__main__':

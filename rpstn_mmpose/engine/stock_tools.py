@@ -14,21 +14,22 @@ import os
 import sys
 import tempfile
 from argparse import Namespace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import mmpose
 import torch
 from mmengine.config import Config, ConfigDict
 
 from ..checkpoints import CheckpointError
+from .data_root import data_roots, set_data_root
+from .quiet_runner import QuietRunner
 from .resume_source import (
     NamedCheckpoint,
     checkpoint_to_resume,
     last_checkpoint,
 )
 from .start_weights import check_start, is_missing
+from .stock_parser import stock_tool_path
 
 DDP = 'MMDistributedDataParallel'
 
@@ -47,27 +48,21 @@ def load_stock_tool(name: str) -> ModuleType:
     Raises:
         FileNotFoundError: This installation of MMPose has no tools.
     """
-    package = Path(mmpose.__file__).resolve().parent
-    for folder in (package / '.mim/tools', package.parent / 'tools'):
-        path = folder / f'{name}.py'
-        if path.is_file():
-            break
-    else:
-        raise FileNotFoundError(
-            f'MMPose in {package} has no tools/{name}.py: install mmpose '
-            'from its wheel or with mim.'
-        )
-    spec = importlib.util.spec_from_file_location(f'mmpose_{name}', path)
+    spec = importlib.util.spec_from_file_location(
+        f'mmpose_{name}', stock_tool_path(name)
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def run_stock_tool(name: str) -> int:
-    """Run a stock tool on ``sys.argv``.
+def run_stock_tool(name: str, args: Namespace) -> int:
+    """Run a stock tool.
 
     Args:
         name: ``'train'`` or ``'test'``.
+        args: Its options; see
+            :func:`~rpstn_mmpose.engine.stock_parser.parse_stock_args`.
 
     Returns:
         int: Exit status, 1 after an error that the user can mend.
@@ -78,6 +73,8 @@ def run_stock_tool(name: str) -> int:
 
         def merge_and_check(cfg: Config, args: Any) -> Config:
             start = cfg.get('load_from')
+            if args.data_root is not None:
+                replace_data_root(cfg, args.data_root, name)
             cfg = merge_args(cfg, args)
             if name == 'train':
                 settle_resume(cfg, args, start)
@@ -91,6 +88,8 @@ def run_stock_tool(name: str) -> int:
             join_cpu_processes(cfg)
             return cfg
 
+        tool.parse_args = lambda: args
+        tool.Runner = QuietRunner
         tool.merge_args = merge_and_check
         tool.main()
     except Exception as error:
@@ -159,6 +158,34 @@ def settle_resume(cfg: Config, args: Namespace, start: str | None) -> None:
 def _say(line: str) -> None:
     if os.environ.get('RANK', '0') == '0':
         print(f'tools/train.py: {line}', file=sys.stderr)
+
+
+def replace_data_root(cfg: Config, root: str, name: str) -> None:
+    """Put the folder of ``--data-root`` into a config.
+
+    Args:
+        cfg: Changed in place.
+        root: The folder.
+        name: ``'train'`` or ``'test'``.
+
+    Raises:
+        OSError: No such folder.
+        ConfigError: The data sets lie in several folders, or in none.
+    """
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f'--data-root {root}: no such folder')
+    loaders = [
+        f'{part}_dataloader'
+        for part in (('test',) if name == 'test' else ('train', 'val'))
+    ]
+    roots = {item for key in loaders for item in data_roots(cfg.get(key))}
+    if len(roots) != 1:
+        raise ConfigError(
+            '--data-root is one folder, but the data sets of the config '
+            f'name {" and ".join(sorted(roots)) or "none"}; name theirs one '
+            f'by one: --cfg-options {loaders[0]}.dataset.data_root=FOLDER'
+        )
+    set_data_root(cfg, root)
 
 
 def check_config(cfg: Config) -> None:
@@ -247,3 +274,10 @@ def add_checkpoint_guard(cfg: Config) -> None:
     if not any(hook['type'] == 'CheckpointGuardHook' for hook in hooks):
         hooks.append(ConfigDict(type='CheckpointGuardHook', _scope_='mmpose'))
     cfg.custom_hooks = hooks
+    # The config that the run leaves behind names the hook: whoever reads it
+    # has to import it.
+    given = cfg.get('custom_imports') or dict(imports=[])
+    imports = given['imports']
+    imports = [imports] if isinstance(imports, str) else list(imports)
+    if 'rpstn_mmpose' not in imports:
+        cfg.custom_imports = {**given, 'imports': [*imports, 'rpstn_mmpose']}

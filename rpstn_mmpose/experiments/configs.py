@@ -157,27 +157,3 @@ def set_max_epochs(cfg: Config, epochs: int) -> None:
                 scheduler[key] = scaled(scheduler[key])
         if 'milestones' in scheduler:
             scheduler.milestones = [scaled(m) for m in scheduler.milestones]
-
-
-def set_data_root(cfg: Config, root: str) -> None:
-    """Point data sets and evaluators, and the files they name, at ``root``."""
-    for loader, others in (
-        ('train_dataloader', ()),
-        ('test_dataloader', ('test_evaluator',)),
-    ):
-        before = (cfg[loader].dataset.data_root or '').rstrip('/') + '/'
-        cfg[loader] = _moved(cfg[loader], before, f'{root}/')
-        cfg[loader].dataset.data_root = root
-        for key in others:
-            cfg[key] = _moved(cfg[key], before, f'{root}/')
-
-
-def _moved(value: Any, before: str, after: str) -> Any:
-    """A config with the paths below one folder put below another one."""
-    if isinstance(value, dict):
-        return {k: _moved(v, before, after) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_moved(v, before, after) for v in value)
-    if isinstance(value, str) and before != '/' and value.startswith(before):
-        return after + value[len(before) :]
-    return value

@@ -11,16 +11,11 @@ from typing import Any, Mapping, NamedTuple, Sequence, Tuple
 
 from mmengine.config import Config
 
+from ..engine.data_root import set_data_root
 from ..engine.start_weights import about_weights, missing_weights
 from ..evaluation import ClipPCK
 from ..synthetic.data_folder import MANIFEST
-from .configs import (
-    config_name,
-    find_config,
-    load_config,
-    pck_metric,
-    set_data_root,
-)
+from .configs import config_name, find_config, load_config, pck_metric
 from .results import RESULT_FILE, load_record
 
 PCK_FILE = 'pck.json'

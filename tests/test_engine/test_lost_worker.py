@@ -33,7 +33,7 @@ def run(monkeypatch, main):
 
     Tool.main = staticmethod(main)
     monkeypatch.setattr(stock_tools, 'load_stock_tool', lambda name: Tool)
-    return stock_tools.run_stock_tool('train')
+    return stock_tools.run_stock_tool('train', None)
 
 
 def read_all():

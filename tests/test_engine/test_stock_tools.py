@@ -2,13 +2,15 @@
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import save_checkpoint
 
-from rpstn_mmpose.engine import load_weights, stock_tools
+from rpstn_mmpose.engine import load_weights, stock_parser, stock_tools
+from rpstn_mmpose.engine.stock_parser import parse_stock_args
 from rpstn_mmpose.engine.stock_tools import (
     add_checkpoint_guard,
     load_stock_tool,
@@ -65,14 +67,51 @@ def run(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('name', ['train', 'test'])
-def test_help_is_mmposes_own(name, run, monkeypatch, capsys):
+def test_help_is_mmposes_own_and_one_option(name, run, monkeypatch, capsys):
     assert run(name, '--help')[0] == 0
     tool = load_stock_tool(name)
     monkeypatch.setattr(sys, 'argv', [f'{name}.py', '--help'])
     with pytest.raises(SystemExit):
         tool.parse_args()
-    assert run.output == capsys.readouterr().out
-    assert '--cfg-options' in run.output
+    stock = capsys.readouterr().out.split('\n\n', 1)[1]
+    assert '--cfg-options' in stock
+    own = run.output.split('\n\n', 1)[1]
+    assert own.startswith(stock.rstrip('\n'))
+    assert own[len(stock.rstrip('\n')) :].split()[0] == '--data-root'
+
+
+def test_options_are_read_as_mmpose_reads_them(monkeypatch):
+    argv = [
+        'train.py',
+        'a.py',
+        '--resume',
+        '--cfg-options',
+        'a.b=[1,x]',
+        'c=2',
+    ]
+    monkeypatch.setattr(sys, 'argv', argv)
+    own = vars(parse_stock_args('train'))
+    assert own['cfg_options'] == {'a.b': [1, 'x'], 'c': 2}
+    assert own.pop('data_root') is None
+    assert own == vars(load_stock_tool('train').parse_args())
+
+
+@pytest.mark.parametrize(
+    'options, line',
+    [
+        (
+            ['a.py', '--cfg-options', 'a'],
+            'train.py: error: --cfg-options takes KEY=VALUE, but got a',
+        ),
+        ([], 'train.py: error: the following arguments are required: config'),
+    ],
+)
+def test_wrong_options_are_one_line(options, line, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['train.py', *options])
+    with pytest.raises(SystemExit) as caught:
+        parse_stock_args('train')
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f'{line}\n'
 
 
 def test_train_resume_and_test(config, run):
@@ -330,10 +369,73 @@ def test_work_dir_that_cannot_be_written(config, run, tmp_path):
 
 def test_mmpose_without_tools(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        stock_tools.mmpose, '__file__', str(tmp_path / 'mmpose/__init__.py')
+        stock_parser,
+        'find_spec',
+        lambda name: SimpleNamespace(origin=str(tmp_path / name / 'x.py')),
     )
     with pytest.raises(FileNotFoundError, match='has no tools/train.py'):
         load_stock_tool('train')
+
+
+def test_what_is_left_behind_imports_the_plugin():
+    """Without it nobody would know the hook that the config names."""
+    for given, imports in (
+        (None, ['rpstn_mmpose']),
+        (dict(imports='mine'), ['mine', 'rpstn_mmpose']),
+        (dict(imports=['rpstn_mmpose', 'mine']), ['rpstn_mmpose', 'mine']),
+    ):
+        cfg = Config(dict(custom_imports=given) if given else dict())
+        for _ in range(2):
+            add_checkpoint_guard(cfg)
+            assert cfg.custom_imports['imports'] == imports
+
+
+def test_lines_of_every_parameter_are_in_the_log_only(config, run):
+    work_dir = config.parent / 'work'
+    status, _ = run(
+        'train',
+        config,
+        '--work-dir',
+        work_dir,
+        '--cfg-options',
+        'log_level=INFO',
+        'optim_wrapper.optimizer.weight_decay=.1',
+        'optim_wrapper.paramwise_cfg.bias_decay_mult=0.',
+    )
+    assert status == 0
+    line = 'paramwise_options -- '
+    (log,) = work_dir.glob('*/*.log')
+    assert line in log.read_text()
+    assert 'Saving checkpoint at 1 epochs' in run.output
+    assert line not in run.output
+
+
+def data_config(*roots):
+    sets = [dict(type='X', data_root=root) for root in roots]
+    return Config(dict(train_dataloader=dict(dataset=dict(datasets=sets))))
+
+
+@pytest.mark.parametrize(
+    'roots, told',
+    [
+        (('data/a', 'data/b'), 'name data/a and data/b; name theirs one by'),
+        ((), 'name none; name theirs one by one: --cfg-options train_data'),
+    ],
+)
+def test_a_data_root_that_cannot_be_meant(roots, told, tmp_path):
+    with pytest.raises(stock_tools.ConfigError, match=told):
+        stock_tools.replace_data_root(
+            data_config(*roots), str(tmp_path), 'train'
+        )
+
+
+def test_a_data_root_that_is_not_there(config, run, tmp_path):
+    status, line = run('train', config, '--data-root', tmp_path / 'no')
+    assert status == 1
+    assert line == (
+        f'tools/train.py: FileNotFoundError: --data-root {tmp_path}/no: no '
+        'such folder'
+    )
 
 
 def test_guard_is_added_once():
