@@ -90,6 +90,7 @@ setup(
         'mim': read_requirements('mminstall.txt'),
         'optional': read_requirements('optional.txt'),
     },
+    entry_points={'console_scripts': [f'rpstn = {PACKAGE}.console:main']},
     classifiers=[
         'Development Status :: 4 - Beta',
         'License :: OSI Approved :: Apache Software License',

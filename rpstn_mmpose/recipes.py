@@ -1,5 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""Where the plugin's configs lie, in a checkout and in an installed copy."""
+"""Where the plugin's configs and tools lie: in a checkout, or installed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,27 @@ def configs_dir() -> Path:
         FileNotFoundError: Neither the checkout's nor the installed configs
             are there.
     """
+    return _folder('configs', '_base_')
+
+
+def tools_dir() -> Path:
+    """Folder of the plugin's tools.
+
+    Raises:
+        FileNotFoundError: Neither the checkout's nor the installed tools are
+            there.
+    """
+    return _folder('tools', 'demo')
+
+
+def _folder(name: str, inside: str) -> Path:
+    """A folder of the checkout or of ``.mim``, known by a folder in it."""
     # A checkout's own files first: its .mim folder may be a stale copy.
-    for folder in (_PACKAGE.parent / 'configs', _PACKAGE / '.mim/configs'):
-        if (folder / '_base_').is_dir():
+    for folder in (_PACKAGE.parent / name, _PACKAGE / '.mim' / name):
+        if (folder / inside).is_dir():
             return folder
     raise FileNotFoundError(
-        f'rpstn_mmpose: no configs beside {_PACKAGE} nor in its .mim folder; '
+        f'rpstn_mmpose: no {name} beside {_PACKAGE} nor in its .mim folder; '
         'install it again from its checkout (pip install .).'
     )
 

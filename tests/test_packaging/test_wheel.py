@@ -149,6 +149,31 @@ def test_installed_copy_finds_its_configs(wheel, tmp_path):
     ]
 
 
+def test_installed_copy_has_the_command_and_its_tools(wheel, tmp_path):
+    site = tmp_path / 'site'
+    zipfile.ZipFile(wheel).extractall(site)
+    (entries,) = site.glob('*.dist-info/entry_points.txt')
+    assert 'rpstn = rpstn_mmpose.console:main' in entries.read_text()
+    script = (
+        'from rpstn_mmpose import console\n'
+        'print(console.list_commands()["plot-pck"])\n'
+        'console.main(["plot-pck", "--help"])\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    path, usage = done.stdout.splitlines()[:2]
+    assert path == (
+        f'{site}/rpstn_mmpose/.mim/tools/analysis_tools/plot_pck.py'
+    )
+    assert usage.startswith('usage: plot_pck.py ')
+
+
 def test_editable_install_links(checkout, tmp_path):
     script = (
         'from setuptools import build_meta as backend; '
