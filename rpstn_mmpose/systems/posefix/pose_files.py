@@ -144,7 +144,7 @@ def _of_entry(entry: dict, num_joints: int, what: str) -> GivenPose | None:
     points = _numbers(entry['keypoints'], 3 * num_joints, 'keypoints', what)
     points = points.reshape(num_joints, 3)
     scores = points[:, 2].copy()
-    if entry.get('scores') is not None:
+    if entry.get('scores'):  # truth has an empty list
         scores = _numbers(entry['scores'], num_joints, 'scores', what)
     absent = ~points.any(axis=1)
     if absent.all():

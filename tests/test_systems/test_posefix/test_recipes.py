@@ -141,7 +141,9 @@ def make_runner(config, folder):
     return Runner.from_cfg(config)
 
 
-@pytest.mark.parametrize('path', COCO, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    'path', [p for p in COCO if 'res101' not in p.stem], ids=lambda p: p.stem
+)
 def test_recipes_on_the_real_sample(path, sample, tmp_path):
     """Training and test samples; the test's poses are in the crop where the
     pictures show them, 12 people of which one each is alone."""
@@ -218,13 +220,13 @@ def test_submission_of_test_dev(sample, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', [RES50, JRE], ids=['plain', 'jre'])
-def test_memorises_the_sample(path, sample, tmp_path):
+def test_memorises_the_sample(sample, tmp_path):
     """From nothing to the labelled poses of twelve people, given poses 15
     pixels off: losses, decoding, the crops around poses and CocoMetric agree
     on what a joint's place is."""
-    config = make_tiny(on_sample(path, sample, tmp_path, shift=15.0))
-    steps = 200
+    config = on_sample(JRE, sample, tmp_path, shift=15.0)
+    config = make_tiny(config, (72, 96))
+    steps = 150
     config.model.test_cfg.flip_test = False  # it never sees them flipped
     # trained in the crops that are tested, of the poses that are tested
     train, test = (
@@ -262,5 +264,4 @@ def test_memorises_the_sample(path, sample, tmp_path):
     runner = make_runner(config, tmp_path)
     runner.train()
     assert runner.test()['coco/AP'] > 0.9
-    if path == JRE:
-        assert runner.model.head.relation.conv_o.weight.abs().max() > 1e-2
+    assert runner.model.head.relation.conv_o.weight.abs().max() > 1e-2
