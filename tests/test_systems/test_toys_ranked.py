@@ -5,6 +5,7 @@ import csv
 
 import pytest
 
+from rpstn_mmpose.experiments import execution
 from tests.test_datasets.penn_files import write_penn
 from tests.test_tools.load_tool import load_tool
 
@@ -25,7 +26,11 @@ def write(config, toy, path):
     'toy, name, lower_is_better',
     [('window_toy', 'PCK/mPCK', False), ('lifter_toy', 'MPJPE', True)],
 )
-def test_ranked_by_any_metric(toy, name, lower_is_better, tmp_path, capsys):
+def test_ranked_by_any_metric(
+    toy, name, lower_is_better, tmp_path, capsys, monkeypatch
+):
+    """The window in a process of its own, which imports the toy by what the
+    config says; the two runs of the lifter in this one."""
     data = write_penn(tmp_path / 'data')
     if toy == 'window_toy':
         config = window_recipe(data)
@@ -37,7 +42,18 @@ def test_ranked_by_any_metric(toy, name, lower_is_better, tmp_path, capsys):
     names = {toy}
     if toy == 'lifter_toy':
         names.add(f'{toy}+still')
-        arguments += ['--change', 'still', 'optim_wrapper.optimizer.lr=0']
+        arguments += [
+            '--change',
+            'still',
+            'optim_wrapper.optimizer.lr=0',
+            # For runners of the same second and process.
+            'experiment_name=still',
+        ]
+        monkeypatch.setattr(
+            execution,
+            'execute',
+            lambda run, bar, label: execution.execute_here(run, label),
+        )
     out = tmp_path / 'out'
     load_tool('analysis_tools/run_ablation.py').main(
         [*arguments, '--data-root', str(data), '--out', str(out)]
