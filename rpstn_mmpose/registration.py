@@ -9,12 +9,9 @@ its own, whether MMPose has been imported before, comes later or not at all.
 
 from __future__ import annotations
 
-import sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, Callable, Mapping
+
+from wrapt import register_post_import_hook
 
 # Each of them registers something when it is imported.
 MODULES = (
@@ -45,57 +42,13 @@ REGISTRIES = {
 }
 
 
-class AfterImport(MetaPathFinder):
-    """Acts on modules of other packages as soon as they are imported.
-
-    Args:
-        actions: By the module's name, a function of the module. It is called
-            at once where the module is there already.
-    """
-
-    def __init__(
-        self, actions: Mapping[str, Callable[[ModuleType], None]]
-    ) -> None:
-        self.actions = dict(actions)
-        self.asking: set[str] = set()
-        sys.meta_path.insert(0, self)
-        for name, action in self.actions.items():
-            if name in sys.modules:
-                action(sys.modules[name])
-
-    def find_spec(
-        self, fullname: str, path: Any = None, target: Any = None
-    ) -> ModuleSpec | None:
-        """What the other finders say, with the action added at the end."""
-        if fullname not in self.actions or fullname in self.asking:
-            return None
-        self.asking.add(fullname)
-        try:
-            spec = find_spec(fullname)
-        finally:
-            self.asking.discard(fullname)
-        if spec is None or spec.loader is None:
-            return spec
-        execute, action = spec.loader.exec_module, self.actions[fullname]
-
-        def execute_and_act(module: ModuleType) -> None:
-            execute(module)
-            action(module)
-
-        spec.loader.exec_module = execute_and_act  # type: ignore
-        return spec
-
-
 def register_when_asked() -> None:
     """Add ``MODULES`` to the locations of the ``REGISTRIES``, and have
     mmengine read checkpoints as data, now or when they are imported.
     """
-    AfterImport(
-        {
-            **dict.fromkeys(REGISTRIES, _add_locations),
-            'mmengine.runner': _load_safely,
-        }
-    )
+    for name in REGISTRIES:
+        register_post_import_hook(_add_locations, name)
+    register_post_import_hook(_load_safely, 'mmengine.runner')
 
 
 def _add_locations(module: ModuleType) -> None:

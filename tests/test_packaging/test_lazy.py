@@ -72,17 +72,15 @@ def test_a_first_look_up_imports_the_list(before, monkeypatch, tmp_path):
         'class Thing: pass\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, 'meta_path', list(sys.meta_path))
     monkeypatch.setattr(registration, 'MODULES', ('own_things',))
     monkeypatch.setattr(
         registration, 'REGISTRIES', {'other_registry': ('THINGS',)}
     )
-    watch = {'other_registry': registration._add_locations}
     for name in ('other_registry', 'own_things'):
         monkeypatch.delitem(sys.modules, name, raising=False)
     if before:
         import_module('other_registry').THINGS.import_from_location()
-    registration.AfterImport(watch)
+    registration.register_when_asked()
     things = import_module('other_registry').THINGS
     assert 'own_things' not in sys.modules
     assert things.get('Thing').__module__ == 'own_things'
