@@ -95,7 +95,8 @@ class CoarseToFineLoss(nn.Module):
         """
         points = torch.where(weights[..., None] > 0, points, 0.0)
         logs = logits.float().flatten(2).log_softmax(dim=-1)
-        cells, shares = spread_points(points, logits.shape[-2:])
+        height, width = logits.shape[-2:]
+        cells, shares = spread_points(points, (height, width))
         entropy = -(logs.gather(-1, cells) * shares).sum(dim=-1)
         gaps = (expected_points(logits) - points).abs() * weights[..., None]
         return (

@@ -49,7 +49,7 @@ class ImageAndPoseConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, num_joints: int) -> None:
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
-        self.geometry = (conv.stride, conv.padding, conv.dilation)
+        self.geometry: Any = (conv.stride, conv.padding, conv.dilation)
         self.pose_weight = nn.Parameter(
             conv.weight.new_empty(
                 conv.out_channels, num_joints, *conv.kernel_size
