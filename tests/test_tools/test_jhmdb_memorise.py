@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 import rpstn_mmpose
 from tests.real_data import require_real_data
+from tests.remembered_items import remember_items
 
 
 @pytest.mark.slow
@@ -21,6 +22,7 @@ def test_one_real_video_is_memorised(tmp_path):
     )
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         config[loader].dataset.data_root = root
+    remember_items(config)
     config.work_dir = str(tmp_path)
     config.train_cfg.val_interval = 100  # none on the way
     config.test_evaluator.out_file = str(tmp_path / 'pck.json')
