@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .config import GenerateConfig
     from .difficulty import PRESETS, Difficulty, get_difficulty
     from .generate import GENERATOR_VERSION, generate_jhmdb, generate_penn
+    from .hieve_generator import generate_hieve
     from .jhmdb_writer import JHMDB_JOINTS, jhmdb_joints
     from .penn_writer import PENN_ORDER
     from .posetrack_generator import generate_posetrack
@@ -31,6 +32,7 @@ __all__ = [
     'Difficulty',
     'REASONS',
     'Scene',
+    'generate_hieve',
     'generate_jhmdb',
     'generate_penn',
     'generate_posetrack',

@@ -234,11 +234,11 @@ class PoseTrackVideoWriter:
             if person['seen'].any():
                 self.annotations.append(self._annotation(number, person))
         if picture is not None:
-            self._write_picture(self._out_dir / name, picture)
+            self.write_picture(self._out_dir / name, picture)
         return number
 
     @staticmethod
-    def _write_picture(path: Path, picture: np.ndarray) -> None:
+    def write_picture(path: Path, picture: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         done, content = cv2.imencode(
             '.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
