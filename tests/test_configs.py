@@ -31,6 +31,7 @@ LEFT_OUT = {
     'dsta',
     'posefix',
     'body_3d_keypoint',
+    'hieve',
 }
 RECIPES = sorted(
     p.relative_to(ROOT)
@@ -153,6 +154,8 @@ def test_config_trains_and_predicts(recipe):
     joints = (
         17
         if 'posetrack' in recipe.stem
+        else 14
+        if 'hieve' in recipe.stem
         else 15
         if 'jhmdb' in recipe.stem
         else NUM_JOINTS
