@@ -86,6 +86,21 @@ def make_parser(format_name: str) -> OneLineParser:
         help='frames a video at most, with --trajectories (default: all)',
     )
     parser.add_argument(
+        '--occluder-people',
+        type=float,
+        default=0.0,
+        metavar='P',
+        help='probability that somebody walks past in front of the person '
+        '(default: 0)',
+    )
+    parser.add_argument(
+        '--speed',
+        type=int,
+        default=1,
+        choices=(1, 2, 3, 4),
+        help='motion so many times as fast (default: 1)',
+    )
+    parser.add_argument(
         '--workers', type=int, default=1, help='processes (default: 1)'
     )
     parser.add_argument(
@@ -123,6 +138,8 @@ def run_tool(
             trajectories=args.trajectories,
             num_workers=args.workers,
             pictures=not args.labels_only,
+            occluder_people=args.occluder_people,
+            speed=args.speed,
         )
     except (ValueError, OSError) as error:
         sys.exit(f'{tool}: error: {error}')

@@ -63,6 +63,10 @@ class GenerateConfig:
         difficulty (str | Difficulty): Preset or knobs.
         trajectories (str, optional): Folder of real label files.
         pictures (bool): False writes the labels only.
+        occluder_people (float): Probability that somebody walks past between
+            the camera and the person.
+        speed (int): The motion is so many times as fast, 1 to 4; along
+            trajectories every so many frames count.
     """
 
     num_train: int | None = None
@@ -75,6 +79,8 @@ class GenerateConfig:
     difficulty: str | Difficulty = 'default'
     trajectories: str | None = None
     pictures: bool = True
+    occluder_people: float = 0.0
+    speed: int = 1
 
     def checked(self) -> GenerateConfig:
         """Copy with the defaults filled in.
@@ -90,6 +96,13 @@ class GenerateConfig:
             max_frames=self.max_frames,
         )
         check_seed(self.seed)
+        if not 0 <= self.occluder_people <= 1:
+            raise ValueError(
+                'occluder_people must lie between 0 and 1, got '
+                f'{self.occluder_people}'
+            )
+        if self.speed not in (1, 2, 3, 4):
+            raise ValueError(f'speed must be 1, 2, 3 or 4, got {self.speed}')
         filled = replace(
             self,
             image_size=checked_size(self.image_size),

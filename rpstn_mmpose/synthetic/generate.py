@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -14,13 +14,13 @@ import numpy as np
 from .canvas import Canvas
 from .config import GenerateConfig, check_positive
 from .data_folder import make_once
-from .difficulty import Difficulty
+from .difficulty import Difficulty, get_difficulty
 from .in_processes import VideoJob, map_in_processes, video_jobs
 from .jhmdb_writer import JHMDBVideoWriter, write_splits
 from .lifting import trajectory_scene
 from .penn_writer import PennVideoWriter
 from .render import Figure
-from .sampling import sample_scene
+from .sampling import add_person_in_front, sample_scene
 from .scene import OUTSIDE, REASONS, Scene
 from .trajectories import (
     UnusableTrajectory,
@@ -47,6 +47,8 @@ def generate_penn(
     num_workers: int = 1,
     progress: bool = True,
     pictures: bool = True,
+    occluder_people: float = 0.0,
+    speed: int = 1,
 ) -> dict:
     """Write a data set in the format of Penn Action.
 
@@ -59,8 +61,8 @@ def generate_penn(
         num_workers (int): Processes, >= 1.
         progress (bool): Whether to show a progress bar.
         num_train, num_test, num_frames, num_test_frames, image_size, seed,
-            difficulty, trajectories, max_frames, pictures: See
-            :class:`GenerateConfig`.
+            difficulty, trajectories, max_frames, pictures, occluder_people,
+            speed: See :class:`GenerateConfig`.
 
     Returns:
         dict: The manifest; ``existed`` tells whether it was there before.
@@ -85,6 +87,8 @@ def generate_penn(
         difficulty=difficulty,
         trajectories=trajectories,
         pictures=pictures,
+        occluder_people=occluder_people,
+        speed=speed,
     )
 
 
@@ -162,6 +166,10 @@ def _settings(
 ) -> dict:
     """What decides on the bytes."""
     settings = asdict(config)
+    # Data sets that are older than these have no names for them.
+    for name, unused in (('occluder_people', 0), ('speed', 1)):
+        if settings[name] == unused:
+            del settings[name]
     # The first format has no name there: its data sets are older than names.
     if data_format is not PENN:
         settings['format'] = data_format.name
@@ -221,6 +229,7 @@ def make_video(
         dict: Facts for the manifest.
     """
     key = (config.seed, job.split, job.index)
+    difficulty = get_difficulty(config.difficulty)
     if job.source is None:
         scene, (target,) = sample_scene(
             num_frames=config.frames_of(job.split),
@@ -228,14 +237,25 @@ def make_video(
             seed=config.seed,
             split=job.split,
             video=job.index,
-            difficulty=config.difficulty,
+            difficulty=replace(
+                difficulty, motion_speed=difficulty.motion_speed * config.speed
+            ),
         )
     else:
         trajectory = load_trajectory(Path(job.source), max(config.image_size))
+        trajectory = replace(
+            trajectory,
+            joints=trajectory.joints[:: config.speed],
+            seen=trajectory.seen[:: config.speed],
+        )
         scene = trajectory_scene(
-            trajectory, key, config.difficulty, config.max_frames or 0
+            trajectory, key, difficulty, config.max_frames or 0
         )
         target = 0
+    if config.occluder_people:
+        add_person_in_front(
+            scene, target, key, difficulty, config.occluder_people
+        )
     actor = scene.actors[target]
     name, counts = data_format.write_video(
         out_dir, job, scene, target, config.pictures

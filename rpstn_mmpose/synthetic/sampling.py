@@ -259,6 +259,47 @@ def sample_scene(
     return scene, chosen
 
 
+def add_person_in_front(
+    scene: Scene,
+    target: int,
+    key: tuple[int, str, int],
+    difficulty: Difficulty,
+    probability: float,
+) -> None:
+    """Let somebody walk past between the camera and a person, in place.
+
+    At a random moment of the video the two are at the same place.
+
+    Args:
+        scene (Scene): Nothing else in it changes.
+        target (int): Index of the person in ``scene.actors``.
+        key (tuple): Seed, split and video, see :func:`seeding.stream`.
+        difficulty (Difficulty): Of the motion.
+        probability (float): That it happens.
+    """
+    rng, _ = open_stream(*key, 'camera', 103)
+    if rng.uniform() >= probability:
+        return
+    last = scene.num_frames - 1
+    moment = int(rng.integers(scene.num_frames))
+    # Widths a frame: a brisk walk to a run across the picture.
+    way = float(rng.choice([-1, 1]) * rng.uniform(0.01, 0.03)) * last
+    track = scene.actors[target].track
+    joints = track.points[moment, len(MOMENTS) // 2, :NUM_JOINTS, 0]
+    meeting = float(joints.mean()) / scene.size[0]
+    scene.actors.append(
+        sample_actor(
+            key,
+            103,
+            scene.num_frames,
+            scene.size,
+            difficulty,
+            center=meeting - way * (moment / max(last, 1) - 0.5),
+            crossing=way,
+        )
+    )
+
+
 def render_video(**options) -> Iterator[tuple[np.ndarray, list[dict]]]:
     """Frames and truth of one procedural video.
 

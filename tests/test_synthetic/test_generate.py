@@ -10,6 +10,7 @@ from scipy.io import loadmat
 
 from rpstn_mmpose.synthetic import generate_penn
 from rpstn_mmpose.synthetic.data_folder import MANIFEST
+from rpstn_mmpose.synthetic.penn_writer import write_label
 
 SMALL = dict(
     num_train=3, num_test=2, num_frames=3, image_size=(96, 72), progress=False
@@ -228,3 +229,100 @@ def test_folders_with_something_else_are_refused(tmp_path):
     with pytest.raises(ValueError, match='is a file, give a folder'):
         generate_penn(tmp_path / 'notes/a.txt', **SMALL)
     assert (tmp_path / 'notes/a.txt').read_text() == 'precious'
+
+
+def motion_of(root):
+    """Median way of a joint from frame to frame, pixels."""
+    ways = []
+    for path in sorted((root / 'labels').glob('*.mat')):
+        label = loadmat(path)
+        points = np.stack([label['x'], label['y']], axis=-1)
+        known = (points != 1).all(axis=-1)
+        way = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+        ways.append(way[known[1:] & known[:-1]])
+    return np.median(np.concatenate(ways))
+
+
+def test_people_in_front_and_fast_motion(tmp_path):
+    """The person is where it was; others hide it, and things as before."""
+    options = dict(
+        num_train=12,
+        num_test=1,
+        num_frames=8,
+        image_size=(96, 72),
+        difficulty='easy',
+        pictures=False,
+        progress=False,
+    )
+    plain = generate_penn(tmp_path / 'plain', **options)
+    people = generate_penn(tmp_path / 'people', occluder_people=1.0, **options)
+    fast = generate_penn(tmp_path / 'fast', speed=4, **options)
+    assert plain['joints']['person'] == 0
+    inside = sum(people['joints'].values()) - people['joints']['outside']
+    assert people['joints']['person'] > 0.04 * inside
+    assert people['joints']['occluder'] == plain['joints']['occluder']
+    for path in (tmp_path / 'plain' / 'labels').glob('*.mat'):
+        one, other = (
+            loadmat(path),
+            loadmat(tmp_path / 'people/labels' / path.name),
+        )
+        for name in ('x', 'y', 'bbox'):
+            np.testing.assert_array_equal(one[name], other[name])
+        assert (other['visibility'] <= one['visibility']).all()
+    assert fast['num_frames'] == plain['num_frames']
+    assert motion_of(tmp_path / 'fast') > 2 * motion_of(tmp_path / 'plain')
+
+
+def test_fast_trajectories_are_every_fourth_frame(tmp_path):
+    size = (160, 120)
+    steps = np.arange(32.0)[:, None, None]
+    person = np.array(
+        [
+            [80, 20],
+            [70, 35],
+            [90, 35],
+            [65, 50],
+            [95, 50],
+            [62, 65],
+            [98, 65],
+            [73, 65],
+            [87, 65],
+            [72, 85],
+            [88, 85],
+            [72, 105],
+            [88, 105],
+        ]
+    )
+    points = person + steps * [0.5, 0.0]
+    seen = np.ones((32, 13))
+    (tmp_path / 'real').mkdir()
+    write_label(
+        tmp_path / 'real' / '0001.mat',
+        points,
+        seen,
+        seen > 0,
+        size,
+        True,
+        'walk',
+        'front',
+    )
+    generate_penn(
+        tmp_path / 'out',
+        trajectories=tmp_path / 'real',
+        image_size=size,
+        speed=4,
+        occluder_people=1.0,
+        pictures=False,
+        progress=False,
+    )
+    found = loadmat(tmp_path / 'out/labels/0001.mat')
+    real = loadmat(tmp_path / 'real/0001.mat')
+    assert found['x'].shape == (8, 13)
+    np.testing.assert_allclose(found['x'], real['x'][::4], atol=1e-6)
+    assert not found['visibility'].all()
+
+
+@pytest.mark.parametrize('options', [dict(occluder_people=1.5), dict(speed=5)])
+def test_people_and_speed_out_of_range(tmp_path, options):
+    with pytest.raises(ValueError, match=f'{next(iter(options))} must'):
+        generate_penn(tmp_path / 'out', **options)
