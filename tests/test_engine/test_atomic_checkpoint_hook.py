@@ -4,8 +4,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -329,30 +327,13 @@ def losses(folder) -> dict:
     return {int(pair[0]): float(pair[1]) for pair in pairs if len(pair) == 2}
 
 
-@pytest.fixture()
-def train():
-    """Trains the toy in processes that can be killed."""
-    server = subprocess.Popen(
-        [sys.executable, '-m', 'tests.test_engine.toy'],
-        cwd=Path(__file__).resolve().parents[2],
-        env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout.readline() == 'ready\n'
-
-    def run(folder, steps=0, resume=False) -> int:
-        server.stdin.write(f'{folder} {EPOCHS} {steps} {int(resume)}\n')
-        server.stdin.flush()
-        return int(server.stdout.readline())
-
-    yield run
-    server.stdin.close()
-    assert server.wait(timeout=60) == 0
+def train(folder, steps=0, resume=False) -> int:
+    """Train the toy in a process, which is killed after so many steps."""
+    return toy.train_in_child(str(folder), EPOCHS, steps, resume)
 
 
-def test_killed_and_resumed_run_equals_an_uninterrupted_one(train, tmp_path):
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs forked processes')
+def test_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
     assert train(tmp_path / 'whole') == 0
     choose = random.Random(5)
     folder = tmp_path / 'killed'

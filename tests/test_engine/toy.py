@@ -1,19 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""A toy that trains through mmengine's Runner in milliseconds.
-
-As a script it reads lines ``WORK_DIR EPOCHS STEPS RESUME`` and, for each,
-trains in a process of its own, which it kills some milliseconds after that
-many steps (0: never), and prints that process's exit status; its first line
-is ``ready``. The processes are forked, so that the imports are paid for once.
-Every step appends a line ``step loss`` to ``WORK_DIR/losses.txt``.
-"""
+"""A toy that trains through mmengine's Runner in milliseconds."""
 
 import itertools
 import os
 import random
 import signal
-import sys
-import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -149,12 +140,26 @@ def count_steps(work_dir: str) -> int:
 def train_in_child(
     work_dir: str, epochs: int, steps: int, resume: bool
 ) -> int:
-    """Train in a forked process; its exit status, negative if killed."""
+    """Train in a forked process, which has everything imported.
+
+    Every step appends a line ``step loss`` to ``WORK_DIR/losses.txt``.
+
+    Args:
+        work_dir: Folder of the run.
+        epochs: Length of the training.
+        steps: The process is killed some milliseconds after that many; 0:
+            never.
+        resume: Whether to go on from the last checkpoint there.
+
+    Returns:
+        int: Its exit status, negative if killed.
+    """
     before = count_steps(work_dir)
     child = os.fork()
     if child == 0:
         status = 1
         try:
+            torch.set_num_threads(1)  # those of the parent are not here
             runner = toy_runner(work_dir, epochs, resume=resume)
             runner.register_hook(LossLog())
             runner.train()
@@ -174,19 +179,3 @@ def train_in_child(
     if not ended:
         status = os.waitpid(child, 0)[1]
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
-
-
-if __name__ == '__main__':
-    torch.set_num_threads(1)
-    answers = os.fdopen(os.dup(1), 'w', buffering=1)
-    os.dup2(2, 1)  # mmengine logs to stdout
-    with tempfile.TemporaryDirectory() as scratch:
-        # torch imports more at the first step.
-        toy_runner(scratch, epochs=1).train()
-    print('ready', file=answers)
-    for line in sys.stdin:
-        folder, number, limit, go_on = line.split()
-        print(
-            train_in_child(folder, int(number), int(limit), bool(int(go_on))),
-            file=answers,
-        )
