@@ -305,7 +305,8 @@ def test_poses_are_looked_up_by_picture_and_box(coco):
     step = Compose(
         [dict(type='LoadInputPose', pose_file=str(coco / 'poses.json'))]
     )
-    sample = results(img_id=1)
+    away = np.array([[85, 110, 119, 159.0]])
+    sample = dict(results(img_id=1), bbox=away)
     assert 'input_keypoints' not in step(sample)
     sample = dict(results(img_id=1), bbox=np.array([[30, 0, 80, 99.0]]))
     found = step(sample)['input_keypoints']
