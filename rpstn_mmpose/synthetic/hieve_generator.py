@@ -9,6 +9,8 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from ..datasets.hieve_video import HIEVE_VIDEOS, hieve_image_id
 from .config import check_positive
 from .data_folder import make_once
@@ -29,6 +31,8 @@ from .seeding import open_stream
 # Goes up whenever the same settings would give other bytes.
 HIEVE_GENERATOR_VERSION = 1
 HIEVE_MANIFEST = 'synthetic_hieve_manifest.json'
+# Nobody would label a box that is narrower, pixels.
+MIN_SIDE = 2.0
 # HiEve's name of each split.
 _SPLITS = dict(train='train15', val='val4', test='test')
 
@@ -93,7 +97,8 @@ def generate_hieve(
         return dict(
             num_videos={split: splits[split] for split in _SPLITS},
             num_frames=sum(record['num_frames'] for record in records),
-            num_poses=sum(record['poses'] for record in records),
+            # Those that are in labels.
+            num_poses=sum(r['poses'] for r in records if r['split'] != 'test'),
             videos=records,
         )
 
@@ -104,6 +109,14 @@ def generate_hieve(
         make,
         HIEVE_MANIFEST,
     )
+
+
+def _box(truth: dict, size: tuple[int, int]) -> np.ndarray | None:
+    """Box x1 y1 x2 y2 of somebody; None: hardly a limb is in the picture."""
+    inside = truth['hidden_by'] != OUTSIDE
+    box = joint_boxes(truth['keypoints'][None], inside[None], *size)[0]
+    large = (box[2:] - box[:2]).min() >= MIN_SIDE
+    return box if inside.any() and large else None
 
 
 def make_video(config: HiEveConfig, out_dir: Path, job: VideoJob) -> dict:
@@ -132,15 +145,11 @@ def make_video(config: HiEveConfig, out_dir: Path, job: VideoJob) -> dict:
     for frame, (picture, truths) in enumerate(scene.frames(config.pictures)):
         people, ignored = [], []
         for part, (actor, truth) in enumerate(zip(scene.actors, truths)):
-            inside = truth['hidden_by'] != OUTSIDE
-            if not inside.any():
+            bbox = _box(truth, scene.size)
+            if bbox is None:
                 continue
-            person = dict(
-                track_id=len(ids) if ids[part] is None else ids[part],
-                bbox=joint_boxes(
-                    truth['keypoints'][None], inside[None], *scene.size
-                )[0],
-            )
+            track_id = len(ids) if ids[part] is None else ids[part]
+            person = dict(track_id=track_id, bbox=bbox)
             if ids[part] is None:
                 polygon = outline(truth['mask'])
                 if polygon is not None:
