@@ -29,9 +29,7 @@ def dead_links(page: Path) -> list:
             continue
         path, _, anchor = link.partition('#')
         target = page.parent / path if path else page
-        known = target.exists() and (
-            not anchor or anchor in anchors(target)
-        )
+        known = target.exists() and (not anchor or anchor in anchors(target))
         if not known:
             dead.append(link)
     return dead
