@@ -147,7 +147,7 @@ def load_weights_from_url(
         url: http or https address.
         model_dir: Folder to keep it in, default torch's own.
         map_location: As in ``torch.load``.
-        progress: Whether to show a progress bar.
+        progress: Whether to show a progress bar, on a terminal.
 
     Raises:
         CheckpointError: As in :func:`load_weights`.
@@ -159,5 +159,6 @@ def load_weights_from_url(
     path = os.path.join(model_dir, os.path.basename(urlparse(url).path))
     if not os.path.exists(path):
         sys.stderr.write(f'Downloading: "{url}" to {path}\n')
-        torch.hub.download_url_to_file(url, path, None, progress=progress)
+        shown = progress and sys.stderr.isatty()
+        torch.hub.download_url_to_file(url, path, None, progress=shown)
     return load_weights(path, map_location)

@@ -333,7 +333,6 @@ def run_all(
         )
     out.mkdir(parents=True, exist_ok=True)
     failed = []
-    # Without a terminal there is no bar.
     bar = tqdm(bar_format=BAR, dynamic_ncols=True, leave=False, disable=None)
     with bar:
         for i, run in enumerate(runs, 1):
@@ -347,6 +346,8 @@ def run_all(
                     raise RunFailed(
                         f'it starts from {run.start}, which failed'
                     )
+                if bar.disable:  # no terminal
+                    tqdm.write(f'{label}: log in {run.work_dir / LOG}')
                 short = f'{shorten(run.name)} seed {run.seed}'
                 execute(run, bar, f'[{i}/{len(runs)}] {short}')
             except RunFailed as error:

@@ -214,7 +214,8 @@ def test_url_is_downloaded_once_and_read_safely(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     downloads = []
 
-    def download(url, path, *args, **kwargs):
+    def download(url, path, *args, progress):
+        assert not progress  # no terminal here
         downloads.append(url)
         torch.save(dict(meta=Call(os.getcwd)), path)
 

@@ -3,6 +3,7 @@
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from .load_tool import load_tool
 
 SCRIPT = Path(__file__).resolve().parents[2] / 'tools/quick_start.py'
+TEST = SCRIPT.with_name('test.py')
 
 
 def quick_start(folder, *options):
@@ -49,7 +51,16 @@ def test_results_and_second_call(tmp_path, monkeypatch, capsys):
         '6',
     )
     tool.main(options)
-    printed = capsys.readouterr().out
+    captured = capsys.readouterr()
+    printed = captured.out
+    # Nothing but what it should say: no tracebacks, no bars, no warnings.
+    # Hardly trained, the detector finds nobody.
+    assert captured.err.splitlines() == [
+        'topdown_video_demo: no person in any of the 6 frames of '
+        'demo/data_crowd/crowd.mp4; look at demo/crowd.mp4, or lower '
+        '--bbox-thr'
+    ]
+    assert len(printed.splitlines()) < 40
     for name in (
         'table.md',
         'pck.png',
@@ -73,7 +84,7 @@ def test_results_and_second_call(tmp_path, monkeypatch, capsys):
         last,
     )
     assert found, last
-    # Hardly trained, the detector finds nobody; all four are in the table.
+    # All four are in the table.
     score = json.loads((tmp_path / 'demo/crowd_score.json').read_text())
     assert score['num_frames'] == 6 and score['all']['frames'] > 0
     people = (tmp_path / 'demo/crowd_table.md').read_text().splitlines()
@@ -92,6 +103,19 @@ def test_results_and_second_call(tmp_path, monkeypatch, capsys):
     for stage in ('rpstn_tiny', 'detector'):
         log = (tmp_path / f'demo/{stage}/log.txt').read_text()
         assert log.count('Epoch(train)') <= 1  # nothing was trained twice
+
+    # What is left behind is a config like any other.
+    folder = tmp_path / 'demo/rpstn_tiny'
+    result = (folder / 'pck.json').read_text()
+    (folder / 'pck.json').unlink()
+    argv = [TEST, folder / 'config.py', folder / 'epoch_1.pth']
+    monkeypatch.setattr(
+        sys, 'argv', [*map(str, argv), '--work-dir', str(tmp_path / 'test')]
+    )
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(TEST), run_name='__main__')
+    assert caught.value.code == 0
+    assert (folder / 'pck.json').read_text() == result
 
 
 def test_whole_budget_counts_frame_passes():
