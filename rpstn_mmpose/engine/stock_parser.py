@@ -9,7 +9,9 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
+
+from ..checkpoints.converter_tool import OneLineParser
 
 
 def stock_tool_path(name: str) -> Path:
@@ -59,8 +61,8 @@ def parse_stock_args(name: str) -> argparse.Namespace:
     return names['parse_args']()  # type: ignore
 
 
-class _Parser(argparse.ArgumentParser):
-    """With one more option, and errors of one line."""
+class _Parser(OneLineParser):
+    """With one more option."""
 
     def parse_args(self, *args, **kwargs) -> argparse.Namespace:  # type: ignore
         self.add_argument(
@@ -70,9 +72,6 @@ class _Parser(argparse.ArgumentParser):
             'the files of its evaluators, instead of the one they name',
         )
         return super().parse_args(*args, **kwargs)
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f'{self.prog}: error: {message}\n')
 
 
 class _Settings(argparse.Action):

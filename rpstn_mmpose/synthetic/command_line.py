@@ -6,17 +6,9 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
-from typing import NoReturn
 
+from ..checkpoints.converter_tool import OneLineParser
 from .difficulty import PRESETS
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2 and the message alone."""
-        self.exit(2, f'{self.prog}: error: {message}\n')
 
 
 def picture_size(text: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from xtcocotools.coco import COCO
 from rpstn_mmpose.apis.video_io import open_source
 from rpstn_mmpose.datasets import PoseTrackClipDataset
 from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
+from rpstn_mmpose.systems.posewarper import propagation, sparse_labels
 from rpstn_mmpose.visualization import VideoWriter
 from tests.real_data import require_real_data
 from tests.test_apis.tiny import write_video
@@ -36,6 +37,13 @@ META = parse_pose_metainfo(
         )
     )
 )
+
+
+def test_options_are_those_of_the_package():
+    """The tool writes them down, for a help that imports nothing."""
+    assert tool.METHODS == propagation.METHODS
+    assert tool.SIDES == propagation.SIDES
+    assert (tool.STEP, tool.LIMIT) == (sparse_labels.STEP, sparse_labels.LIMIT)
 
 
 def model_config():
