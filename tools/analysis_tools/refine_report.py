@@ -19,30 +19,10 @@ from typing import Any, NamedTuple, Sequence
 # Before the packages that warn of others' deprecations are imported.
 warnings.filterwarnings('ignore')
 
-import numpy as np  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.dataset import pseudo_collate  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
-
-from rpstn_mmpose import config_path  # noqa: E402
-from rpstn_mmpose.checkpoints.atomic_file import write_atomically  # noqa: E402
-from rpstn_mmpose.evaluation.functional import pck_counts, reference_length  # noqa: E402
-from rpstn_mmpose.evaluation.tables import markdown_table  # noqa: E402
-from rpstn_mmpose.experiments import execution  # noqa: E402
-from rpstn_mmpose.experiments.configs import load_config  # noqa: E402
-from rpstn_mmpose.experiments.plan import make_run  # noqa: E402
-from rpstn_mmpose.experiments.results import Metric, load_record  # noqa: E402
-from rpstn_mmpose.systems.posefix.error_kinds import error_kinds  # noqa: E402
-from rpstn_mmpose.systems.posefix.error_table import KINDS, read_skeleton  # noqa: E402
-from rpstn_mmpose.systems.posefix.pose_errors import radii, reference_points  # noqa: E402
-from rpstn_mmpose.systems.posefix.transforms import AddNearPeople  # noqa: E402
-from rpstn_mmpose.visualization import load_model_and_dataset  # noqa: E402
-
 DATA = 'synthetic-posetrack-128x128'
 STAGE_1 = f'td-hm_tiny_1xb16-4e_{DATA}'
 REFINER = f'posefix_tiny_1xb16-4e_{DATA}'
 METAINFO = 'configs/_base_/datasets/posetrack18.py'
-METRIC = Metric('PoseTrack/Total')
 JRE = {'model.head.type': 'JREHead'}
 CHANGES = {
     'jre': {'model.head.relation.type': 'JointRelationExtractor'},
@@ -107,6 +87,32 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if min(args.seeds) < 0 or (args.max_epochs or 1) < 1:
         parser.error('--seeds must not be negative, --max-epochs positive')
     return args
+
+
+if __name__ == '__main__':
+    # Help and wrong options do not wait for the imports below.
+    parse_args()
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader
+
+from rpstn_mmpose import config_path
+from rpstn_mmpose.checkpoints.atomic_file import write_atomically
+from rpstn_mmpose.evaluation.functional import pck_counts, reference_length
+from rpstn_mmpose.evaluation.tables import markdown_table
+from rpstn_mmpose.experiments import execution
+from rpstn_mmpose.experiments.configs import load_config
+from rpstn_mmpose.experiments.plan import make_run
+from rpstn_mmpose.experiments.results import Metric, load_record
+from rpstn_mmpose.systems.posefix.error_kinds import error_kinds
+from rpstn_mmpose.systems.posefix.error_table import KINDS, read_skeleton
+from rpstn_mmpose.systems.posefix.pose_errors import radii, reference_points
+from rpstn_mmpose.systems.posefix.transforms import AddNearPeople
+from rpstn_mmpose.visualization import load_model_and_dataset
+
+METRIC = Metric('PoseTrack/Total')
 
 
 def train(
