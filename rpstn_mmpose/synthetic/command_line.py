@@ -60,6 +60,18 @@ def make_parser(format_name: str) -> OneLineParser:
         'longer side counts',
     )
     parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+    _add_content(parser)
+    parser.add_argument(
+        '--workers', type=int, default=1, help='processes (default: 1)'
+    )
+    parser.add_argument(
+        '--labels-only', action='store_true', help='write no pictures'
+    )
+    return parser
+
+
+def _add_content(parser: OneLineParser) -> None:
+    """Options of what is to be seen."""
     parser.add_argument(
         '--difficulty',
         choices=sorted(PRESETS),
@@ -92,13 +104,6 @@ def make_parser(format_name: str) -> OneLineParser:
         choices=(1, 2, 3, 4),
         help='motion so many times as fast (default: 1)',
     )
-    parser.add_argument(
-        '--workers', type=int, default=1, help='processes (default: 1)'
-    )
-    parser.add_argument(
-        '--labels-only', action='store_true', help='write no pictures'
-    )
-    return parser
 
 
 def run_tool(
