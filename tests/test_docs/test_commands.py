@@ -56,7 +56,12 @@ def tool_options(path: str) -> frozenset:
 def commands_in(text: str) -> list:
     """Words of each command of a block of shell lines that calls a tool."""
     lines = text.replace('\\\n', '').splitlines()
-    commands = (shlex.split(line, comments=True) for line in lines)
+    # Words may hold line breaks where no tool is called.
+    commands = (
+        shlex.split(line, comments=True)
+        for line in lines
+        if _TOOL.search(line)
+    )
     return [
         words
         for words in commands
