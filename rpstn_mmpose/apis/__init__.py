@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from .crop_pipeline import frame_pipeline
+from .given_boxes import has_ids, load_boxes_of
 from .people_drawing import draw_people
 from .person_detector import PersonDetector
 from .prediction_writer import PredictionWriter
@@ -42,5 +43,7 @@ __all__ = [
     'VideoRun',
     'draw_people',
     'frame_pipeline',
+    'has_ids',
+    'load_boxes_of',
     'open_source',
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any, Callable, Iterable, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
@@ -26,11 +26,10 @@ from ..streams.stages import (
     SmoothStage,
     Stage,
     TrackStage,
-    VideoFrame,
     flush_through,
     push_through,
 )
-from .boxes import BoxSource
+from .boxes import BoxSource, FrameReader
 from .crop_pipeline import frame_pipeline
 from .lifters import lifter_of
 from .model_options import (
@@ -78,10 +77,11 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         det_weights (str, optional): The detector's checkpoint.
         det_cat_ids (int | Sequence[int], optional): Classes of the detector.
             Defaults to ``None``: the one whose name is person.
-        bbox_thr (float, optional): Lowest score of a detected box. Defaults
-            to ``None``: what the tracker wants, else 0.3.
-        nms_thr (float, optional): Largest overlap of two detected boxes.
-            Defaults to ``None``: 0.3.
+        bbox_thr (float, optional): Lowest score of a box. Defaults to
+            ``None``: of detected ones what the tracker wants, else 0.3; of
+            given ones any.
+        nms_thr (float, optional): Largest overlap of two boxes. Defaults to
+            ``None``: of detected ones 0.3, of given ones any.
         tracker (dict | BaseTracker): Who is who. Defaults to ``None``:
             ``dict(type='MotionTracker')``.
         smoothing (dict, optional): A filter of the keypoints, e.g.
@@ -279,10 +279,10 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 1, frames are read ahead, which a camera should not.
             out_dir (str, optional): Folder for ``visualizations/NAME.mp4``
                 and ``predictions/NAME.json``.
-            bboxes: Boxes instead of a detector: a list with an entry for
-                every frame, a dict by frame number (from 0), or a function
-                of (image, frame number). An entry is N x 4 (x1 y1 x2 y2) or
-                N x 5 with scores.
+            bboxes: Boxes instead of a detector: a file (see ``load_boxes``),
+                whose ids are kept, a list with an entry for every frame, a
+                dict by frame number (from 0), or a function of (image, frame
+                number). An entry is N x 4 (x1 y1 x2 y2), or x 5 with scores.
             bbox_thr (float): Instead of the inferencer's.
             nms_thr (float): Instead of the inferencer's.
             fps (float): Frames a second, instead of the times of the source.
@@ -325,7 +325,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         self.boxes.check(batch_size=batch_size, **pre)
         source = open_source(inputs, fps)
         frames = shots_of(source, cuts)
-        reader = self.boxes.read(frames, batch_size, **pre)
+        reader = self.boxes.read(source, frames, batch_size, **pre)
         self.last_run = run = VideoRun(
             announced_frames=source.num_frames,
             fps=float(source.fps),
@@ -342,18 +342,19 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         )
         return self._run(source, run, reader, output)
 
-    def _stages(self, fps: float) -> list[Stage]:
-        """What a frame goes through."""
-        after_poses = self.tracker.uses_keypoints
+    def _stages(self, fps: float, with_ids: bool) -> list[Stage]:
+        """What a frame goes through, whose people may have ids already."""
+        tracker = None if with_ids else self.tracker
+        after_poses = tracker is not None and tracker.uses_keypoints
         stages: list[Stage] = []
         if not after_poses:
-            stages.append(TrackStage(self.tracker, self.bbox_smoothing, fps))
+            stages.append(TrackStage(tracker, self.bbox_smoothing, fps))
         stages.append(
             EstimateStage(
                 self.estimator,
                 self.pipeline,
                 self.dataset_meta,
-                self.tracker if after_poses else None,
+                tracker if after_poses else None,
             )
         )
         if self.refiner is not None:
@@ -369,10 +370,10 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
         self,
         source: FrameSource,
         run: VideoRun,
-        reader: Iterable[VideoFrame],
+        reader: FrameReader,
         output: VideoOutput,
     ) -> Iterator[dict]:
-        stages = self._stages(run.fps)
+        stages = self._stages(run.fps, reader.with_ids)
         for stage in stages:
             stage.reset()
         frames = iter(reader)

@@ -29,7 +29,7 @@ class VideoFrame:
         time: Seconds since the first frame.
         shot: Number of the shot that it is in, from 0.
         boxes: (N, 5), x1 y1 x2 y2 score, pixels.
-        ids: (N,) of the people, once they are tracked.
+        ids: (N,) of the people, once they are tracked, or given.
         sample: ``pred_instances`` with a row for each tracked person, once
             the poses are there.
     """
@@ -88,18 +88,20 @@ class TrackStage(Stage):
     """Who is who, by the boxes; boxes of nobody are dropped.
 
     Args:
-        tracker (BaseTracker): One that does not use keypoints.
+        tracker (BaseTracker, optional): One that does not use keypoints.
+            None: the frames come with ids.
         smoothing (optional): Filter of the boxes' corners.
         fps: Frames a second, for the filter.
     """
 
     def __init__(self, tracker: Any, smoothing: Any, fps: float) -> None:
-        self.tracker = ShotTracker(tracker)
+        self.tracker = None if tracker is None else ShotTracker(tracker)
         self.smoothing, self.fps = smoothing, fps
 
     def reset(self) -> None:
         """Forget the last video."""
-        self.tracker.reset()
+        if self.tracker is not None:
+            self.tracker.reset()
         if self.smoothing is not None:
             self.smoothing.reset()
 
@@ -108,7 +110,9 @@ class TrackStage(Stage):
         boxes = item.boxes
         if item.damaged:
             boxes = boxes[:0]
-        ids = self.tracker.update(item.shot, boxes[:, :4], boxes[:, 4])
+        ids = item.ids
+        if self.tracker is not None:
+            ids = self.tracker.update(item.shot, boxes[:, :4], boxes[:, 4])
         item.boxes, item.ids = boxes[ids >= 0], ids[ids >= 0]
         if self.smoothing is None:
             return [item]

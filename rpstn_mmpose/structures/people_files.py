@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any, Mapping, Sequence, Union
 
-from .boxes import check_boxes
+from .foreign_boxes import id_of
 from .video_people import PeopleError, VideoPeople, expect, is_number
 
 FilePath = Union[str, os.PathLike]
@@ -57,8 +57,8 @@ def read_people(path: FilePath, required: Sequence[str] = ()) -> VideoPeople:
         PeopleError: What is wrong with the content; it names no file.
         ValueError: No JSON.
     """
-    content = _load_json(path, 'people')
-    expect(not _is_coco(content), 'it is a file of COCO, with boxes by image')
+    content = load_json(path, 'people')
+    expect(not is_coco(content), 'it is a file of COCO, with boxes by image')
     expect(isinstance(content, Mapping), 'it is no object')
     meta = content.get('meta_info')
     expect(isinstance(meta, Mapping), 'it has no "meta_info" object')
@@ -69,7 +69,7 @@ def read_people(path: FilePath, required: Sequence[str] = ()) -> VideoPeople:
         joints is not None,
         '"meta_info" has no "keypoint_id2name" of joint names',
     )
-    return _people_of_records(
+    return people_of_records(
         records, meta, joints, required, origin=os.fspath(path)
     )
 
@@ -90,52 +90,17 @@ def load_people(path: FilePath, required: Sequence[str] = ()) -> VideoPeople:
         ) from None
 
 
-def load_boxes(path: FilePath) -> VideoPeople:
-    """Read boxes by frame; poses that may come with them are left out.
+def load_json(path: FilePath, what: str) -> Any:
+    """Content of a file.
 
     Args:
-        path: Of a list with a list of boxes (x1 y1 x2 y2, score or none) for
-            every frame; or an object of such lists by frame number; or
-            people, as :func:`load_people` reads them, with or without
-            ``meta_info``; or the list of people by frame that
-            MMPoseInferencer writes.
-
-    Returns:
-        VideoPeople: With ``track_ids`` and ``bbox_scores`` where the file has
-        them.
+        path: Of the file.
+        what: Is looked for in it, for messages.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Another content, or a box that is none.
+        ValueError: No JSON.
     """
-    content = _load_json(path, 'boxes')
-    facts: dict[str, Any] = dict(
-        listed=isinstance(content, list), origin=os.fspath(path)
-    )
-    try:
-        if _is_records(content):
-            people = _people_of_records(content, {}, None, (), **facts)
-        elif isinstance(content, Mapping) and 'instance_info' in content:
-            meta, records = content.get('meta_info'), content['instance_info']
-            expect(
-                _is_records(records), '"instance_info" is no list of frames'
-            )
-            meta = meta if isinstance(meta, Mapping) else {}
-            people = _people_of_records(records, meta, None, (), **facts)
-        else:
-            people = VideoPeople.from_frames(
-                _boxes_of_frames(content, path), **facts
-            )
-    except PeopleError as problem:
-        raise ValueError(
-            f'{path} holds no boxes by frame: {problem}; see --help'
-        ) from None
-    for frame, boxes in people.boxes_by_frame().items():
-        check_boxes(boxes, f'{path}, frame {frame}')
-    return people
-
-
-def _load_json(path: FilePath, what: str) -> Any:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file of {what}')
@@ -148,34 +113,37 @@ def _load_json(path: FilePath, what: str) -> Any:
         ) from None
 
 
-def _is_coco(content: Any) -> bool:
-    """Whether it is a list of COCO's results, or a file of annotations."""
+def is_coco(content: Any) -> bool:
+    """Whether it is COCO's (or AlphaPose's) results, or annotations."""
     if isinstance(content, Mapping):
         return 'annotations' in content and 'images' in content
     return (
         isinstance(content, list)
         and bool(content)
         and isinstance(content[0], Mapping)
-        and {'image_id', 'bbox'} <= set(content[0])
+        and 'image_id' in content[0]
     )
 
 
-def _is_records(content: Any) -> bool:
+def is_records(content: Any) -> bool:
+    """Whether it is a list of objects, one of a frame."""
     return isinstance(content, list) and any(
         isinstance(record, Mapping) for record in content
     )
 
 
-def _people_of_records(
+def people_of_records(
     records: Sequence[Any],
     meta: Mapping[str, Any],
     joints: Sequence[str] | None,
     required: Sequence[str],
+    first_frame: int | None = None,
     **facts: Any,
 ) -> VideoPeople:
     """People of records with ``frame_id`` and ``instances``.
 
-    Without ``joints`` boxes and ids alone are read.
+    Without ``joints`` boxes and ids alone are read. ``first_frame`` is the
+    number of the video's first frame, where that is known.
     """
     frames: dict[int, list] = {}
     damaged = []
@@ -200,12 +168,19 @@ def _people_of_records(
             isinstance(people, list), f'frame {frame} has no "instances" list'
         )
         if joints is None:
-            people = [_box_alone(item) for item in people]
+            people = [_box_alone(item, f'frame {frame}') for item in people]
         frames[frame] = people
     # As MMPose's demo counts; this package writes "video".
-    if 'video' not in meta and sorted(frames) == [*range(1, len(frames) + 1)]:
-        frames = {frame - 1: people for frame, people in frames.items()}
-        damaged = [frame - 1 for frame in damaged]
+    from_one = sorted(frames) == [*range(1, len(frames) + 1)]
+    if first_frame is None:
+        first_frame = int('video' not in meta and from_one)
+    expect(
+        min(frames, default=first_frame) >= first_frame,
+        f'it has a frame {min(frames, default=0)}, before the first one, '
+        f'which is told to be {first_frame}',
+    )
+    frames = {frame - first_frame: item for frame, item in frames.items()}
+    damaged = [frame - first_frame for frame in damaged]
     return VideoPeople.from_frames(
         frames,
         joints,
@@ -216,10 +191,11 @@ def _people_of_records(
     )
 
 
-def _box_alone(item: Any) -> Any:
+def _box_alone(item: Any, where: str) -> Any:
     if not isinstance(item, Mapping):
         return item
-    return {key: item[key] for key in _BOX_ENTRIES if key in item}
+    box = {key: item[key] for key in _BOX_ENTRIES if key in item}
+    return dict(box, track_id=id_of(item.get('track_id'), where))
 
 
 def _video_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,23 +222,3 @@ def _video_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
         size=None if None in size else size,
         announced_frames=announced if is_number(announced, True) else None,
     )
-
-
-def _boxes_of_frames(content: Any, path: FilePath) -> dict[int, list[dict]]:
-    """Records of people from lists of boxes."""
-    expect(isinstance(content, (list, Mapping)), 'it is no list and no object')
-    if isinstance(content, list):
-        content = dict(enumerate(content))
-    frames = {}
-    for key, boxes in content.items():
-        try:
-            frame = int(key)
-        except ValueError:
-            raise PeopleError(f'{key!r} is no number of a frame') from None
-        expect(frame >= 0, f'there is a frame {frame}')
-        expect(isinstance(boxes, list), f'frame {frame} has no list of boxes')
-        array = check_boxes(boxes, f'{path}, frame {frame}').astype(float)
-        frames[frame] = [
-            dict(bbox=box[:4], bbox_score=float(box[4])) for box in array
-        ]
-    return frames

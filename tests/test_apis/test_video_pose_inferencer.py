@@ -598,13 +598,8 @@ def test_a_memory_with_test_data_of_images():
         (None, dict(det_cat_ids=0), 'det_cat_ids is of a detector; give det_'),
         (
             None,
-            dict(bbox_thr=0.0),
-            'bbox_thr is of a detector; give det_model',
-        ),
-        (
-            None,
             dict(nms_thr=0.3, det_model='whole_image'),
-            'nms_thr is of a detector; give det_model, or leave it out',
+            'nms_thr is of boxes that are detected or given, and not of',
         ),
         (
             image_model(),
@@ -636,11 +631,6 @@ def test_options_that_would_do_nothing(model, options, message):
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(bbox_thr=0.5), 'bbox_thr is of detected boxes, and none are'),
-        (
-            dict(nms_thr=0.5),
-            'nms_thr is of detected boxes, and none are detec',
-        ),
         (
             dict(kpt_thr=0.5),
             'kpt_thr is of the picture; give return_vis=True, ',
@@ -674,6 +664,52 @@ def test_options_of_a_call_that_would_do_nothing(
     with pytest.raises(ValueError, match=message):
         inferencer(FRAMES, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('option', ['bbox_thr', 'nms_thr'])
+def test_thresholds_of_boxes_that_are_given(option):
+    inferencer = make(det_model='whole_image')
+    with pytest.raises(ValueError, match=f'{option} is of boxes that are'):
+        inferencer(FRAMES, **{option: 0.5})
+    with pytest.raises(ValueError, match=f'{option} is of boxes that are'):
+        make(det_model='whole_image', **{option: 0.5})
+    # One box has 0.8, the other 0.9; they overlap by 0.90 in frame 21.
+    boxes = [two_boxes(21)]
+    inferencer = make(**{option: 0.85 if option == 'bbox_thr' else 0.3})
+    (result,) = inferencer(FRAMES[:1], bboxes=boxes)
+    assert [p['bbox_score'] for p in result['predictions'][0]] == [
+        pytest.approx(0.9)
+    ]
+    # The call's comes before the inferencer's.
+    low = 0.79 if option == 'bbox_thr' else 0.95
+    (result,) = inferencer(FRAMES[:1], bboxes=boxes, **{option: low})
+    assert len(result['predictions'][0]) == 2
+
+
+def test_a_file_of_boxes_with_ids(tmp_path):
+    """The ids go with the people, in any order, and so do their states."""
+    people = [
+        [
+            dict(bbox=box[:4], bbox_score=box[4], track_id=key)
+            for key, box in zip((7, 3), two_boxes(f))
+        ]
+        for f in range(11)
+    ]
+    content = [dict(frame_id=f, instances=p) for f, p in enumerate(people)]
+    for number, record in enumerate(content):
+        if number % 2:
+            record['instances'] = record['instances'][::-1]
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    inferencer = make()
+    found = list(inferencer(FRAMES, bboxes=tmp_path / 'a.json'))
+    tracked = inferencer(FRAMES, bboxes=[two_boxes(f) for f in range(11)])
+    for frame, expected in zip(found, tracked):
+        frame = {p['track_id']: p for p in frame['predictions'][0]}
+        assert set(frame) == {7, 3}
+        for key, other in zip((7, 3), expected['predictions'][0]):
+            np.testing.assert_allclose(
+                frame[key]['keypoints'], other['keypoints'], atol=1e-3
+            )
 
 
 def test_the_lowest_score_of_a_box_is_what_the_tracker_wants():

@@ -333,12 +333,16 @@ def test_the_input_is_not_overwritten(folder, tmp_path):
             "a number or 'clip'",
         ),
         (
-            ['v', '--boxes', 'b', '--bbox-thr', '0.5'],
-            '--bbox-thr needs --det-co',
+            ['v', '--whole-frame', '--bbox-thr', '0.5'],
+            '--bbox-thr needs --det-config or --boxes',
         ),
         (
-            ['v', '--boxes', 'b', '--nms-thr', '0.3'],
-            '--nms-thr needs --det-conf',
+            ['v', '--whole-frame', '--nms-thr', '0.3'],
+            '--nms-thr needs --det-config or --boxes',
+        ),
+        (
+            ['v', '--whole-frame', '--boxes-first-frame', '1'],
+            '--boxes-first-frame needs --boxes',
         ),
         (
             ['v', '--boxes', 'b', '--det-checkpoint', 'c'],
@@ -368,27 +372,32 @@ def test_usage_errors(args, message, capsys):
     assert info.value.code == 2 and message in capsys.readouterr().err
 
 
-def test_thresholds_of_boxes_that_are_given(tmp_path, capsys):
-    """They were ignored, and seven people found where there is one."""
+def found_people(folder, out, boxes, *args):
+    """Ids and boxes by frame in walk.mp4 of the case."""
     case = require_case('boxes_with_scores')
-    with pytest.raises(SystemExit) as info:
-        demo.main(
-            [
-                str(case / 'walk.mp4'),
-                '--boxes',
-                str(case / 'detections.json'),
-                '--bbox-thr',
-                '0.5',
-                '--nms-thr',
-                '0.3',
-                '--pose-config',
-                'p',
-                '--out-dir',
-                str(tmp_path / 'out'),
-            ]
+    status = run(folder, out, '--boxes', boxes, *args, video=case / 'walk.mp4')
+    assert status == 0
+    return [
+        [(p['track_id'], p['bbox'][0]) for p in record['instances']]
+        for record in records(out / 'walk.json')
+    ]
+
+
+def test_thresholds_of_boxes_that_are_given(folder, tmp_path):
+    """They were ignored, and seven people found where there is one."""
+    boxes = require_case('boxes_with_scores') / 'detections.json'
+    limits = ('--bbox-thr', 0.5, '--nms-thr', 0.3)
+    found = found_people(folder, tmp_path, boxes, *limits)
+    assert found == [[(0, [8 + 3 * k, 15, 30 + 3 * k, 82])] for k in range(6)]
+
+
+def test_ids_of_boxes_that_are_given(folder, tmp_path):
+    boxes = require_case('boxes_with_scores') / 'with_ids.json'
+    for args, expected in (([], 7), (['--tracker', 'motion'], 0)):
+        found = found_people(folder, tmp_path / str(expected), boxes, *args)
+        assert [[key for key, _ in people] for people in found] == (
+            [[expected]] * 6
         )
-    assert info.value.code == 2 and not (tmp_path / 'out').exists()
-    assert '--bbox-thr needs --det-config' in capsys.readouterr().err
 
 
 def test_a_memory_on_an_image_recipe_is_one_line(folder, tmp_path):

@@ -178,18 +178,13 @@ import numpy as np
 from mmengine.config import Config
 from mmpose.registry import DATASETS, TRANSFORMS
 
-from rpstn_mmpose.apis import open_source
+from rpstn_mmpose.apis import load_boxes_of, open_source
 from rpstn_mmpose.apis.config_edits import with_masks, with_video
 from rpstn_mmpose.apis.given_people import with_poses, write_frames
 from rpstn_mmpose.apis.tracking import track_boxes
 from rpstn_mmpose.datasets.transforms import MaskRandomJoints
 from rpstn_mmpose.evaluation.masked_joints import masked_table, score_masked
-from rpstn_mmpose.structures import (
-    VideoPeople,
-    joint_names,
-    load_boxes,
-    load_people,
-)
+from rpstn_mmpose.structures import VideoPeople, joint_names, load_people
 from rpstn_mmpose.visualization import (
     check_output_path,
     choose_videos,
@@ -233,7 +228,7 @@ def load_video(args: argparse.Namespace, folder: str) -> VideoPeople:
     if args.truth:
         people = replace(load_people(args.truth), listed=True)
     else:
-        people = track_boxes(load_boxes(args.boxes))
+        people = track_boxes(load_boxes_of(args.boxes, source))
     return write_frames(people, source, args.video, folder)
 
 

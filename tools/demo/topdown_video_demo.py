@@ -2,6 +2,7 @@
 """Video in; annotated video, poses with track ids and trajectories out."""
 
 import argparse
+import dataclasses
 import os
 import signal
 import sys
@@ -72,32 +73,43 @@ def add_boxes(parser):
         help='.json file: for every frame a list of boxes x1 y1 x2 y2 '
         '[score], or an object of such lists by frame number (from 0), or '
         'predictions of this tool, of MMPoseInferencer or of '
-        'topdown_demo_with_mmdet.py. All boxes are taken; track ids are not, '
-        'but given anew',
+        'topdown_demo_with_mmdet.py, or results or annotations of COCO or '
+        "results of AlphaPose; or MOTChallenge's .txt; or a folder of YOLO's "
+        'label files. Boxes are scaled where the file tells the size of '
+        'their picture; track ids are kept where every box has one',
     )
     boxes.add_argument(
         '--whole-frame',
         action='store_true',
         help='one person, who fills the frame',
     )
-    detector = parser.add_argument_group('only with --det-config')
-    detector.add_argument('--det-checkpoint', help="the detector's checkpoint")
-    detector.add_argument(
+    both = parser.add_argument_group('with --det-config or --boxes')
+    both.add_argument(
         '--det-cat-ids',
         type=int,
         nargs='+',
-        help='classes of the detector (default: the one called person)',
+        help='classes of the detector, or categories of the file '
+        '(default: people)',
     )
-    detector.add_argument(
+    both.add_argument(
         '--bbox-thr',
         type=float,
-        help='lowest score of a box (default: 0.3; with --tracker byte 0.1)',
+        help='lowest score of a box (default: 0.3, with --tracker byte 0.1; '
+        'with --boxes any)',
     )
-    detector.add_argument(
+    both.add_argument(
         '--nms-thr',
         type=float,
-        help='largest overlap of two boxes (default: 0.3)',
+        help='largest overlap of two boxes (default: 0.3; with --boxes any)',
     )
+    parser.add_argument(
+        '--boxes-first-frame',
+        type=int,
+        help='number that the file of --boxes gives to the first frame, 0 or '
+        '1 (default: as the format or the file tells)',
+    )
+    detector = parser.add_argument_group('only with --det-config')
+    detector.add_argument('--det-checkpoint', help="the detector's checkpoint")
     detector.add_argument(
         '--batch-size',
         type=int,
@@ -110,8 +122,9 @@ def add_following(parser):
     parser.add_argument(
         '--tracker',
         choices=sorted(TRACKERS),
-        help='motion: overlap with where people should be by now (default); '
-        'byte: ByteTrack',
+        help='motion: overlap with where people should be by now; byte: '
+        'ByteTrack (default: motion, but the ids of --boxes where it has '
+        'them)',
     )
     parser.add_argument(
         '--reset-interval',
@@ -188,16 +201,17 @@ def add_speed(parser):
 
 def check_effect(parser, args):
     """End with a usage error where an option would do nothing."""
-    if not args.det_config:
-        for name in (
-            'det_checkpoint',
-            'det_cat_ids',
-            'bbox_thr',
-            'nms_thr',
-            'batch_size',
-        ):
-            if getattr(args, name) is not None:
-                parser.error(f'--{name.replace("_", "-")} needs --det-config')
+    both = '--det-config or --boxes'
+    for name, needed, given in (
+        ('det_checkpoint', '--det-config', args.det_config),
+        ('batch_size', '--det-config', args.det_config),
+        ('det_cat_ids', both, args.det_config or args.boxes),
+        ('bbox_thr', both, args.det_config or args.boxes),
+        ('nms_thr', both, args.det_config or args.boxes),
+        ('boxes_first_frame', '--boxes', args.boxes),
+    ):
+        if getattr(args, name) is not None and not given:
+            parser.error(f'--{name.replace("_", "-")} needs {needed}')
     if args.whole_frame and args.tracker:
         parser.error(
             '--tracker does nothing with --whole-frame, which is one person'
@@ -278,24 +292,34 @@ def open_input(args):
 
 
 def given_boxes(args, source):
-    """Those of --boxes by frame number, or None."""
-    from rpstn_mmpose.structures import load_boxes
+    """Those of --boxes, or None."""
+    from rpstn_mmpose.apis import has_ids, load_boxes_of
 
     if not args.boxes:
         return None
-    people = load_boxes(args.boxes)
-    boxes = people.boxes_by_frame()
+    people = load_boxes_of(
+        args.boxes, source, args.boxes_first_frame, args.det_cat_ids
+    )
     if (
         people.listed
         and args.max_frames is None
-        and (source.num_frames not in (None, len(boxes)))
+        and (source.num_frames not in (None, people.num_frames))
     ):
         raise ValueError(
-            f'{args.boxes} has boxes for {len(boxes)} '
+            f'{args.boxes} has boxes for {people.num_frames} '
             f'frames, but {args.video} has '
             f'{source.num_frames}'
         )
-    return boxes
+    if not has_ids(people) and (people.track_ids >= 0).any():
+        warn(
+            f'{(people.track_ids < 0).sum()} of {len(people)} boxes of '
+            f'{args.boxes} have no id; all ids are given anew'
+        )
+    if args.tracker:
+        people = dataclasses.replace(
+            people, track_ids=people.track_ids * 0 - 1
+        )
+    return people
 
 
 def build_inferencer(args):
@@ -308,7 +332,7 @@ def build_inferencer(args):
         args.pose_checkpoint,
         det_model='whole_image' if args.whole_frame else args.det_config,
         det_weights=args.det_checkpoint,
-        det_cat_ids=args.det_cat_ids,
+        det_cat_ids=None if args.boxes else args.det_cat_ids,
         bbox_thr=args.bbox_thr,
         nms_thr=args.nms_thr,
         tracker=dict(type=TRACKERS[args.tracker or 'motion']),
@@ -407,7 +431,8 @@ def summarize(args, done, recorder, plot_path, stopped, seconds):
         warn(f'stopped after {done.num_frames} frames')
         return 130
     if not done.frames_with_people:
-        lower = ', or lower --bbox-thr' if args.det_config else ''
+        thr = args.det_config or args.bbox_thr is not None
+        lower = ', or lower --bbox-thr' if thr else ''
         warn(
             f'no person in any of the {done.num_frames} frames of '
             f'{args.video}; look at {done.vis_path}{lower}'

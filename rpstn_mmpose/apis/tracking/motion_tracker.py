@@ -168,7 +168,8 @@ class MotionTracker(BaseTracker):
             self.iou_thr,
         )
         if self.return_distance > 0:
-            known = [key for key in self._tracks if key not in set(ids)]
+            seen = set(ids.tolist())
+            known = [key for key in self._tracks if key not in seen]
             self._match(ids, known, self._closeness(known, boxes), 0.0)
         for row, box in enumerate(boxes):
             pose = None if keypoints is None else keypoints[row]
