@@ -192,6 +192,7 @@ def draw(out: Path, results: Dict[str, Dict], video_cfg, data: Path) -> None:
         ['RPSTN-tiny'],
         dataset.metainfo,
         step=1,
+        typical=True,
     )
     print('\n' + table)
 

@@ -30,7 +30,7 @@ _MARGIN = 0.08
 
 
 def choose_frames(
-    videos: Predictions, num_frames: int, step: int
+    videos: Predictions, num_frames: int, step: int, typical: bool = False
 ) -> tuple[str, list[int]]:
     """Find the stretch of a video in which most joints are occluded.
 
@@ -38,11 +38,13 @@ def choose_frames(
         videos: Videos to choose from.
         num_frames: Frames to choose.
         step: Distance between them; less in a video too short for it.
+        typical: Take the stretch in the middle instead: as many joints are
+            occluded as in the median of all stretches.
 
     Returns:
         tuple[str, list[int]]: Video, and indices of its frames.
     """
-    best = (-1, '', [])
+    found = []
     for video, poses in videos.items():
         count = min(num_frames, len(poses))
         gap = min(step, (len(poses) - 1) // max(count - 1, 1))
@@ -51,10 +53,12 @@ def choose_frames(
         span = (count - 1) * gap
         for start in range(len(poses) - span):
             rows = list(range(start, start + span + 1, gap or 1))
-            found = int(occluded[rows].sum())
-            if found > best[0]:
-                best = (found, video, rows)
-    return best[1], best[2]
+            found.append((int(occluded[rows].sum()), video, rows))
+    if typical:
+        found.sort(key=lambda stretch: stretch[0])
+        return found[(len(found) - 1) // 2][1:]
+    # the first of equal ones
+    return max(found, key=lambda stretch: stretch[0])[1:]
 
 
 def _crop(poses: VideoPeople, rows: Sequence[int]) -> tuple[int, ...]:
@@ -79,6 +83,7 @@ def write_contact_sheet(
     norm_item: str = 'torso',
     tile_height: int = 300,
     video_id: str | None = None,
+    typical: bool = False,
 ) -> None:
     """Write a picture: the truth in a row, below it a row for each model.
 
@@ -97,6 +102,7 @@ def write_contact_sheet(
         tile_height: Height of a picture in the sheet, pixels.
         video_id: Take the frames of this video. None: of the one with most
             occluded joints.
+        typical: See :func:`choose_frames`.
 
     Raises:
         ValueError: Predictions that do not fit each other, numbers below 1,
@@ -118,7 +124,7 @@ def write_contact_sheet(
                 f'there are {list(videos)}'
             )
         videos = {video_id: videos[video_id]}
-    video, rows = choose_frames(videos, num_frames, step)
+    video, rows = choose_frames(videos, num_frames, step, typical)
     models = [model[video] for model in predictions]
     scores = [score_video(poses, meta, thr, norm_item) for poses in models]
 

@@ -44,6 +44,14 @@ def test_frames_with_most_occluded_joints_are_chosen():
     assert choose_frames(dict(a=Poses([0] * 9)), 2, 3) == ('a', [0, 3])
 
 
+def test_typical_frames_are_those_of_the_median_stretch():
+    # stretches of two neighbours: a hides 0 1 1, b hides 4 6 4
+    videos = dict(a=Poses([0, 0, 1, 0]), b=Poses([1, 3, 3, 1]))
+    assert choose_frames(videos, 2, 1, typical=True) == ('a', [2, 3])
+    assert choose_frames(videos, 2, 1) == ('b', [1, 2])
+    assert choose_frames(dict(a=Poses([2])), 2, 1, True) == ('a', [0])
+
+
 def test_sheet(dataset, poses, tmp_path):
     path = tmp_path / 'sub' / 'sheet.png'
     write_contact_sheet(
