@@ -605,9 +605,9 @@ def no_ids(data):
         (
             'boxes',
             lambda data: {7: [[1, 2, 9, 9]]},
-            'of another video: it has 8 frames, but .* has 6',
+            'has boxes for frame 7, but .* has 6 frames, counted from 0',
         ),
-        ('boxes', lambda data: [[[1, 2, 1, 9]]], 'frame 0: the box'),
+        ('boxes', lambda data: [[[9, 2, 1, 9]]], 'frame 0: the box'),
         (
             'boxes',
             lambda data: {-1: [[1, 2, 9, 9]]},
