@@ -223,7 +223,7 @@ def free_port():
 
 
 @pytest.mark.slow
-def test_two_processes_resume_train_and_validate(tmp_path):
+def test_two_processes_resume_train_and_score_as_one(tmp_path):
     """Half a minute, most of it for starting Python three times."""
     generate_penn(
         tmp_path / 'data',
@@ -272,6 +272,9 @@ def test_two_processes_resume_train_and_validate(tmp_path):
         *options,
         'train_cfg.max_epochs=2',
         'train_dataloader.batch_size=2',
+        # 6 windows, 3 a process: the last batch is smaller.
+        'val_dataloader.batch_size=2',
+        'val_evaluator.out_file=counts.json',
         'model_wrapper_cfg.broadcast_buffers=False',
         'model_wrapper_cfg.static_graph=True',
         'model.train_cfg.checkpointing=True',
@@ -294,7 +297,8 @@ def test_two_processes_resume_train_and_validate(tmp_path):
     steps = [json.loads(line) for line in scalars.splitlines()]
     # 8 windows in batches of 2 on two processes: two more steps.
     assert [s['step'] for s in steps if 'loss' in s] == [3, 4]
-    assert all('PCK/mPCK' in s for s in steps if 'loss' not in s)
+    scored = [s for s in steps if 'loss' not in s]
+    assert all('PCK/mPCK' in s for s in scored)
     first, second = (
         torch.load(tmp_path / f'work/epoch_{i}.pth')['state_dict']
         for i in (1, 2)
@@ -303,3 +307,24 @@ def test_two_processes_resume_train_and_validate(tmp_path):
     assert not torch.equal(
         first['head.norm.weight'], second['head.norm.weight']
     )
+    # The same scores in this process; each of 3 videos' 7 frames counts once.
+    config.merge_from_dict(
+        dict(
+            load_from=str(tmp_path / 'work/epoch_2.pth'),
+            work_dir=str(tmp_path / 'one'),
+            experiment_name='one_process',
+            test_evaluator=dict(out_file=str(tmp_path / 'one.json')),
+        )
+    )
+    expected = Runner.from_cfg(config).test()
+    scores = scored[-1]
+    assert set(expected) <= set(scores)
+    for name, value in expected.items():
+        assert scores[name] == pytest.approx(value, abs=1e-6, nan_ok=True), (
+            name
+        )
+    one, two = (
+        json.loads((tmp_path / name).read_text())
+        for name in ('one.json', 'counts.json')
+    )
+    assert one == two and one['frames'] == 21
