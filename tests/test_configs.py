@@ -260,9 +260,9 @@ def test_ablations_that_are_made_of_others():
 def test_ablations_start_from_the_image_model(recipe, tmp_path):
     """With and without an initializer. What starts without relation, norm
     and recurrence says of each frame what the image model says of it."""
-    stage_1 = next(r for r in RECIPES if r.name.startswith('td-hm_tiny_'))
+    stage_1 = 'td-hm_tiny_1xb16-4e_synthetic-penn-tracks-128x128'
     torch.manual_seed(0)
-    image_model = MODELS.build(load(stage_1).model)
+    image_model = MODELS.build(load(rpstn_mmpose.config_path(stage_1)).model)
     image_model.init_weights()
     checkpoint = tmp_path / 'image_model.pth'
     torch.save(dict(state_dict=image_model.state_dict()), checkpoint)

@@ -127,7 +127,7 @@ def test_smoothing_and_damaged_frames_come_after(video):
         refiner=refiner_config(),
         smoothing=dict(type='OneEuroFilter'),
     )
-    names = [type(s).__name__ for s in inferencer._stages(25)]
+    names = [type(s).__name__ for s in inferencer._stages(25, False)]
     assert names == [
         'TrackStage',
         'EstimateStage',
