@@ -12,6 +12,7 @@ import mmengine.config.config  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.config import Config  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 import rpstn_mmpose  # noqa: E402, F401
@@ -35,6 +36,8 @@ Config._get_cfg_path = staticmethod(
 
 @pytest.fixture(autouse=True)
 def _same_start():
-    """MMPose's registries as the default scope, and a fixed seed."""
+    """MMPose's registries as the default scope, a fixed seed, and no logger
+    of an earlier test, which writes to a stream that is closed by now."""
+    MMLogger._instance_dict.clear()
     init_default_scope('mmpose')
     torch.manual_seed(0)
