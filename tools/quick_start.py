@@ -247,6 +247,7 @@ def run_crowd(
     truth = write_crossing_video(
         source,
         num_frames=args.num_crowd_frames,
+        image_size=(640, 480),
         seed=args.seed,
         difficulty=CROWD_DIFFICULTY,
     )
