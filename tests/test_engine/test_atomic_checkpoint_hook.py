@@ -332,7 +332,6 @@ def train(folder, steps=0, resume=False) -> int:
     return toy.train_in_child(str(folder), EPOCHS, steps, resume)
 
 
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs forked processes')
 def test_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
     assert train(tmp_path / 'whole') == 0
     choose = random.Random(5)

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import stat
+from abc import abstractmethod
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any, Iterator
@@ -83,9 +84,9 @@ class AVSource(FrameSource):
             sample_aspect_ratio=f'{ratio.numerator}:{ratio.denominator}'
         )
 
+    @abstractmethod
     def _open(self) -> Any:
         """Open the container."""
-        raise NotImplementedError
 
     def _learn(self, stream: Any, facts: Survey) -> None:
         """Keep what the container says."""

@@ -1,6 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Mapping, Sequence
 
 import numpy as np
@@ -113,9 +114,9 @@ class MocapDataset(BaseSequenceDataset):
             )
 
     @staticmethod
+    @abstractmethod
     def default_cameras() -> Mapping[str, Sequence[Camera]]:
         """Cameras by subject, where no file tells them."""
-        raise NotImplementedError
 
     def load_tracks(self) -> list[Track]:
         """See the base class."""
