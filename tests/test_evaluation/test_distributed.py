@@ -2,18 +2,16 @@
 """Two real processes: the score must not depend on how clips are dealt."""
 
 import json
-import multiprocessing
-import os
 
 import numpy as np
 import pytest
-import torch.distributed as dist
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmpose.evaluation.metrics import PCKAccuracy
 
 from rpstn_mmpose.evaluation import ClipPCK, CocoSubmission, PerFrameMetric
 from tests.test_evaluation.samples import META, clip
+from tests.two_processes import in_two_processes
 
 
 def evaluate():
@@ -69,39 +67,6 @@ def submit():
     return sorted(
         (entry['image_id'], entry['keypoints'][0]) for entry in entries
     )
-
-
-def _rank(rank, folder, queue, work):
-    os.chdir(folder)  # mmengine exchanges results in ./.dist_test
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
-    try:
-        queue.put((rank, work()))
-    finally:
-        dist.destroy_process_group()
-
-
-def in_two_processes(folder, work):
-    """What each of two processes returns, by rank."""
-    if (
-        'fork' not in multiprocessing.get_all_start_methods()
-        or not dist.is_gloo_available()
-    ):
-        pytest.skip('needs forked processes and the gloo backend')
-    context = multiprocessing.get_context('fork')
-    queue = context.Queue()
-    ranks = [
-        context.Process(target=_rank, args=(rank, str(folder), queue, work))
-        for rank in range(2)
-    ]
-    for process in ranks:
-        process.start()
-    results = dict(queue.get(timeout=120) for _ in ranks)
-    for process in ranks:
-        process.join(timeout=60)
-        assert process.exitcode == 0
-    return results
 
 
 def test_score_does_not_depend_on_the_number_of_ranks(tmp_path):

@@ -1,12 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 import json
-import multiprocessing
-import os
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
@@ -31,6 +28,7 @@ from tests.test_evaluation.posetrack_samples import (
     clips_of,
     posetrack_clip,
 )
+from tests.two_processes import in_two_processes
 
 COLUMNS = ['Head', 'Shou', 'Elb', 'Wri', 'Hip', 'Knee', 'Ankl', 'Total']
 
@@ -490,40 +488,11 @@ def evaluate(gt_dir):
     return evaluator.evaluate(len(clips))
 
 
-def _rank(rank, folder, gt_dir, queue):
-    os.chdir(folder)  # mmengine exchanges results in ./.dist_test
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
-    try:
-        queue.put(evaluate(gt_dir))
-    finally:
-        dist.destroy_process_group()
-
-
-@pytest.mark.skipif(
-    'fork' not in multiprocessing.get_all_start_methods()
-    or not dist.is_gloo_available(),
-    reason='needs forked processes and the gloo backend',
-)
 def test_score_does_not_depend_on_the_number_of_ranks(tmp_path, gt_dir):
     expected = evaluate(gt_dir)
     assert columns(expected) == [pytest.approx(25 + 50 * 3 / 4)] * 8
     # Frames 1 to 3: one missed, one false.
     assert expected['PoseTrack/mota'] == pytest.approx(100 / 3)
 
-    context = multiprocessing.get_context('fork')
-    queue = context.Queue()
-    ranks = [
-        context.Process(
-            target=_rank, args=(rank, str(tmp_path), gt_dir, queue)
-        )
-        for rank in range(2)
-    ]
-    for process in ranks:
-        process.start()
-    results = [queue.get(timeout=120) for _ in ranks]
-    for process in ranks:
-        process.join(timeout=60)
-        assert process.exitcode == 0
-    assert results == [expected, expected]
+    results = in_two_processes(tmp_path, lambda: evaluate(gt_dir))
+    assert results == {0: expected, 1: expected}

@@ -2,8 +2,6 @@
 """Two real processes train as one with the whole batch."""
 
 import copy
-import multiprocessing
-import os
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import rpstn_mmpose
+from tests.two_processes import in_two_processes
 
 from .conftest import clip_sample, tiny_image_model, tiny_video_model
 
@@ -111,44 +110,16 @@ CASES = [
 ] + [('plain', False, 2), ('plain', True, 2)]
 
 
-def _rank(rank, folder, queue):
-    os.chdir(folder)
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
-    try:
-        for case in CASES:
-            queue.put((rank, case, train(rank, *case)))
-    finally:
-        dist.destroy_process_group()
+def train_all():
+    """Weights of each case."""
+    rank = dist.get_rank()
+    return {case: train(rank, *case) for case in CASES}
 
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
     """Weights by rank and case, of two forked processes."""
-    if (
-        'fork' not in multiprocessing.get_all_start_methods()
-        or not dist.is_gloo_available()
-    ):
-        pytest.skip('needs forked processes and the gloo backend')
-    folder = str(tmp_path_factory.mktemp('ranks'))
-    context = multiprocessing.get_context('fork')
-    queue = context.Queue()
-    ranks = [
-        context.Process(target=_rank, args=(rank, folder, queue))
-        for rank in range(2)
-    ]
-    for process in ranks:
-        process.start()
-    found = {}
-    for _ in range(2 * len(CASES)):
-        rank, case, weights = queue.get(timeout=120)
-        found[rank, case] = weights
-    for process in ranks:
-        process.join(timeout=60)
-        assert process.exitcode == 0
-    return found
+    return in_two_processes(tmp_path_factory.mktemp('ranks'), train_all)
 
 
 @pytest.mark.parametrize('case', CASES, ids=str)
@@ -156,7 +127,7 @@ def test_two_processes_take_the_steps_of_one(results, case):
     expected = one_process(2)
     start = dict(build().named_parameters())
     for rank in range(2):
-        weights = results[rank, case]
+        weights = results[rank][case]
         assert weights.keys() == expected.keys()
         for name, value in expected.items():
             moved = (value - start[name].detach()).abs().max()

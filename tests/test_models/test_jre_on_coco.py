@@ -1,20 +1,19 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Image models with JRE on a real sample of COCO, in the stock runner."""
 
-import itertools
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.runner import Runner
 from mmpose.registry import DATASETS, METRICS, MODELS
 from mmpose.utils import register_all_modules
 
 import rpstn_mmpose
 from rpstn_mmpose.engine import CheckpointError
 
+from .. import coco_sample
+from ..coco_sample import PERSONS, loaders_of, make_runner, memorise
 from ..real_data import require_real_data
 from ..remembered_items import remember_items
 
@@ -24,9 +23,6 @@ FOLDER = 'body_2d_keypoint/topdown_heatmap_jre/coco'
 RECIPES = sorted((Path(rpstn_mmpose.configs_dir()) / FOLDER).glob('*.py'))
 SBL = next(p for p in RECIPES if '_res50_8xb64' in p.name)
 SBL_UDP = next(p for p in RECIPES if '_udp-' in p.name)
-# Two runners of one process may not share a name.
-NUMBERS = itertools.count()
-PERSONS = 12  # of the sample, with at least one labelled joint
 
 
 @pytest.fixture(scope='module')
@@ -36,68 +32,23 @@ def sample():
 
 def on_sample(path, sample, detections=False):
     """A recipe on the sample; ground-truth boxes unless told otherwise."""
-    config = Config.fromfile(path)
-    for loader in (
-        config.train_dataloader,
-        config.val_dataloader,
-        config.test_dataloader,
-    ):
-        loader.update(num_workers=0, persistent_workers=False)
-        loader.dataset.update(
-            data_root=str(sample),
-            ann_file='test_coco.json',
-            data_prefix=dict(img=''),
-        )
+    config = coco_sample.on_sample(path, sample)
+    for loader in loaders_of(config):
         if 'bbox_file' in loader.dataset:
             loader.dataset.bbox_file = (
                 str(sample / 'test_coco_det_AP_H_56.json')
                 if detections
                 else None
             )
-    for evaluator in (config.val_evaluator, config.test_evaluator):
-        evaluator.ann_file = str(sample / 'test_coco.json')
     return config
 
 
 def make_tiny(config, input_size=(96, 128)):
-    """SBL with ResNet-18 of a quarter of its width and thin deconvolutions.
-
-    Args:
-        config: Recipe of a heatmap model; changed in place.
-        input_size: Width and height of the crop.
-    """
-    size = dict(
-        input_size=input_size,
-        heatmap_size=tuple(length // 4 for length in input_size),
+    """A heatmap model with small parts and crops; changed in place."""
+    heatmap_size = tuple(length // 4 for length in input_size)
+    return coco_sample.make_tiny(
+        config, input_size=input_size, heatmap_size=heatmap_size
     )
-    config.model.backbone = dict(
-        type='ResNet', depth=18, stem_channels=16, base_channels=16
-    )
-    config.model.head.update(
-        in_channels=128,
-        deconv_out_channels=(64, 48, 32),
-        deconv_kernel_sizes=(4, 4, 4),
-    )
-    config.model.head.decoder.update(size)
-    for loader in (
-        config.train_dataloader,
-        config.val_dataloader,
-        config.test_dataloader,
-    ):
-        for step in loader.dataset.pipeline:
-            if step.type == 'TopdownAffine':
-                step.input_size = input_size
-            if step.type == 'GenerateTarget':
-                step.encoder.update(size)
-    return config
-
-
-def make_runner(config, folder):
-    config.work_dir = str(folder)
-    config.experiment_name = f'jre_on_coco_{next(NUMBERS)}'
-    config.log_level = 'WARNING'
-    config.randomness = dict(seed=0)
-    return Runner.from_cfg(config)
 
 
 def plain_checkpoint(config, path):
@@ -195,35 +146,12 @@ def test_memorizes_the_sample(sample, tmp_path):
     gradient through JRE, the decoder and CocoMetric agree on what a joint's
     place is."""
     config = make_tiny(on_sample(SBL_UDP, sample))
-    steps = 200
-    config.model.test_cfg.flip_test = False  # it never sees them flipped
     data = config.train_dataloader.dataset
     data.pipeline = [
         step for step in data.pipeline if not step.type.startswith('Random')
     ]
     remember_items(config)
-    # the data set's own order, again and again
-    config.train_dataloader.update(
-        batch_size=PERSONS, sampler=dict(type='InfiniteSampler', shuffle=False)
-    )
-    config.train_cfg = dict(
-        by_epoch=False, max_iters=steps, val_interval=steps
-    )
-    config.log_processor.by_epoch = False
-    config.default_hooks.checkpoint.update(by_epoch=False, interval=steps)
-    config.optim_wrapper = dict(optimizer=dict(type='Adam', lr=4e-3))
-    config.param_scheduler = [
-        dict(type='LinearLR', start_factor=0.1, end=20, by_epoch=False),
-        dict(
-            type='CosineAnnealingLR',
-            T_max=steps - 20,
-            begin=20,
-            end=steps,
-            eta_min=1e-5,
-            by_epoch=False,
-        ),
-    ]
-    config.auto_scale_lr = None
+    memorise(config, steps=200)
     assert make_runner(config, tmp_path).test()['coco/AP'] < 0.1
     runner = make_runner(config, tmp_path)
     runner.train()

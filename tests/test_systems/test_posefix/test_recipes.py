@@ -1,7 +1,6 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """The recipes: parameters of the papers, pipelines, and the real sample."""
 
-import itertools
 import json
 from pathlib import Path
 
@@ -9,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
 from mmpose.utils import register_all_modules
 
 import rpstn_mmpose
 from rpstn_mmpose.engine import CheckpointError
 
+from ... import coco_sample
+from ...coco_sample import loaders_of, make_runner, memorise
 from ...real_data import require_real_data
+from ...remembered_items import remember_items
 
 register_all_modules()
 
@@ -30,7 +31,6 @@ SBL_JRE = (
     / 'td-hm-jre_res50_8xb64-210e_coco-256x192.py'
 )
 UNIT = 2**20
-NUMBERS = itertools.count()
 
 
 def build(path):
@@ -90,55 +90,20 @@ def as_results(annotations, path, shift=0.0):
 
 def on_sample(path, sample, folder, shift=0.0):
     """A recipe on the real sample, whose poses are the truth, shifted."""
-    config = Config.fromfile(path)
+    config = coco_sample.on_sample(path, sample)
     truth = json.loads((sample / 'test_coco.json').read_text())
     as_results(truth['annotations'], folder / 'poses.json', shift)
-    for loader in (
-        config.train_dataloader,
-        config.val_dataloader,
-        config.test_dataloader,
-    ):
-        loader.update(num_workers=0, persistent_workers=False)
-        loader.dataset.update(
-            data_root=str(sample),
-            ann_file='test_coco.json',
-            data_prefix=dict(img=''),
-        )
+    for loader in loaders_of(config):
         if loader.dataset.get('test_mode'):
             loader.dataset.pose_file = str(folder / 'poses.json')
-    for evaluator in (config.val_evaluator, config.test_evaluator):
-        evaluator.ann_file = str(sample / 'test_coco.json')
     config.model.backbone.init_cfg = None  # no download
     return config
 
 
 def make_tiny(config, size=(96, 128)):
-    """ResNet-18 of a quarter of its width and thin deconvolutions."""
-    config.model.backbone = dict(
-        type='ResNet', depth=18, stem_channels=16, base_channels=16
-    )
+    """Small parts, maps and crops."""
     config.model.sigma = 3.5
-    config.model.head.update(in_channels=128, deconv_out_channels=(64, 48, 32))
-    config.model.head.decoder.input_size = size
-    for loader in (
-        config.train_dataloader,
-        config.val_dataloader,
-        config.test_dataloader,
-    ):
-        for step in loader.dataset.pipeline:
-            if step.type == 'TopdownAffine':
-                step.input_size = size
-            if step.type == 'GenerateTarget':
-                step.encoder.input_size = size
-    return config
-
-
-def make_runner(config, folder):
-    config.work_dir = str(folder)
-    config.experiment_name = f'posefix_{next(NUMBERS)}'
-    config.log_level = 'WARNING'
-    config.randomness = dict(seed=0)
-    return Runner.from_cfg(config)
+    return coco_sample.make_tiny(config, input_size=size)
 
 
 @pytest.mark.parametrize(
@@ -226,8 +191,6 @@ def test_memorises_the_sample(sample, tmp_path):
     on what a joint's place is."""
     config = on_sample(JRE, sample, tmp_path, shift=15.0)
     config = make_tiny(config, (72, 96))
-    steps = 150
-    config.model.test_cfg.flip_test = False  # it never sees them flipped
     # trained in the crops that are tested, of the poses that are tested
     train, test = (
         config[f'{name}_dataloader'].dataset for name in ('train', 'test')
@@ -239,27 +202,8 @@ def test_memorises_the_sample(sample, tmp_path):
         *[s for s in train.pipeline if s.type == 'GenerateTarget'],
         test.pipeline[-1],
     ]
-    config.train_dataloader.update(
-        batch_size=12, sampler=dict(type='InfiniteSampler', shuffle=False)
-    )
-    config.train_cfg = dict(
-        by_epoch=False, max_iters=steps, val_interval=steps
-    )
-    config.log_processor = dict(by_epoch=False)
-    config.default_hooks.checkpoint.update(by_epoch=False, interval=steps)
-    config.optim_wrapper = dict(optimizer=dict(type='Adam', lr=4e-3))
-    config.param_scheduler = [
-        dict(type='LinearLR', start_factor=0.1, end=20, by_epoch=False),
-        dict(
-            type='CosineAnnealingLR',
-            T_max=steps - 20,
-            begin=20,
-            end=steps,
-            eta_min=1e-5,
-            by_epoch=False,
-        ),
-    ]
-    config.auto_scale_lr = None
+    remember_items(config)
+    memorise(config, steps=150)
     assert make_runner(config, tmp_path).test()['coco/AP'] < 0.1
     runner = make_runner(config, tmp_path)
     runner.train()
