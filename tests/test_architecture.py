@@ -13,7 +13,7 @@ TOOLS = sorted((ROOT / 'tools').rglob('*.py'))
 
 # From the ground up; a folder imports from those below it only.
 LAYERS = (
-    ('version', 'recipes', 'lazy'),
+    ('version', 'recipes', 'lazy', 'one_line_parser'),
     ('checkpoints', 'structures'),
     ('datasets', 'speed'),
     ('models', 'evaluation', 'engine'),

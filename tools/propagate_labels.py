@@ -7,10 +7,8 @@ import argparse
 import sys
 from typing import Any
 
-from rpstn_mmpose.checkpoints.converter_tool import (
-    OneLineParser,
-    run_in_one_line,
-)
+from rpstn_mmpose.checkpoints.converter_tool import run_in_one_line
+from rpstn_mmpose.one_line_parser import OneLineParser
 
 # What there is, and what is taken by default: see posewarper/propagation.py.
 METHODS = ('warp', 'image', 'interpolate', 'repeat')

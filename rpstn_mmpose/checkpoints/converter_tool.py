@@ -5,15 +5,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Callable, NoReturn
+from typing import Any, Callable, Sequence, TypeVar
 
-
-class OneLineParser(argparse.ArgumentParser):
-    """Parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2 and the message alone."""
-        self.exit(2, f'{self.prog}: error: {message}\n')
+Weights = TypeVar('Weights')
 
 
 def run_in_one_line(
@@ -34,3 +28,35 @@ def run_in_one_line(
         # OSError.__str__ would put its number first.
         reason = getattr(error, 'strerror', None) or error
         sys.exit(f'{program}: error: ' + ' '.join(str(reason).split()))
+
+
+def read_converted(
+    args: argparse.Namespace, convert: Callable[[Any], Weights]
+) -> Weights:
+    """What a conversion makes of a file.
+
+    Args:
+        args: Paths ``input``, and ``output``, which may be written.
+        convert: Takes the checkpoint; raises ``ValueError`` for another one.
+
+    Raises:
+        ValueError: One line that names the file.
+        OSError: It cannot be read, or the other not written.
+    """
+    # Not for help and wrong options: it imports torch.
+    from .files import check_new_file, read_checkpoint
+
+    check_new_file(args.output)
+    checkpoint = read_checkpoint(args.input)
+    try:
+        return convert(checkpoint)
+    except ValueError as error:
+        raise ValueError(f'{args.input}: {error}') from None
+
+
+def print_test(recipe: str, checkpoint: str, options: Sequence[str]) -> None:
+    """Tell the command that tests a recipe with new weights."""
+    command = f'python tools/test.py {recipe} {checkpoint}'
+    if options:
+        command += f' --cfg-options {" ".join(options)}'
+    print(f'test it: {command}')

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ..checkpoints.converter_tool import OneLineParser
+from ..one_line_parser import OneLineParser
 
 
 def stock_tool_path(name: str) -> Path:

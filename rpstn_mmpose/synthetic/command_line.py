@@ -7,7 +7,7 @@ import argparse
 import sys
 from importlib import import_module
 
-from ..checkpoints.converter_tool import OneLineParser
+from ..one_line_parser import OneLineParser
 from .difficulty import PRESETS
 
 

@@ -5,8 +5,9 @@ import argparse
 import sys
 from typing import List, Optional
 
+from rpstn_mmpose.one_line_parser import OneLineParser
 from rpstn_mmpose.synthetic import PRESETS
-from rpstn_mmpose.synthetic.command_line import OneLineParser, picture_size
+from rpstn_mmpose.synthetic.command_line import picture_size
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:

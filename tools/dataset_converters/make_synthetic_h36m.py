@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rpstn_mmpose.synthetic.command_line import OneLineParser
+from rpstn_mmpose.one_line_parser import OneLineParser
 
 
 def main(argv: list[str] | None = None) -> None:

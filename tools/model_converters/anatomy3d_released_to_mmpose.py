@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 
 from rpstn_mmpose.checkpoints.converter_tool import (
-    OneLineParser,
+    print_test,
+    read_converted,
     run_in_one_line,
 )
+from rpstn_mmpose.one_line_parser import OneLineParser
 
 RECIPE = (
     'configs/body_3d_keypoint/anatomy3d/h36m/'
@@ -34,11 +36,7 @@ if __name__ == '__main__':
 
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
+from rpstn_mmpose.checkpoints.files import write_checkpoint
 from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
 from rpstn_mmpose.systems.anatomy3d.released_weights import (
     convert_released,
@@ -47,12 +45,7 @@ from rpstn_mmpose.systems.anatomy3d.released_weights import (
 
 
 def convert(args: argparse.Namespace) -> None:
-    check_new_file(args.output)
-    checkpoint = read_checkpoint(args.input)
-    try:
-        weights = convert_released(checkpoint)
-    except ValueError as error:
-        raise ValueError(f'{args.input}: {error}') from None
+    weights = read_converted(args, convert_released)
     metainfo = parse_pose_metainfo(
         dict(from_file=resolve_metainfo_file(METAINFO))
     )
@@ -64,11 +57,7 @@ def convert(args: argparse.Namespace) -> None:
         f'{args.output}: {len(weights.state_dict)} tensors, '
         f'{3**weights.num_filters} frames, {weights.channels} channels'
     )
-    options = recipe_options(weights)
-    command = f'python tools/test.py {RECIPE} {args.output}'
-    if options:
-        command += f' --cfg-options {" ".join(options)}'
-    print(f'test it: {command}')
+    print_test(RECIPE, args.output, recipe_options(weights))
     print(
         'weights do not tell whether the network is causal; if it is, add '
         '--cfg-options model.backbone.causal=True'

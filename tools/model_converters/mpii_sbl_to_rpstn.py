@@ -7,9 +7,10 @@ import argparse
 from typing import List, Optional
 
 from rpstn_mmpose.checkpoints.converter_tool import (
-    OneLineParser,
+    read_converted,
     run_in_one_line,
 )
+from rpstn_mmpose.one_line_parser import OneLineParser
 
 METAINFO = dict(
     penn='configs/_base_/datasets/penn_action.py',
@@ -44,11 +45,7 @@ if __name__ == '__main__':
 
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
+from rpstn_mmpose.checkpoints.files import write_checkpoint
 from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
 from rpstn_mmpose.systems.rpstn.mpii_weights import convert_mpii
 
@@ -61,14 +58,12 @@ def joint_names(metainfo: str) -> List[str]:
 
 
 def convert(args: argparse.Namespace) -> None:
-    check_new_file(args.output)
-    checkpoint = read_checkpoint(args.input)
-    try:
-        weights = convert_mpii(
+    weights = read_converted(
+        args,
+        lambda checkpoint: convert_mpii(
             checkpoint, joint_names(METAINFO[args.dataset]), joint_names(MPII)
-        )
-    except ValueError as error:
-        raise ValueError(f'{args.input}: {error}') from None
+        ),
+    )
     write_checkpoint(dict(state_dict=weights.state_dict), args.output)
 
     naming = "Microsoft's" if weights.microsoft else "MMPose's"

@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 
 from rpstn_mmpose.checkpoints.converter_tool import (
-    OneLineParser,
+    print_test,
+    read_converted,
     run_in_one_line,
 )
+from rpstn_mmpose.one_line_parser import OneLineParser
 
 RECIPE = (
     'configs/body_2d_keypoint/posewarper/posetrack18/'
@@ -35,11 +37,7 @@ if __name__ == '__main__':
 
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
+from rpstn_mmpose.checkpoints.files import write_checkpoint
 from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
 from rpstn_mmpose.systems.posewarper.released_weights import (
     convert_released,
@@ -48,17 +46,15 @@ from rpstn_mmpose.systems.posewarper.released_weights import (
 
 
 def convert(args: argparse.Namespace) -> None:
-    check_new_file(args.output)
-    checkpoint = read_checkpoint(args.input)
     metainfo = parse_pose_metainfo(
         dict(from_file=resolve_metainfo_file(METAINFO))
     )
-    try:
-        weights = convert_released(
+    weights = read_converted(
+        args,
+        lambda checkpoint: convert_released(
             checkpoint, joints=metainfo['num_keypoints']
-        )
-    except ValueError as error:
-        raise ValueError(f'{args.input}: {error}') from None
+        ),
+    )
     write_checkpoint(
         dict(state_dict=weights.state_dict, meta=dict(dataset_meta=metainfo)),
         args.output,
@@ -68,11 +64,7 @@ def convert(args: argparse.Namespace) -> None:
         f'{args.output}: {len(weights.state_dict)} tensors from {naming} '
         f'naming, HRNet-W{weights.width}'
     )
-    command = f'python tools/test.py {RECIPE} {args.output}'
-    options = recipe_options(weights)
-    if options:
-        command += f' --cfg-options {" ".join(options)}'
-    print(f'test it: {command}')
+    print_test(RECIPE, args.output, recipe_options(weights))
 
 
 def main(argv: list[str] | None = None) -> None:

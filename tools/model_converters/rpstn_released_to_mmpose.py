@@ -7,9 +7,11 @@ import argparse
 from typing import List, Optional
 
 from rpstn_mmpose.checkpoints.converter_tool import (
-    OneLineParser,
+    print_test,
+    read_converted,
     run_in_one_line,
 )
+from rpstn_mmpose.one_line_parser import OneLineParser
 
 RECIPES = 'configs/body_2d_keypoint/rpstn'
 METAINFO = dict(
@@ -40,11 +42,7 @@ if __name__ == '__main__':
 
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
+from rpstn_mmpose.checkpoints.files import write_checkpoint
 from rpstn_mmpose.datasets.metainfo import resolve_metainfo_file
 from rpstn_mmpose.systems.rpstn.released_weights import (
     RELEASED_JOINTS,
@@ -55,12 +53,9 @@ from rpstn_mmpose.systems.rpstn.released_weights import (
 
 
 def convert(args: argparse.Namespace) -> None:
-    check_new_file(args.output)
-    checkpoint = read_checkpoint(args.input)
-    try:
-        weights = convert_released(checkpoint, args.dataset)
-    except ValueError as error:
-        raise ValueError(f'{args.input}: {error}') from None
+    weights = read_converted(
+        args, lambda checkpoint: convert_released(checkpoint, args.dataset)
+    )
     metainfo = parse_pose_metainfo(
         dict(from_file=resolve_metainfo_file(METAINFO[weights.dataset]))
     )
@@ -82,11 +77,7 @@ def convert(args: argparse.Namespace) -> None:
     )
     recipe = f'{RECIPES}/{matching_recipe(weights)}'
     print(f'recipe: {recipe}')
-    command = f'python tools/test.py {recipe} {args.output}'
-    options = recipe_options(weights)
-    if options:
-        command += f' --cfg-options {" ".join(options)}'
-    print(f'test it: {command}')
+    print_test(recipe, args.output, recipe_options(weights))
     print(
         'the code is public with either axis of the softmax, and weights '
         'do not tell which; for the other one: --cfg-options '

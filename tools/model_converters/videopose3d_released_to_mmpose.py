@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 
 from rpstn_mmpose.checkpoints.converter_tool import (
-    OneLineParser,
+    print_test,
+    read_converted,
     run_in_one_line,
 )
+from rpstn_mmpose.one_line_parser import OneLineParser
 
 RECIPE = (
     'configs/body_3d_keypoint/video_pose3d/h36m/'
@@ -31,11 +33,7 @@ if __name__ == '__main__':
     # Help and wrong options do not wait for the imports below.
     parse_args()
 
-from rpstn_mmpose.checkpoints.files import (
-    check_new_file,
-    read_checkpoint,
-    write_checkpoint,
-)
+from rpstn_mmpose.checkpoints.files import write_checkpoint
 from rpstn_mmpose.systems.video_pose3d.released_weights import (
     convert_released,
     recipe_options,
@@ -43,12 +41,7 @@ from rpstn_mmpose.systems.video_pose3d.released_weights import (
 
 
 def convert(args: argparse.Namespace) -> None:
-    check_new_file(args.output)
-    checkpoint = read_checkpoint(args.input)
-    try:
-        weights = convert_released(checkpoint)
-    except ValueError as error:
-        raise ValueError(f'{args.input}: {error}') from None
+    weights = read_converted(args, convert_released)
     write_checkpoint(dict(state_dict=weights.state_dict), args.output)
     taps = ','.join(map(str, weights.widths))
     print(
@@ -57,11 +50,7 @@ def convert(args: argparse.Namespace) -> None:
         f'{weights.joints}'
         + (', with the trajectory' if weights.trajectory else '')
     )
-    options = recipe_options(weights)
-    command = f'python tools/test.py {RECIPE} {args.output}'
-    if options:
-        command += f' --cfg-options {" ".join(options)}'
-    print(f'test it: {command}')
+    print_test(RECIPE, args.output, recipe_options(weights))
     print(
         'weights do not tell whether the network is causal; if it is, add '
         '--cfg-options model.backbone.causal=True'
