@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..structures.hidden_joints import HIDDEN_BY
 from .label_fields import PLACE_LIMIT, is_place, shown
 from .mat_file import read_arrays
 
@@ -38,6 +39,8 @@ class PennLabel(NamedTuple):
         size: Width and height of the picture, pixels.
         train: The label's own split flag.
         repairs: Number of repairs by kind.
+        hidden_by: (n, 13) uint8, numbers of ``HIDDEN_BY``; None: the label
+            does not tell, as the real ones.
     """
 
     bbox: np.ndarray
@@ -47,6 +50,7 @@ class PennLabel(NamedTuple):
     size: tuple[int, int]
     train: bool
     repairs: Counter
+    hidden_by: np.ndarray | None = None
 
 
 def is_placeholder(
@@ -105,6 +109,23 @@ def _check_shapes(mat: dict, path: str) -> tuple[int, int, int]:
             f'{mat["train"].ravel()[:3].tolist()}'
         )
     return num, int(size[0]), int(size[1])
+
+
+def _hidden_by(mat: dict, path: str) -> np.ndarray | None:
+    values = mat.get('hidden_by')
+    if values is None:
+        return None
+    if values.shape != mat['x'].shape:
+        raise ValueError(
+            f'{path}: hidden_by must be n x {NUM_JOINTS} as x and y, but got '
+            f'{values.shape}; write it again'
+        )
+    if not np.isin(values, range(len(HIDDEN_BY))).all():
+        raise ValueError(
+            f'{path}: hidden_by must hold numbers from 0 to '
+            f'{len(HIDDEN_BY) - 1}; write it again'
+        )
+    return values.astype(np.uint8)
 
 
 def _clip_boxes(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -196,6 +217,7 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
         data: Content of ``labels/NNNN.mat``: ``x``, ``y``, ``visibility``
             n x 13, ``bbox`` n x 4 (x1 y1 x2 y2), ``train``, ``dimensions``
             (h, w, n); coordinates are 1-based pixels of any number type.
+            Those of the generator also have ``hidden_by`` n x 13.
         path: For error messages.
 
     Returns:
@@ -211,7 +233,7 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
         path,
         'a Penn Action label',
         needed=('x', 'y', 'visibility', 'bbox', 'train', 'dimensions'),
-        optional=('nframes',),
+        optional=('nframes', 'hidden_by'),
     )
     num, height, width = _check_shapes(mat, path)
     repairs: Counter = Counter()
@@ -252,4 +274,5 @@ def parse_penn_label(data: bytes, path: str) -> PennLabel:
         size=(width, height),
         train=int(mat['train'].item()) == 1,
         repairs=+repairs,
+        hidden_by=_hidden_by(mat, path),
     )

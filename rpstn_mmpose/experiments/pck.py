@@ -9,6 +9,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from ..evaluation.functional import PCK_GROUPS, group_pck, joint_groups
+from ..structures.hidden_joints import HIDDEN_KINDS
 from .stats import (
     Record,
     by_config,
@@ -33,14 +34,25 @@ def score(record: Record, kind: str, column: str = 'Mean') -> float | None:
 
     Args:
         record: Of one run.
-        kind: ``'visible'`` or ``'occluded'``.
+        kind: ``'visible'``, ``'occluded'``, or one of ``HIDDEN_KINDS``.
         column: One of ``PCK_GROUPS`` or ``'Mean'``.
 
     Returns:
         float | None: Per cent; None where no joint was counted.
     """
-    value = record['pck']['norms'][NORM][kind]['scores'][column]
+    kinds = record['pck']['norms'][NORM]
+    if kind in HIDDEN_KINDS and kind not in kinds:
+        return None  # the labels do not tell
+    value = kinds[kind]['scores'][column]
     return None if value is None or math.isnan(value) else float(value)
+
+
+def told_kinds(
+    records: Sequence[Record], kinds: Sequence[str] = HIDDEN_KINDS
+) -> list[str]:
+    """Those of some ``HIDDEN_KINDS`` that a record tells of."""
+    norms = [record['pck']['norms'][NORM] for record in records]
+    return [kind for kind in kinds if any(kind in norm for norm in norms)]
 
 
 def limb_curves(
@@ -112,9 +124,10 @@ def summarize(
         baseline: Config that the others are compared with.
 
     Returns:
-        list[dict]: ``config``; ``seeds`` (list[int]); ``visible`` and
-        ``occluded`` (:class:`Stat` in per cent by column, ``'Mean'`` among
-        them); ``difference`` (:class:`Stat` of the mean column by kind,
+        list[dict]: ``config``; ``seeds`` (list[int]); ``visible``,
+        ``occluded``, and those of ``HIDDEN_KINDS`` that a record tells of
+        (:class:`Stat` in per cent by column, ``'Mean'`` among them);
+        ``difference`` (:class:`Stat` of the mean column by kind,
         paired by seed; None without a baseline and for itself); and a
         :class:`Stat` for each of ``COSTS``.
 
@@ -125,9 +138,10 @@ def summarize(
     common_thresholds(records)
     groups = by_config(records)
     check_baseline(groups, baseline)
+    kinds = (*KINDS, *told_kinds(records))
     means = {
         name: {
-            kind: {r['seed']: score(r, kind) for r in group} for kind in KINDS
+            kind: {r['seed']: score(r, kind) for r in group} for kind in kinds
         }
         for name, group in groups.items()
     }
@@ -139,7 +153,7 @@ def summarize(
             difference=None,
             **cost_stats(group),
         )
-        for kind in KINDS:
+        for kind in kinds:
             row[kind] = {
                 column: describe(score(r, kind, column) for r in group)
                 for column in (*PCK_GROUPS, 'Mean')
@@ -149,7 +163,7 @@ def summarize(
                 kind: paired_difference(
                     means[name][kind], means[baseline][kind]
                 )
-                for kind in KINDS
+                for kind in kinds
             }
         rows.append(row)
     return rows

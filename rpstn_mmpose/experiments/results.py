@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Sequence
 
 from ..checkpoints.atomic_file import write_atomically
 from ..evaluation.functional import PCK_GROUPS
-from .pck import KINDS, limb_curves, score
+from .pck import KINDS, limb_curves, score, told_kinds
 from .stats import (
     COSTS,
     Record,
@@ -243,6 +243,8 @@ def csv_row(record: Record, metric: Metric | None = None) -> dict[str, Any]:
         row['thr'] = record['pck']['thr']
         row['mPCK'] = score(record, 'visible')
         row['mPCK_occluded'] = score(record, 'occluded')
+        for kind in told_kinds([record]):
+            row[f'mPCK_{kind}'] = score(record, kind)
         for kind in KINDS:
             for column in PCK_GROUPS:
                 row[f'{column.rstrip(".")}_{kind}'] = score(

@@ -10,7 +10,7 @@ from typing import Mapping, Sequence
 
 from ..evaluation.tables import markdown_table
 from ..visualization.pck_report import COLUMNS
-from .pck import KINDS, common_thresholds, summarize
+from .pck import KINDS, common_thresholds, summarize, told_kinds
 from .results import Metric, comparison_warnings, evaluator_warnings, rank
 from .stats import Record, Stat
 
@@ -94,7 +94,11 @@ def summary_table(rows: Sequence[Mapping], baseline: str | None = None) -> str:
         rows: What ``summarize`` returned for ``baseline``.
         baseline: Config that the others are compared with.
     """
-    return _table(rows, baseline, {kind: (kind, 'Mean') for kind in KINDS}, 2)
+    hiders = [kind for kind in ('by_thing', 'by_person') if kind in rows[0]]
+    scores = {
+        kind.replace('_', ' '): (kind, 'Mean') for kind in (*KINDS, *hiders)
+    }
+    return _table(rows, baseline, scores, 2)
 
 
 def ranking_table(
@@ -120,6 +124,15 @@ def _joint_table(rows: Sequence[Mapping], kind: str) -> str:
             [row['config']]
             + [format_stat(row[kind][column]) for column in COLUMNS]
         )
+    return markdown_table(cells)
+
+
+def _hidden_table(rows: Sequence[Mapping], kinds: Sequence[str]) -> str:
+    """Hidden joints by what hides them and by frames since last seen."""
+    cells = [['hidden joints', *(kind.replace('_', ' ') for kind in kinds)]]
+    for row in rows:
+        stats = [format_stat(row[kind]['Mean']) for kind in kinds]
+        cells.append([row['config'], *stats])
     return markdown_table(cells)
 
 
@@ -173,6 +186,13 @@ def ablation_table(
         )
     if metric is None:
         text += ['By joint:\n', *(_joint_table(rows, k) for k in KINDS)]
+        told = told_kinds(records)
+        if told:
+            text += [
+                'Behind things and behind people, and over both by frames '
+                'since last seen:\n',
+                _hidden_table(rows, told),
+            ]
     text.append(_notes(records, missing, metric))
     return '\n'.join(text)
 

@@ -30,7 +30,7 @@ from .trajectories import (
 )
 
 # Goes up whenever the same settings would give other bytes.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 
 
 def generate_penn(
@@ -151,7 +151,7 @@ def _generate(
         )
         if data_format.finish is not None:
             data_format.finish(root, records)
-        return _summarize(records, skipped)
+        return _summarize(records, skipped, data_format.version)
 
     return make_once(
         out_dir,
@@ -174,7 +174,7 @@ def _settings(
     if data_format is not PENN:
         settings['format'] = data_format.name
     settings['trajectories'] = fingerprint(sources) if sources else None
-    settings['generator_version'] = GENERATOR_VERSION
+    settings['generator_version'] = data_format.version
     return settings
 
 
@@ -290,6 +290,7 @@ def _write_penn(
             truth['keypoints'],
             truth['visible'],
             truth['hidden_by'] != OUTSIDE,
+            truth['hidden_by'],
         )
         counts += np.bincount(truth['hidden_by'], minlength=len(REASONS))
     writer.close(scene.size)
@@ -326,12 +327,14 @@ class DataFormat:
         write_video (callable): Writes one scene.
         finish (callable, optional): Called with the root and the videos'
             facts when all of them are written.
+        version (int): See ``GENERATOR_VERSION``.
     """
 
     name: str
     folders: tuple[str, ...]
     write_video: Callable[..., tuple[str, np.ndarray]]
     finish: Callable[[Path, list[dict]], None] | None = None
+    version: int = GENERATOR_VERSION
 
 
 PENN = DataFormat('Penn Action', ('frames', 'labels'), _write_penn)
@@ -340,17 +343,20 @@ JHMDB = DataFormat(
     ('Rename_Images', 'joint_positions', 'puppet_mask', 'sub_splits'),
     _write_jhmdb,
     write_splits,
+    version=1,
 )
 
 
-def _summarize(records: list[dict], skipped: dict[str, int]) -> dict:
+def _summarize(
+    records: list[dict], skipped: dict[str, int], version: int
+) -> dict:
     joints = Counter()
     for record in records:
         joints.update(record['joints'])
     inside = sum(joints.values()) - joints['outside']
     videos = Counter(record['split'] for record in records)
     return dict(
-        generator_version=GENERATOR_VERSION,
+        generator_version=version,
         num_videos=dict(train=videos['train'], test=videos['test']),
         num_frames=sum(record['num_frames'] for record in records),
         joints=dict(joints),

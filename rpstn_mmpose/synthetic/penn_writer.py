@@ -70,6 +70,7 @@ def write_label(
     train: bool,
     action: str,
     pose: str,
+    hidden_by: np.ndarray | None = None,
 ) -> None:
     """Write one label file with the keys and types of the real ones.
 
@@ -84,6 +85,9 @@ def write_label(
         train (bool): Split.
         action (str): Name of the action.
         pose (str): Side that the camera sees.
+        hidden_by (np.ndarray, optional): n x 13, what hides each joint, as
+            numbers of ``scene.REASONS``; written under this name, which the
+            real files do not have.
     """
     width, height = size
     count = len(keypoints)
@@ -102,6 +106,8 @@ def write_label(
         dimensions=np.array([[height, width, count]], np.uint16),
         nframes=np.array([[count]], np.uint8 if count < 256 else np.uint16),
     )
+    if hidden_by is not None:
+        label['hidden_by'] = hidden_by[:, PENN_ORDER].astype(np.uint8)
     buffer = io.BytesIO()
     savemat(buffer, label)
     content = buffer.getvalue()
@@ -134,13 +140,19 @@ class PennVideoWriter:
         keypoints: np.ndarray,
         visible: np.ndarray,
         inside: np.ndarray,
+        hidden_by: np.ndarray,
     ) -> None:
         """Write one picture (None: the label only) and remember its joints.
+
+        Args:
+            picture (np.ndarray, optional): H x W x 3 BGR uint8.
+            keypoints, visible, inside, hidden_by (np.ndarray): A row of what
+                :func:`write_label` takes.
 
         Raises:
             OSError: The picture cannot be written.
         """
-        self._rows.append((keypoints, visible, inside))
+        self._rows.append((keypoints, visible, inside, hidden_by))
         if picture is None:
             return
         self._frames.mkdir(parents=True, exist_ok=True)
@@ -155,9 +167,15 @@ class PennVideoWriter:
     def close(self, size: tuple) -> None:
         """Write the label file; ``size`` is width and height in pixels."""
         self._label.parent.mkdir(parents=True, exist_ok=True)
-        keypoints, visible, inside = (
+        keypoints, visible, inside, hidden_by = (
             np.stack(column) for column in zip(*self._rows)
         )
         write_label(
-            self._label, keypoints, visible, inside, size, **self._facts
+            self._label,
+            keypoints,
+            visible,
+            inside,
+            size,
+            hidden_by=hidden_by,
+            **self._facts,
         )

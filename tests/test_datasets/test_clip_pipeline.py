@@ -10,6 +10,12 @@ from mmpose.structures import PoseDataSample
 
 from rpstn_mmpose.datasets import PennActionDataset
 from rpstn_mmpose.datasets.transforms import PackClipInputs
+from rpstn_mmpose.structures import narrow
+from tests.test_datasets.penn_files import (
+    label_arrays,
+    write_frames,
+    write_label,
+)
 
 CODEC = dict(
     type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1
@@ -121,6 +127,31 @@ def test_rows_equal_mmposes_single_frame_pipeline(penn_root):
                 )
             else:
                 assert not weights.any() and not heatmaps.any()
+
+
+@pytest.mark.parametrize('pipeline', [TRAIN, TEST, STOCK])
+def test_what_hides_joints_reaches_the_metrics(tmp_path, pipeline):
+    arrays = label_arrays(6)
+    arrays['hidden_by'] = np.zeros((6, 13), np.uint8)
+    arrays['hidden_by'][2:4, 5:7] = 2
+    arrays['visibility'] = (arrays['hidden_by'] == 0).astype(np.uint8)
+    write_label(tmp_path, '0001', arrays)
+    write_frames(tmp_path, '0001', 6)
+    length = 1 if pipeline is STOCK else 6
+    samples = [
+        item['data_samples']
+        for item in penn(tmp_path, pipeline, clip_length=length)
+    ]
+    for key, values in (
+        ('hidden_by', [0, 0, 2, 2, 0, 0]),
+        ('frames_unseen', [0, 0, 1, 2, 0, 0]),
+    ):
+        rows = np.concatenate([s.gt_instances[key] for s in samples])
+        assert rows[:, 5].tolist() == rows[:, 6].tolist() == values
+        assert not rows[:, :5].any() and not rows[:, 7:].any()
+    row = narrow(samples[-1], [len(rows) - 3 if length > 1 else 0])
+    told = row.gt_instances.hidden_by[0, 5]
+    assert told == (2 if length > 1 else 0)
 
 
 def test_targets_mark_the_keypoints_whatever_the_augmentation(penn_root):

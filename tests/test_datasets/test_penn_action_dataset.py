@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
-from rpstn_mmpose.datasets import PennActionDataset
+from rpstn_mmpose.datasets import ClipRandomFlip, PennActionDataset
 from tests.test_datasets.penn_files import (
     label_arrays,
     write_label,
@@ -80,6 +80,65 @@ def test_repairs_are_logged_once_by_kind(tmp_path, caplog):
         ['zero-area', 'boxes', '1'],
         ['NaN', 'joints', '1'],
     ]
+
+
+def hidden_arrays(num, train=1):
+    """Joint 1 behind somebody in frames 2 and 3, joint 4 behind a thing in
+    all of them.
+    """
+    arrays = label_arrays(num, train)
+    arrays['hidden_by'] = np.zeros((num, 13), np.uint8)
+    arrays['hidden_by'][1:3, 1] = 2
+    arrays['hidden_by'][:, 4] = 1
+    arrays['visibility'] = (arrays['hidden_by'] == 0).astype(np.uint8)
+    return arrays
+
+
+def test_what_hides_joints_and_since_when(tmp_path):
+    write_label(tmp_path, '0001', hidden_arrays(6))
+    clip = penn(tmp_path, clip_length=3).get_data_info(0)
+    later = penn(tmp_path, clip_length=3).get_data_info(1)
+    assert clip['hidden_by'][:, 1].tolist() == [0, 2, 2]
+    assert clip['hidden_by'][:, 4].tolist() == [1, 1, 1]
+    assert clip['frames_unseen'][:, 1].tolist() == [0, 1, 2]
+    assert clip['frames_unseen'][:, 4].tolist() == [-1, -1, -1]
+    # Counted in the video, not in the clip.
+    start = penn(tmp_path, clip_offsets=[0])
+    assert start.get_data_info(2)['frames_unseen'][0, 1] == 2
+    assert later['hidden_by'][:, 1].tolist() == [0, 0, 0]
+    flip = ClipRandomFlip(prob=1.0)
+    flipped = flip(dict(clip, img=[], img_shape=(72, 96)))
+    # Joint 1 and 2, 3 and 4 are left and right.
+    assert flipped['hidden_by'][:, 2].tolist() == [0, 2, 2]
+    assert flipped['frames_unseen'][:, 3].tolist() == [-1, -1, -1]
+    assert not flipped['hidden_by'][:, [1, 4]].any()
+
+
+def test_labels_that_do_not_tell_what_hides(tmp_path):
+    write_label(tmp_path, '0001', label_arrays(6))
+    info = penn(tmp_path).get_data_info(0)
+    assert 'hidden_by' not in info and 'frames_unseen' not in info
+    write_label(tmp_path, '0002', hidden_arrays(6))
+    mixed = penn(tmp_path)
+    assert 'hidden_by' not in mixed.get_data_info(1)
+    assert mixed.repairs['videos that do not tell what hides joints'] == 1
+
+
+@pytest.mark.parametrize(
+    'values, message',
+    [
+        (np.zeros((6, 12)), r'hidden_by must be n x 13 .* \(6, 12\)'),
+        (np.full((6, 13), 5), 'hidden_by must hold numbers from 0 to 4'),
+        (np.full((6, 13), 0.5), 'hidden_by must hold numbers from 0 to 4'),
+    ],
+)
+def test_hiders_that_nobody_can_read(tmp_path, values, message):
+    path = write_label(
+        tmp_path, '0001', dict(label_arrays(6), hidden_by=values)
+    )
+    with pytest.raises(ValueError, match=message) as error:
+        penn(tmp_path)
+    assert str(path) in str(error.value) and '\n' not in str(error.value)
 
 
 def test_empty_split(tmp_path):

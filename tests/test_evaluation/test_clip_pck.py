@@ -71,6 +71,77 @@ def test_occluded_joints_have_a_column_of_their_own():
     assert result['PCK/torso/Occluded@0.2'] == 50
 
 
+def hidden_clip():
+    """Four frames; wrists and a knee hidden, two of these found."""
+    sample = clip(num=4)
+    gt, pred = sample.gt_instances, sample.pred_instances
+    gt.hidden_by = np.zeros((4, 13), np.uint8)
+    gt.frames_unseen = np.zeros((4, 13), np.int32)
+    # Left wrist: behind somebody in frames 1 to 3, found in the first of
+    # them; right wrist: behind a thing in all four, never found; left knee:
+    # behind a thing in the last one, found; head: behind its own torso.
+    gt.hidden_by[1:, 5], gt.frames_unseen[1:, 5] = 2, [1, 2, 3]
+    gt.hidden_by[:, 6], gt.frames_unseen[:, 6] = 1, -1
+    gt.hidden_by[3, 9], gt.frames_unseen[3, 9] = 1, 8
+    gt.hidden_by[:, 0], gt.frames_unseen[:, 0] = 3, 1
+    gt.keypoints_visible[gt.hidden_by > 0] = 0
+    pred.keypoints[2:, 5] += 500
+    pred.keypoints[:, [0, 6]] += 500
+    return sample
+
+
+KINDS = {
+    'by_thing': (0 + 100) / 2,  # right wrist 0 of 4, left knee 1 of 1
+    'by_person': 100 / 3,
+    'unseen_1': 100,
+    'unseen_2-3': 0,
+    'unseen_8+': 100,
+    'never_seen': 0,
+}
+
+
+def test_kinds_of_hidden_joints(tmp_path):
+    path = tmp_path / 'pck.json'
+    result = evaluate([hidden_clip()], out_file=str(path))
+    for kind, value in KINDS.items():
+        assert result[f'PCK/mPCK_{kind}'] == pytest.approx(value)
+    assert math.isnan(result['PCK/mPCK_unseen_4-7'])
+    # Left wrist 1 of 3, right 0 of 4, knee 1 of 1, head 0 of 4.
+    assert result['PCK/mPCK_occluded'] == pytest.approx((100 / 3 + 100) / 4)
+    assert result['PCK/mPCK'] == 100
+    torso = json.loads(path.read_text())['norms']['torso']
+    wrist = torso['joints']['left_wrist']['by_person']
+    assert (wrist['correct'], wrist['total']) == (1, 3)
+    assert torso['by_person']['scores']['Wri.'] == pytest.approx(100 / 3)
+
+
+def test_kinds_of_the_frames_that_are_wanted():
+    sample = hidden_clip()
+    sample.set_metainfo(dict(frame_mask=np.array([0, 1, 1, 0], bool)))
+    result = evaluate([sample, clip(num=2)])  # the second does not tell
+    assert result['PCK/mPCK_by_person'] == 50
+    assert result['PCK/mPCK_by_thing'] == 0
+    assert math.isnan(result['PCK/mPCK_unseen_8+'])
+    told = [name for name in evaluate([clip(num=2)]) if 'by_' in name]
+    assert not told and not any('seen' in k for k in evaluate([clip()]))
+
+
+def test_kinds_in_the_log(caplog):
+    logger = MMLogger.get_instance('kinds_test')
+    logger.addHandler(caplog.handler)
+    with caplog.at_level(logging.INFO, logger='kinds_test'):
+        evaluate([hidden_clip()])
+    logger.removeHandler(caplog.handler)
+    *_, head, scores, joints = caplog.records[0].getMessage().split('\n')
+    assert head.split() == [
+        'hidden', 'by_thing', 'by_person', 'unseen_1', 'unseen_2-3',
+        'unseen_4-7', 'unseen_8+', 'never_seen',
+    ]  # fmt: skip
+    values = ['50.0', '33.3', '100.0', '0.0', '-', '100.0', '0.0']
+    assert scores.split() == ['torso', *values]
+    assert joints.split() == ['joints', '5', '3', '1', '2', '0', '1', '4']
+
+
 def test_two_norms():
     # 20 pixels: above 0.2 * 70, below 0.2 * 120 (the longer box side).
     result = evaluate([clip(shift=20.0)], norm_item=['torso', 'person'])

@@ -10,16 +10,17 @@ NAMES = ['head'] + [
 THRESHOLDS = [0.1, 0.2, 0.5]
 
 
-def make_pck(correct, total=1000, thr=0.2):
+def make_pck(correct, total=1000, thr=0.2, kinds=()):
     """What ClipPCK writes.
 
     Args:
         correct: ``correct(kind, name, threshold)``, of ``total`` joints.
         total: A number, or ``total(kind, name)``.
         thr: The main threshold, one of ``THRESHOLDS``.
+        kinds: Of hidden joints that it tells of, too.
     """
     norm = dict(left_out=0, joints={name: {} for name in NAMES})
-    for kind in ('visible', 'occluded'):
+    for kind in ('visible', 'occluded', *kinds):
         totals = [
             total(kind, name) if callable(total) else total for name in NAMES
         ]
@@ -59,9 +60,13 @@ def make_pck(correct, total=1000, thr=0.2):
     )
 
 
-def make_record(config, seed, visible=80.0, occluded=50.0, **changes):
-    """A run of which every joint has these per cents at 0.2."""
-    level = dict(visible=visible, occluded=occluded)
+def make_record(
+    config, seed, visible=80.0, occluded=50.0, hidden=None, **changes
+):
+    """A run of which every joint has these per cents at 0.2; ``hidden``:
+    per cents by kind of hidden joints."""
+    hidden = hidden or {}
+    level = dict(visible=visible, occluded=occluded, **hidden)
 
     def correct(kind, name, threshold):
         return 10 * level[kind] * min(5 * threshold, 1.1)
@@ -80,7 +85,7 @@ def make_record(config, seed, visible=80.0, occluded=50.0, **changes):
         torch_threads=2,
         cpu='A CPU',
         device='cpu',
-        pck=make_pck(correct),
+        pck=make_pck(correct, kinds=hidden),
     )
     record.update(changes)
     return record

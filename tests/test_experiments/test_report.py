@@ -82,6 +82,37 @@ def test_summary_table_is_the_expected_markdown():
     )
 
 
+def test_kinds_of_hidden_joints():
+    """Those of the hiders beside the others, all of them below."""
+    kinds = [
+        dict(zip(('by_thing', 'by_person', 'unseen_1'), values))
+        for values in ((60, 20, 70), (62, 24, 72), (64, 30, 80))
+    ]
+    records = [
+        make_record('base', 0, hidden=kinds[0]),
+        make_record('base', 1, hidden=kinds[1]),
+        make_record('new', 0, hidden=kinds[2]),
+        make_record('old', 0),
+    ]
+    rows = summarize(records, 'base')
+    head, _, base, new, old = [
+        [cell.strip() for cell in line.split('|')[1:-1]]
+        for line in summary_table(rows, 'base').splitlines()
+    ]
+    assert head[2:10] == [
+        'visible', 'occluded', 'by thing', 'by person',
+        'Δ visible', 'Δ occluded', 'Δ by thing', 'Δ by person',
+    ]  # fmt: skip
+    assert base[4:6] == ['61.00 ± 1.41', '22.00 ± 2.83']
+    assert new[4:6] == ['64.00 ± –', '30.00 ± –']
+    assert new[8:10] == ['+4.00 ± –', '+10.00 ± –']
+    assert old[4:6] == old[8:10] == ['–', '–']
+    text = ablation_table(records)
+    assert '| hidden joints |   by thing |  by person |   unseen 1 |' in text
+    assert '| base          | 61.0 ± 1.4 | 22.0 ± 2.8 | 71.0 ± 1.4 |' in text
+    assert 'by person' not in ablation_table(RECORDS)
+
+
 def test_one_seed_has_no_deviation():
     table = summary_table(
         summarize(RECORDS[:1] + RECORDS[3:4], 'base'), 'base'

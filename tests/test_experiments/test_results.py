@@ -76,6 +76,17 @@ def test_different_thresholds_are_refused():
         summarize([RECORDS[0], other])
 
 
+def test_lines_tell_of_kinds_of_hidden_joints(tmp_path):
+    told = make_record('a', 0, hidden=dict(by_thing=60, by_person=20))
+    write_csv([make_record('b', 0), told], tmp_path / 'results.csv')
+    with (tmp_path / 'results.csv').open(newline='') as file:
+        silent, line = csv.DictReader(file)
+    found = [float(line[f'mPCK_by_{kind}']) for kind in ('thing', 'person')]
+    assert found == pytest.approx([60, 20])
+    assert silent['mPCK_by_thing'] == '' and 'mPCK_unseen_1' not in line
+    assert 'mPCK_by_thing' not in csv_row(make_record('b', 0))
+
+
 def test_limb_curves_by_joint_name():
     """Left elbow 30 % at every threshold, knees 60 and 80 %, head 0, wrists
     never seen, the rest 100 %."""

@@ -261,11 +261,22 @@ def test_people_in_front_and_fast_motion(tmp_path):
     inside = sum(people['joints'].values()) - people['joints']['outside']
     assert people['joints']['person'] > 0.04 * inside
     assert people['joints']['occluder'] == plain['joints']['occluder']
+    videos = {video['video']: video['joints'] for video in people['videos']}
     for path in (tmp_path / 'plain' / 'labels').glob('*.mat'):
         one, other = (
             loadmat(path),
             loadmat(tmp_path / 'people/labels' / path.name),
         )
+        # What only the data set with people hides, people hide; what things
+        # hide in one they hide in both.
+        new = (one['visibility'] == 1) & (other['visibility'] == 0)
+        assert (other['hidden_by'][new] == 2).all()
+        assert 2 not in one['hidden_by']
+        things = [label['hidden_by'] == 1 for label in (one, other)]
+        np.testing.assert_array_equal(*things)
+        assert np.array_equal(other['hidden_by'] == 0, other['visibility'])
+        counts = np.bincount(other['hidden_by'].ravel(), minlength=5)
+        assert list(videos[path.stem].values()) == counts.tolist()
         for name in ('x', 'y', 'bbox'):
             np.testing.assert_array_equal(one[name], other[name])
         assert (other['visibility'] <= one['visibility']).all()

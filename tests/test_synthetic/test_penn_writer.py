@@ -89,7 +89,8 @@ def test_boxes():
 
 def test_files_of_a_video(tmp_path):
     writer = PennVideoWriter(tmp_path, 12, True, 'run', 'left')
-    row = np.full((13, 2), 5.0), np.ones(13), np.ones(13, bool)
+    reasons = np.arange(13) % 5
+    row = np.full((13, 2), 5.0), np.ones(13), np.ones(13, bool), reasons
     for _ in range(2):
         writer.add(np.zeros((48, 64, 3), np.uint8), *row)
     writer.close((64, 48))
@@ -102,4 +103,9 @@ def test_files_of_a_video(tmp_path):
         'frames/0012/000002.jpg',
         'labels/0012.mat',
     ]
-    assert loadmat(tmp_path / 'labels/0012.mat')['train'].item() == 1
+    mat = loadmat(tmp_path / 'labels/0012.mat')
+    assert mat['train'].item() == 1
+    # Sides as those of the other entries: 1 and 2, 3 and 4 ... change places.
+    assert mat['hidden_by'].dtype == np.uint8
+    row = [0, 2, 1, 4, 3, 1, 0, 3, 2, 0, 4, 2, 1]
+    assert mat['hidden_by'].tolist() == [row, row]

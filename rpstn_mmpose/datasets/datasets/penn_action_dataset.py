@@ -8,6 +8,8 @@ from mmengine.dist import is_main_process
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
+from ...structures.columns import Column
+from ...structures.hidden_joints import frames_unseen
 from ..file_access import list_files, read_bytes
 from ..penn_action_label import PennLabel, parse_penn_label
 from ..tracks import Track
@@ -26,6 +28,7 @@ _REMEDY = {
     'visible joints outside the picture': 'kept',
     'frames without visible joint': 'kept',
     'videos with more frames than labels': 'the first ones are taken',
+    'videos that do not tell what hides joints': 'no video tells it',
 }
 
 
@@ -49,6 +52,10 @@ class PennActionDataset(BaseClipDataset):
     be anywhere; labels must be where folders can be listed, which HTTP is
     not.
 
+    Where the labels tell what hides each joint, as the generator's do, the
+    samples have ``hidden_by`` and ``frames_unseen``, T x 13, see
+    :mod:`rpstn_mmpose.structures.hidden_joints`.
+
     Args:
         See :class:`BaseClipDataset`. ``data_prefix`` defaults to
         ``dict(img='frames', ann='labels')``.
@@ -62,6 +69,10 @@ class PennActionDataset(BaseClipDataset):
     METAINFO: dict = dict(from_file='configs/_base_/datasets/penn_action.py')
     SPLITS = ('train', 'test')
     DATA_PREFIX: dict = dict(img='frames', ann='labels')
+    COLUMNS = (
+        Column('hidden_by', 'flag', dtype=np.uint8),
+        Column('frames_unseen', 'flag', dtype=np.int32),
+    )
 
     def load_tracks(self) -> list[Track]:
         """Read every label file, keep those of the split.
@@ -93,12 +104,22 @@ class PennActionDataset(BaseClipDataset):
                 f'{name}: no .mat file in {folder!r}; put the '
                 "data set's labels there"
             )
+        self._tell_all_or_none(tracks)
         self.log_repairs(
             f'{self.split}: {len(tracks)} videos, {sum(map(len, tracks))} '
             'frames',
             _REMEDY,
         )
         return tracks
+
+    def _tell_all_or_none(self, tracks: list[Track]) -> None:
+        """Take ``hidden_by`` away where not all of the videos have it."""
+        silent = sum('hidden_by' not in track.columns for track in tracks)
+        if 0 < silent < len(tracks):
+            self.repairs['videos that do not tell what hides joints'] = silent
+            for track in tracks:
+                track.columns.pop('hidden_by', None)
+                track.columns.pop('frames_unseen', None)
 
     def _track(self, video: str, label: PennLabel) -> Track:
         num = len(label.bbox)
@@ -117,4 +138,8 @@ class PennActionDataset(BaseClipDataset):
             keypoints=label.keypoints,
             keypoints_visible=label.visible,
             keypoints_labeled=label.labeled,
+            hidden_by=label.hidden_by,
+            frames_unseen=None
+            if label.hidden_by is None
+            else frames_unseen(label.visible),
         )

@@ -13,9 +13,26 @@ from mmpose.registry import METRICS
 
 from ...structures import wanted_frames
 from ...structures.arrays import to_numpy
+from ...structures.hidden_joints import HIDDEN_KINDS, hidden_masks
 from ..functional import group_pck, joint_groups, pck_counts, reference_length
 
 SWEEP = tuple(round(0.1 * i, 1) for i in range(1, 11))
+
+
+def _percent(value: float) -> str:
+    return '-' if math.isnan(value) else f'{value:.1f}'
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, the first column to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return [
+        '  '.join(
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths))
+        )
+        for row in rows
+    ]
 
 
 @METRICS.register_module()
@@ -35,6 +52,12 @@ class ClipPCK(BaseMetric):
     ``torso/Occluded@0.2`` (mean over occluded joints), ``torso/AUC`` (the
     mean column's average over ``thresholds``) and ``torso/left_out``
     (frames). A column without any keypoint is NaN.
+
+    Where the ground truth tells what hides joints (``hidden_by`` and
+    ``frames_unseen``), ``mPCK_by_thing`` and ``mPCK_by_person`` are added,
+    and over both, by frames since the joint was last seen in the video:
+    ``mPCK_unseen_1``, ``..._2-3``, ``..._4-7``, ``..._8+`` and
+    ``mPCK_never_seen``.
 
     Args:
         thr (float): Threshold of the main score.
@@ -102,6 +125,22 @@ class ClipPCK(BaseMetric):
             labeled = visible | (to_numpy(gt['keypoints_labeled'])[rows] > 0)
         return keypoints, visible, labeled
 
+    def _masks(
+        self,
+        gt: dict,
+        rows: np.ndarray,
+        visible: np.ndarray,
+        labeled: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """Joints that count, (N, K) bool by kind."""
+        hidden = labeled & ~visible
+        masks = dict(visible=visible, occluded=hidden)
+        told = [gt.get(key) for key in ('hidden_by', 'frames_unseen')]
+        if all(values is not None for values in told):
+            hidden_by, unseen = (to_numpy(values)[rows] for values in told)
+            masks.update(hidden_masks(hidden, hidden_by, unseen))
+        return masks
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count correct keypoints.
 
@@ -112,8 +151,9 @@ class ClipPCK(BaseMetric):
             data_batch: Not used.
             data_samples (Sequence[dict]): With ``pred_instances.keypoints``
                 and ``gt_instances`` (``keypoints``, ``keypoints_visible``,
-                optionally ``keypoints_labeled``, and ``bboxes`` for
-                ``'person'``), image pixels.
+                optionally ``keypoints_labeled``, ``hidden_by`` and
+                ``frames_unseen``, and ``bboxes`` for ``'person'``), image
+                pixels.
         """
         names = self.keypoint_names
         thrs = (self.thr,) + self.thresholds
@@ -129,6 +169,7 @@ class ClipPCK(BaseMetric):
                     f'must both be T x {len(names)} x 2'
                 )
             keypoints, visible, labeled = self._truth(gt, rows)
+            masks = self._masks(gt, rows, visible, labeled)
             boxes = gt.get('bboxes')
             boxes = None if boxes is None else to_numpy(boxes)[rows]
             record: dict[str, Any] = dict(frames=len(rows))
@@ -136,14 +177,12 @@ class ClipPCK(BaseMetric):
                 length = reference_length(
                     norm, names, keypoints, labeled, boxes
                 )
-                counts: dict[str, Any] = {}
-                for kind, mask in (
-                    ('visible', visible),
-                    ('occluded', labeled & ~visible),
-                ):
-                    counts[kind] = pck_counts(
+                counts: dict[str, Any] = {
+                    kind: pck_counts(
                         pred[rows][..., :2], keypoints, mask, length, thrs
                     )
+                    for kind, mask in masks.items()
+                }
                 counts['left_out'] = int(np.isnan(length).sum())
                 record[norm] = counts
             self.results.append(record)
@@ -156,13 +195,11 @@ class ClipPCK(BaseMetric):
             left_out=sum(record[norm]['left_out'] for record in results),
             joints={name: {} for name in names},
         )
-        for kind in ('visible', 'occluded'):
-            correct = np.sum(
-                [record[norm][kind][0] for record in results], axis=0
-            )
-            total = np.sum(
-                [record[norm][kind][1] for record in results], axis=0
-            )
+        told = [k for k in HIDDEN_KINDS if any(k in r[norm] for r in results)]
+        for kind in ('visible', 'occluded', *told):
+            counts = [r[norm][kind] for r in results if kind in r[norm]]
+            correct = np.sum([correct for correct, _ in counts], axis=0)
+            total = np.sum([total for _, total in counts], axis=0)
             scores = [group_pck(row, total, groups) for row in correct]
             scores = [{k: 100 * v for k, v in s.items()} for s in scores]
             sweep = {
@@ -202,6 +239,9 @@ class ClipPCK(BaseMetric):
             'mPCK': main['visible']['scores']['Mean'],
             'mPCK_occluded': main['occluded']['scores']['Mean'],
         }
+        for kind in HIDDEN_KINDS:
+            if kind in main:
+                metrics[f'mPCK_{kind}'] = main[kind]['scores']['Mean']
         for norm, summary in norms.items():
             for column, value in summary['visible']['scores'].items():
                 metrics[f'{norm}/{column}@{self.thr:g}'] = value
@@ -225,23 +265,29 @@ class ClipPCK(BaseMetric):
                 summary['occluded']['scores']['Mean'],
                 summary['visible']['auc'],
             ]
-            cells = ['-' if math.isnan(v) else f'{v:.1f}' for v in values]
+            cells = [_percent(value) for value in values]
             rows.append([norm] + cells + [str(frames - summary['left_out'])])
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        lines = [
-            '  '.join(
-                cell.ljust(w) if i == 0 else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(row, widths))
-            )
-            for row in rows
-        ]
+        lines = _aligned(rows)
         for norm, summary in norms.items():
             if summary['left_out']:
                 lines.append(
                     f'{summary["left_out"]} of {frames} frames have no '
                     f'{norm} length and do not count for it'
                 )
+        lines += self._hidden_table(norms[self.norms[0]])
         return '\n'.join(['Visible joints, per cent:'] + lines)
+
+    def _hidden_table(self, summary: dict) -> list[str]:
+        """Scores and numbers of joints; nothing where no kind is told."""
+        kinds = [kind for kind in HIDDEN_KINDS if kind in summary]
+        if not kinds:
+            return []
+        rows = [['hidden', *kinds], [self.norms[0]], ['joints']]
+        for kind in kinds:
+            rows[1].append(_percent(summary[kind]['scores']['Mean']))
+            joints = (joint[kind] for joint in summary['joints'].values())
+            rows[2].append(str(sum(joint['total'] for joint in joints)))
+        return ['Hidden joints, by frames since last seen:', *_aligned(rows)]
 
     def _write(self, norms: dict[str, dict], frames: int) -> None:
 
