@@ -14,6 +14,8 @@ from .frame_window import FrameWindow, Pending
 
 # People of whom a lifter's memory is kept, those seen last.
 REMEMBERED = 1000
+# Frames in a row without a person that are bridged in a window.
+MAX_GAP = 10
 
 
 class LiftedPoses(NamedTuple):
@@ -33,17 +35,19 @@ class LiftedPoses(NamedTuple):
 class LifterStream:
     """A lifter on one frame's 2D poses after the other, for all people.
 
-    A person who is not in a frame of the window counts with the nearest
-    frame in which the person was seen without a break, as at the ends of a
-    video.
+    A person who is missing in a few frames of the window (:data:`MAX_GAP` in
+    a row) moves evenly from where they were to where they will be, with
+    scores of 0. Beyond a longer gap, and at the ends of a video, the nearest
+    frame that is known counts again.
 
     Args:
         model (SequenceLifter): In evaluation mode.
         pipeline (Callable): Test pipeline of the lifter's data set. It takes
             a dict with ``keypoints`` T x K x 2 (pixels),
             ``keypoints_visible`` T x K, ``img_shape`` (height, width),
-            ``frame_ids`` (which frame each row is of) and what is in
-            ``metainfo``, and packs ``inputs`` T x K x C and ``data_samples``.
+            ``frame_ids`` (which frame each row is of; -1: of none) and what
+            is in ``metainfo``, and packs ``inputs`` T x K x C and
+            ``data_samples``.
         metainfo (dict, optional): Of the lifter's joints. Defaults to
             ``None``, nothing.
         joint_map (JointMap, optional): Makes the lifter's joints of those
@@ -70,8 +74,8 @@ class LifterStream:
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of a video."""
         self._frame = -1
-        self._window: FrameWindow[tuple[np.ndarray, np.ndarray, int]] = (
-            FrameWindow(self.model.before)
+        self._window: FrameWindow[tuple[np.ndarray, np.ndarray]] = FrameWindow(
+            self.model.before
         )
         self._memories: OrderedDict[int, dict] = OrderedDict()
 
@@ -110,10 +114,7 @@ class LifterStream:
         keypoints, scores = _known(keypoints, scores, img_shape)
         if self.joint_map is not None and ids:
             keypoints, scores = self.joint_map(keypoints, scores)
-        people = {
-            key: (*person, self._frame)
-            for key, person in zip(ids, zip(keypoints, scores))
-        }
+        people = dict(zip(ids, zip(keypoints, scores)))
         self._window.put(Pending(self._frame, ids, img_shape), people)
         return self._done(self._frame - self.delay)
 
@@ -144,20 +145,14 @@ class LifterStream:
 
     def _packed(self, pending: Pending, key: int) -> dict:
         """A person's window."""
-        offsets = range(-self.model.before, self.model.after + 1)
-        points, scores, frames = zip(
-            *(
-                self._window.seen(pending.frame, offset, key)
-                for offset in offsets
-            )
-        )
+        points, scores, frames = self._rows(pending.frame, key)
         packed = self.pipeline(
             dict(
                 self.metainfo,
-                keypoints=np.stack(points),
-                keypoints_visible=np.stack(scores),
+                keypoints=points,
+                keypoints_visible=scores,
                 img_shape=pending.samples,
-                frame_ids=list(frames),
+                frame_ids=frames.tolist(),
             )
         )
         packed['data_samples'].memory = self._memories.setdefault(key, {})
@@ -165,6 +160,32 @@ class LifterStream:
         if len(self._memories) > REMEMBERED:
             self._memories.popitem(last=False)
         return packed
+
+    def _rows(
+        self, frame: int, key: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points (T, K, 2), scores (T, K) and frames (T,) around a frame."""
+        wanted = np.arange(-self.model.before, self.model.after + 1) + frame
+        known = np.array(
+            [n for n in wanted if self._window.at(n, key) is not None]
+        )
+        # The stretch around the frame without a gap that is too long.
+        ends = np.flatnonzero(np.diff(known) > MAX_GAP + 1) + 1
+        (known,) = [s for s in np.split(known, ends) if frame in s]
+        points, scores = (
+            np.stack(rows)
+            for rows in zip(*(self._window.seen(n, 0, key) for n in known))
+        )
+        right = np.searchsorted(known, wanted).clip(max=len(known) - 1)
+        left = (right - (known[right] > wanted)).clip(min=0)
+        share = (wanted - known[left]) / (known[right] - known[left]).clip(1)
+        share = share.clip(0, 1)[:, None, None].astype(points.dtype)
+        bridged = left != right
+        return (
+            points[left] * (1 - share) + points[right] * share,
+            np.where(bridged[:, None], 0, scores[right]).astype(scores.dtype),
+            np.where(bridged, -1, known[right]),
+        )
 
 
 def _known(

@@ -100,6 +100,33 @@ def test_people_and_videos_have_their_own():
     np.testing.assert_allclose(both[1], alone[0], rtol=0, atol=1e-5)
 
 
+def test_bridged_frames_tell_no_lengths():
+    """Bones of the tree have the lengths that were found: of the frames in
+    which the person was, each once."""
+    model = lifter(2, True, fusion='tree')
+    (found,) = people(1)
+    stream = stream_of(model)
+    nobody = np.zeros((0, 17, 2)), np.zeros((0, 17)), (), SIZE
+    there = [0, 1, 2, 5, 6, 9]
+    for t in range(10):
+        (poses,) = stream.push(
+            *(
+                (found[0][t][None], found[1][t][None], [5], SIZE)
+                if t in there
+                else nobody
+            )
+        )
+    x = padded(found, 0, 0)[:, there, :, :2]
+    with torch.no_grad():
+        expected = model.length_net.lengths(model.length_net(x.float()))
+    vectors = model.length_net.bones.vectors(
+        torch.from_numpy(poses.keypoints_3d)
+    )
+    torch.testing.assert_close(
+        vectors.norm(dim=-1), expected, rtol=1e-4, atol=1e-5
+    )
+
+
 def test_who_was_away_is_remembered(monkeypatch):
     """By the id; but not more people than there is room for."""
     from rpstn_mmpose.streams import lifter_stream
