@@ -306,6 +306,7 @@ def build_report(
     relation: RelationPicture | None = None,
     trajectories: bytes = b'',
     poses_3d: dict | None = None,
+    times: Sequence[float] | None = None,
 ) -> str:
     """Make the page.
 
@@ -320,6 +321,7 @@ def build_report(
         trajectories: Content of the ``.png`` file of the joints' paths.
         poses_3d: From :func:`~rpstn_mmpose.visualization.poses_3d.
             read_poses_3d`.
+        times: Of the frames, seconds. None: the rate is even.
 
     Returns:
         str: HTML.
@@ -358,7 +360,7 @@ def build_report(
         untracked=int((info.track_ids < 0).sum()),
         damaged=[(_run_text(*run), run[0]) for run in runs],
         rows=[_track_row(track, info, fraction) for track in tracks.values()],
-        data=_chart_data(info, tracks, fraction),
+        data=dict(_chart_data(info, tracks, fraction), times=times),
         fraction=fraction,
         video_src=video_src,
         video_note=video_note,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rpstn_mmpose.visualization.confidence import tracks_of
+from rpstn_mmpose.visualization.frame_times import read_times
 from rpstn_mmpose.visualization.video_report import (
     RelationPicture,
     build_report,
@@ -604,6 +605,68 @@ def with_test_script(text, script):
     """A page that runs a test's script too, which its policy would not."""
     text = re.sub('<meta http-equiv=[^>]*>', '', text)
     return text.replace('</body>', f'<script>{script}</script></body>')
+
+
+SEEKS = """
+const video = document.getElementById('video'), seen = [];
+function go() {
+  for (let f = 0; f < 10; f++) {
+    const step = new KeyboardEvent('keydown', {key: 'ArrowRight'});
+    seen.push(video.currentTime);
+    document.getElementById('chart').dispatchEvent(step);
+  }
+  document.documentElement.dataset.seen = seen.join(' ');
+  video.currentTime = 1.72;
+}
+if (video.readyState) go();
+else video.addEventListener('loadedmetadata', go);
+"""
+
+
+def test_frames_at_their_own_times_in_chromium(tmp_path):
+    """At 30 frames a second but for a pause of a second and a half, so that
+    the mean rate is 5: a frame is gone to in the middle of its time, and what
+    is seen at 1.72 s is frame 6.
+    """
+    pytest.importorskip('av', reason='PyAV is not installed')
+    from rpstn_mmpose.visualization import VideoWriter
+
+    times = [f / 30 + 1.5 * (f > 5) for f in range(10)]
+    content = two_people()
+    content['meta_info']['video']['fps'] = 5
+    for record, time in zip(content['instance_info'], times):
+        record['time'] = round(time, 6)
+    info = load(content, tmp_path)
+    found = read_times(tmp_path / 'clip.json')
+    np.testing.assert_allclose(found, times, atol=1e-6)
+    with VideoWriter(tmp_path / 'clip.mp4', fps=5) as writer:
+        for f, time in enumerate(times):
+            writer.write(np.full((64, 96, 3), 25 * f, np.uint8), time)
+    path = tmp_path / 'page.html'
+    source = video_source(tmp_path / 'clip.mp4', path)
+    text = build_report(info, *source, times=found)
+    write_report(with_test_script(text, SEEKS), path)
+    page, root = dump_dom(path, tmp_path)
+    _, *seen = map(float, root['data-seen'].split())
+    ends = [*times[1:], times[-1] + 1 / 5]
+    middles = [(a + b) / 2 for a, b in zip(times, ends)]
+    np.testing.assert_allclose(seen, middles[1:], atol=1e-4)
+    assert root['data-frame'] == '6'
+    assert 'frame 6 of 0 to 9, 1.70 s' in page.text('now')
+
+
+@pytest.mark.parametrize('time', [None, 'x', 0.1, float('nan')])
+def test_times_that_are_not_told(tmp_path, time):
+    """Missing, no number, or not after the frame before."""
+    content = two_people()
+    for frame, record in enumerate(content['instance_info']):
+        record['time'] = frame / 10
+    content['instance_info'][3]['time'] = time
+    load(content, tmp_path)
+    assert read_times(tmp_path / 'clip.json') is None
+    del content['instance_info'][3]['time']
+    load(content, tmp_path)
+    assert read_times(tmp_path / 'clip.json') is None
 
 
 CLICKS = """

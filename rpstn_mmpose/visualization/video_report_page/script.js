@@ -7,6 +7,9 @@ const chart = get('chart'), overview = get('overview'), pick = get('track');
 const video = get('video'), now = get('now');
 const total = data.num_frames, fps = data.fps;
 const byId = new Map(data.tracks.map(track => [track.id, track]));
+/* When a frame begins, seconds; a rate may vary. */
+const start = f => data.times ? data.times[f] : f / fps;
+const end = f => f + 1 < total ? start(f + 1) : start(f) + 1 / fps;
 let frame = 0, current = null, plot = null, heads = [], readouts = [];
 
 function node(parent, tag, attributes, text) {
@@ -17,6 +20,16 @@ function node(parent, tag, attributes, text) {
 }
 
 function clear(item) { while (item.firstChild) item.firstChild.remove(); }
+
+/* The last frame that has begun, to a tick of the file's clock. */
+function frameAt(time) {
+  let low = 0, high = total;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (start(middle) <= time + 1e-4) low = middle; else high = middle;
+  }
+  return low;
+}
 
 /* Scores come for the frames of the runs only. */
 data.tracks.forEach(track => {
@@ -201,14 +214,14 @@ function show() {
   });
   const damaged = data.damaged.some(r => r[0] <= frame && frame <= r[1]);
   now.textContent = 'frame ' + frame + ' of 0 to ' + (total - 1) + ', ' +
-    (frame / fps).toFixed(2) + ' s' + (damaged ? ', damaged' : '');
+    start(frame).toFixed(2) + ' s' + (damaged ? ', damaged' : '');
   root.dataset.frame = frame;
 }
 
 function go(f, seek) {
   frame = Math.max(0, Math.min(total - 1, f));
   /* The middle of its time: the edge may still show the one before. */
-  if (seek && video) video.currentTime = (frame + 0.5) / fps;
+  if (seek && video) video.currentTime = (start(frame) + end(frame)) / 2;
   show();
 }
 
@@ -278,7 +291,7 @@ if (data.tracks.length) {
   choose(data.tracks[0].id);
 }
 if (video) {
-  const read = () => go(Math.floor(video.currentTime * fps + 1e-3), false);
+  const read = () => go(frameAt(video.currentTime), false);
   const loop = () => {
     read();
     if (!video.paused && !video.ended) requestAnimationFrame(loop);
