@@ -5,11 +5,13 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from mmengine.logging import print_log
 from mmpose.structures import PoseDataSample, split_instances
 
 from ..streams.stages import VideoFrame
 from ..visualization import VideoWriter
+from ..visualization.poses_3d import PeopleIn3D
 from .people_drawing import draw_people
 from .prediction_writer import PredictionWriter, to_plain
 from .video_io import FrameSource
@@ -56,8 +58,12 @@ class VideoOutput:
         metainfo: Of the joints.
         return_vis: Make pictures even if no video is written.
         return_datasamples: Give samples instead of lists of instances.
+        draw_3d: Draw ``keypoints_3d`` at the right of the frame, as high.
         draw_bbox, thickness, kpt_thr: See
             :func:`~rpstn_mmpose.apis.draw_people`.
+
+    Raises:
+        ValueError: ``draw_3d`` of people without 3D poses.
     """
 
     def __init__(
@@ -67,11 +73,17 @@ class VideoOutput:
         metainfo: dict,
         return_vis: bool = False,
         return_datasamples: bool = False,
+        draw_3d: bool = False,
         draw_bbox: bool = True,
         thickness: int | None = None,
         kpt_thr: float = 0.3,
     ) -> None:
         self.run, self.source, self.metainfo = run, source, metainfo
+        if draw_3d and 'keypoints_3d' not in metainfo:
+            raise ValueError(
+                'draw_3d is of 3D poses; give a lifter, or leave it out'
+            )
+        self._in_3d = PeopleIn3D(metainfo['keypoints_3d']) if draw_3d else None
         self.return_vis = return_vis
         self.return_datasamples = return_datasamples
         self.style = dict(
@@ -104,6 +116,12 @@ class VideoOutput:
                 note='damaged frame' if item.damaged else '',
                 **self.style,
             )
+            if self._in_3d is not None:
+                height, width = picture.shape[:2]
+                size = (min(height, width), height)
+                picture = np.hstack(
+                    [picture, self._in_3d.draw(instances, size)]
+                )
         if run.vis_path:
             if self._video is None:
                 self._video = VideoWriter(run.vis_path, fps=self.source.fps)

@@ -139,7 +139,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
     )
     forward_kwargs: set = set()
     visualize_kwargs = set(
-        'return_vis draw_bbox thickness kpt_thr vis_out_dir'.split()
+        'return_vis draw_bbox draw_3d thickness kpt_thr vis_out_dir'.split()
     )
     postprocess_kwargs = {'pred_out_dir'}
 
@@ -283,8 +283,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 whose ids are kept, a list with an entry for every frame, a
                 dict by frame number (from 0), or a function of (image, frame
                 number). An entry is N x 4 (x1 y1 x2 y2), or x 5 with scores.
-            bbox_thr (float): Instead of the inferencer's.
-            nms_thr (float): Instead of the inferencer's.
+            bbox_thr, nms_thr (float): Instead of the inferencer's.
             fps (float): Frames a second, instead of the times of the source.
             cuts (bool): Whether tracks and states start anew where another
                 shot begins. Defaults to ``None``: if the video is not live;
@@ -292,9 +291,9 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             max_frames (int): Stop after so many.
             return_vis (bool): Give the annotated frame too.
             draw_bbox (bool): Draw boxes and ids. Defaults to ``True``.
+            draw_3d (bool): Draw a lifter's poses beside the picture.
             thickness (int): Of the links, pixels.
-            kpt_thr (float): Joints with lower scores are not drawn.
-                Defaults to 0.3.
+            kpt_thr (float): Lowest score of a drawn joint. Defaults to 0.3.
             vis_out_dir (str): Folder for the video, or its ``.mp4`` path.
             pred_out_dir (str): Folder for the predictions, or their
                 ``.json`` path.
@@ -318,6 +317,7 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
                 'is of the picture; give return_vis=True, vis_out_dir or '
                 'out_dir, or leave it out',
                 draw_bbox=vis.get('draw_bbox'),
+                draw_3d=vis.get('draw_3d'),
                 thickness=vis.get('thickness'),
                 kpt_thr=vis.get('kpt_thr'),
             )

@@ -1,6 +1,8 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 import base64
+import csv
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -99,6 +101,29 @@ def run(out_dir, *args):
 
 def read(path):
     return Page(path.read_text(encoding='utf-8'))
+
+
+def test_a_table_beside_the_predictions(folder, tmp_path, capsys):
+    """A row for each record of a person, of the damaged frame too."""
+    out = tmp_path / 'out'
+    shutil.copytree(folder / 'out', out)
+    assert run(out, '--csv') == ''
+    assert capsys.readouterr().out.endswith(f'wrote {out}/frames.csv\n')
+    rows = list(csv.DictReader((out / 'frames.csv').read_text().splitlines()))
+    content = json.loads((out / 'frames.json').read_text())
+    records = [
+        (record, person)
+        for record in content['instance_info']
+        for person in record['instances']
+    ]
+    assert len(rows) == len(records) == 10
+    names = content['meta_info']['keypoint_id2name']
+    for row, (record, found) in zip(rows, records):
+        assert float(row['time']) == record['time']
+        assert (row['damaged'] == '1') == (record['frame_id'] == 4)
+        for number, (x, y) in enumerate(found['keypoints']):
+            name = names[str(number)]
+            assert (float(row[f'{name}_x']), float(row[f'{name}_y'])) == (x, y)
 
 
 def test_the_demos_output(folder, tmp_path, capsys):

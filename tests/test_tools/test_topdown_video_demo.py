@@ -360,6 +360,7 @@ def test_the_input_is_not_overwritten(folder, tmp_path):
             ['v', '--whole-frame', '--tracker', 'motion'],
             '--tracker does nothing with --whole-frame, which is one person',
         ),
+        (['v', '--whole-frame', '--draw-3d'], '--draw-3d needs --lifter'),
         (
             ['v', '--whole-frame', '--smooth-boxes'],
             '--smooth-boxes does nothing with --whole-frame, whose box stays',

@@ -2,12 +2,13 @@
 """3D poses in the report page, looked at in a browser."""
 
 import json
+import math
 
 import cv2
 import numpy as np
 import pytest
 
-from rpstn_mmpose.visualization.poses_3d import read_poses_3d
+from rpstn_mmpose.visualization.poses_3d import KEPT, PeopleIn3D, read_poses_3d
 from rpstn_mmpose.visualization.video_report import (
     build_report,
     load_predictions,
@@ -67,7 +68,9 @@ def test_a_file_without_3d(tmp_path):
 )
 def test_poses_of_another_form(pose, tmp_path):
     path = write(tmp_path, content(pose))
-    with pytest.raises(ValueError, match='of frame 0 must be 4 x 3 numbers'):
+    with pytest.raises(
+        ValueError, match='frame 0: keypoints_3d must be 4 x 3'
+    ):
         read_poses_3d(path)
 
 
@@ -94,8 +97,12 @@ def limbs(picture):
     """Rows and columns of the warm (left) and the cold (right) limb, where the
     view is in a page of 1280 pixels.
     """
-    half = picture[190:, :560].astype(int)
-    blue, green, red = (half[..., c] for c in range(3))
+    return hues(picture[190:, :560])
+
+
+def hues(picture):
+    """Rows and columns of warm and of cold pixels."""
+    blue, green, red = np.moveaxis(picture.astype(int), -1, 0)
     warm = (red > 200) & (green > 120) & (green < 200) & (blue < 120)
     cold = (red < 60) & (green > 60) & (green < 140) & (blue > 130)
     return np.argwhere(warm), np.argwhere(cold)
@@ -114,3 +121,65 @@ def test_what_is_seen_in_chromium(tmp_path):
     warm, _ = limbs(shot(page, tmp_path))
     hand, root = warm[warm[:, 1].argmax()], warm[warm[:, 1].argmin()]
     assert hand[0] > root[0] + 10
+
+
+def test_the_picture_by_hand():
+    """The left hand, 0.6 m to the right of the root and 0.5 m above it, of a
+    person whose root is the lowest joint; turned by 0.5 and tilted by 0.15
+    radians, 6 m away from a point 1 m above the floor; a metre there is as
+    long as 2.3 / 6 of the picture is high.
+    """
+    picture = PeopleIn3D(TOLD).draw(
+        [dict(track_id=5, keypoints_3d=POSE), dict(track_id=6)], (400, 300)
+    )
+    assert picture.shape == (300, 400, 3)
+    away = 0.6 * math.sin(0.5)
+    u = 0.6 * math.cos(0.5)
+    v = -0.5 * math.cos(0.15) + away * math.sin(0.15)
+    depth = 6 + away * math.cos(0.15) + 0.5 * math.sin(0.15)
+    x, y = 200 + 690 * u / depth, 150 - 690 * v / depth
+    warm, cold = hues(picture)
+    hand = warm[warm[:, 1].argmax()]
+    assert abs(hand - [y, x]).max() <= 3
+    assert cold[:, 1].max() < 210 and warm[:, 1].min() > 190
+
+
+TOLD = dict(keypoint_names=JOINTS, skeleton_links=[[0, 1], [0, 2], [0, 3]])
+LEFT = [POSE[0], POSE[1], POSE[0], POSE[3]]  # arms of one side alone
+RIGHT = [POSE[0], POSE[0], POSE[2], POSE[3]]
+
+
+def draw(view, **people):
+    """Columns of the warm and of the cold arm, of people by ``p`` and id."""
+    picture = view.draw(
+        [
+            dict(track_id=int(key[1:]), keypoints_3d=pose)
+            for key, pose in people.items()
+        ],
+        (300, 300),
+    )
+    return [found[:, 1] for found in hues(picture)]
+
+
+def test_a_person_keeps_the_place():
+    """By the ids where both come at once; alone as beside the other; until
+    somebody else comes after a while."""
+    view = PeopleIn3D(TOLD)
+    warm, cold = draw(view, p9=LEFT, p2=RIGHT)
+    assert cold.max() < 150 < warm.min()
+    alone, nobody = draw(view, p9=LEFT)
+    assert alone.tolist() == warm.tolist() and not len(nobody)
+    back, _ = draw(view, p2=LEFT)
+    assert back.max() < 160
+    for _ in range(KEPT):
+        third, _ = draw(view, p9=RIGHT, p5=LEFT)
+        assert third.min() > warm.max() - 40
+    # Person 2 has been away for too long by now.
+    fourth, _ = draw(view, p9=RIGHT, p7=LEFT)
+    assert fourth.max() < 160
+
+
+def test_many_people_fit():
+    warm, cold = draw(PeopleIn3D(TOLD), **{f'p{i}': POSE for i in range(12)})
+    assert 0 < cold.min() and warm.max() < 299
+    assert not any(map(len, draw(PeopleIn3D(TOLD))))

@@ -13,7 +13,9 @@ import numpy as np
 from rpstn_mmpose import config_path
 from rpstn_mmpose.structures import joint_names
 from rpstn_mmpose.visualization.confidence import tracks_of
+from rpstn_mmpose.visualization.frame_times import read_times
 from rpstn_mmpose.visualization.output_path import check_output_path
+from rpstn_mmpose.visualization.pose_table import write_pose_table
 from rpstn_mmpose.visualization.poses_3d import read_poses_3d
 from rpstn_mmpose.visualization.video_report import (
     EMBED_LIMIT,
@@ -63,6 +65,13 @@ def parse_args(args=None):
         metavar='FRACTION',
         help="of a joint's median confidence in the track, below which it "
         'is marked as occluded (default: 0.5)',
+    )
+    parser.add_argument(
+        '--csv',
+        action='store_true',
+        help='write OUT_DIR/NAME.csv too: a row for each person and frame, '
+        "with the joints' places and scores and, where a lifter was there, "
+        '3D places',
     )
     relation = parser.add_argument_group(
         'correlation matrix', 'all three of these files are needed'
@@ -334,6 +343,7 @@ def run(args):
         relation=(relation_picture(args, info, drawn) if args.video else None),
         trajectories=plot.read_bytes() if plot.is_file() else b'',
         poses_3d=read_poses_3d(path),
+        times=read_times(path),
     )
     write_report(page, out)
     print(
@@ -343,6 +353,8 @@ def run(args):
     if note:
         print(note)
     print(f'wrote {out}')
+    if args.csv:
+        print(f'wrote {write_pose_table(path, path.with_suffix(".csv"))}')
 
 
 def main(args=None):

@@ -172,6 +172,12 @@ def add_output(parser):
         help='joints with lower scores are not drawn (default: 0.3)',
     )
     parser.add_argument(
+        '--draw-3d',
+        action='store_true',
+        help='with --lifter: draw the 3D poses beside the video, too, which '
+        'becomes wider',
+    )
+    parser.add_argument(
         '--fps',
         type=float,
         help="frames a second (default: the video's; images: 25)",
@@ -212,6 +218,8 @@ def check_effect(parser, args):
     ):
         if getattr(args, name) is not None and not given:
             parser.error(f'--{name.replace("_", "-")} needs {needed}')
+    if args.draw_3d and not args.lifter:
+        parser.error('--draw-3d needs --lifter')
     if args.whole_frame and args.tracker:
         parser.error(
             '--tracker does nothing with --whole-frame, which is one person'
@@ -368,6 +376,7 @@ def run(args):
         cuts=False if args.no_cuts else None,
         max_frames=args.max_frames,
         kpt_thr=args.kpt_thr,
+        draw_3d=args.draw_3d,
         vis_out_dir=f'{stem}.mp4',
         pred_out_dir=f'{stem}.json',
     )

@@ -7,7 +7,25 @@ const data = JSON.parse(document.getElementById('poses-3d').textContent);
 const context = canvas.getContext('2d');
 /* People stand beside each other: where they are is not known. */
 const APART = 1200, EYE = 6000;
-let turn = 0.5, tilt = 0.15, zoom = 1;
+let turn = 0.5, tilt = 0.15, zoom = 1, fit = 1;
+
+/* A place for each person, which is given on to who comes after they left. */
+const places = new Map(), ends = [];
+{
+  const spans = new Map();
+  Object.keys(data.poses).map(Number).sort((a, b) => a - b).forEach(f => {
+    data.poses[f].forEach(pose => {
+      spans.set(pose[0], [(spans.get(pose[0]) || [f])[0], f]);
+    });
+  });
+  [...spans].sort((a, b) => a[1][0] - b[1][0] || a[0] - b[0]).forEach(
+    ([id, [first, last]]) => {
+      let place = ends.findIndex(end => end < first);
+      if (place < 0) place = ends.length;
+      ends[place] = last;
+      places.set(id, place);
+    });
+}
 
 /* Camera axes (right, down, away) as right, up, towards the viewer. */
 function place(pose, k, shift, floor) {
@@ -21,7 +39,7 @@ function project(point, middle) {
   const w = z * Math.cos(turn) - x * Math.sin(turn);
   const v = y * Math.cos(tilt) - w * Math.sin(tilt);
   const depth = EYE - (w * Math.cos(tilt) + y * Math.sin(tilt));
-  const size = zoom * canvas.height * 2 / Math.max(depth, 500);
+  const size = zoom * fit / Math.max(depth, 500);
   return [canvas.width / 2 + u * size, canvas.height / 2 - v * size];
 }
 
@@ -53,7 +71,9 @@ function draw() {
   canvas.width = Math.max(200, box.width * dense);
   canvas.height = Math.max(150, box.height * dense);
   const people = data.poses[root.dataset.frame] || [];
-  const count = people.length, middle = [(count - 1) * APART / 2, 1000];
+  const count = ends.length, middle = [(count - 1) * APART / 2, 1000];
+  const wide = APART * (count + 1);
+  fit = Math.min(2.3 * canvas.height, EYE * canvas.width / wide);
   const left = -APART, right = count * APART;
   for (let x = left; x <= right; x += APART / 2) {
     line([x, 0, -APART], [x, 0, APART], middle, color('rule'), dense);
@@ -61,21 +81,22 @@ function draw() {
   for (let z = -APART; z <= APART; z += APART / 2) {
     line([left, 0, z], [right, 0, z], middle, color('rule'), dense);
   }
-  people.forEach((pose, i) => {
+  people.forEach(pose => {
+    const shift = places.get(pose[0]) * APART;
     const ys = data.joints.map((_, k) => pose[3 * k + 2]);
     const floor = Math.max.apply(null, ys);  // the lowest joint stands on it
     const chosen = String(pose[0]) === root.dataset.track;
     data.links.forEach(link => {
-      line(place(pose, link[0], i * APART, floor),
-        place(pose, link[1], i * APART, floor), middle,
+      line(place(pose, link[0], shift, floor),
+        place(pose, link[1], shift, floor), middle,
         color(sideOf(link)), (chosen ? 4 : 2) * dense);
     });
-    const foot = project([i * APART, -160, 0], middle);
+    const foot = project([shift, -160, 0], middle);
     context.fillStyle = color('text');
     context.font = 12 * dense + 'px sans-serif';
     context.fillText(pose[0], foot[0], foot[1]);
   });
-  canvas.dataset.people = count;
+  canvas.dataset.people = people.length;
 }
 
 let held = null;

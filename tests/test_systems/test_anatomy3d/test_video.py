@@ -82,3 +82,42 @@ def test_joints_that_do_not_suffice(lifter):
     with pytest.raises(ValueError, match='root needs pelvis or') as info:
         load_lifter(config, None, meta, 'cpu')
     assert '\n' not in str(info.value)
+
+
+def test_drawn_beside_the_video(lifter, tmp_path):
+    """At the right of what is drawn without; as high as the frame."""
+    video = write_video(tmp_path / 'walk.mp4', num_frames=2)
+    inferencer = VideoPoseInferencer(
+        pose_config(image_model()), device='cpu', lifter=lifter
+    )
+    plain, wide = (
+        [
+            result['visualization'][0]
+            for result in inferencer(
+                str(video),
+                bboxes=[[[8, 8, 48, 56]]] * 2,
+                return_vis=True,
+                draw_3d=draw,
+            )
+        ]
+        for draw in (False, True)
+    )
+    for one, other in zip(plain, wide):
+        assert one.shape == (64, 96, 3) and other.shape == (64, 96 + 64, 3)
+        np.testing.assert_array_equal(other[:, :96], one)
+        panel = other[:, 96:].reshape(-1, 3)
+        assert (panel == 255).all(axis=1).mean() > 0.5
+        assert len(np.unique(panel, axis=0)) > 5
+
+
+def test_nothing_to_draw(lifter, tmp_path):
+    video = str(write_video(tmp_path / 'walk.mp4', num_frames=1))
+    config = pose_config(image_model())
+    with pytest.raises(ValueError, match='draw_3d is of 3D poses; give a li'):
+        VideoPoseInferencer(config, device='cpu')(
+            video, bboxes=[[]], return_vis=True, draw_3d=True
+        )
+    with pytest.raises(ValueError, match='draw_3d is of the picture; give'):
+        VideoPoseInferencer(config, device='cpu', lifter=lifter)(
+            video, bboxes=[[]], draw_3d=True
+        )
