@@ -15,7 +15,8 @@ epochs of the quick start's recipe), matching (the dynamic convolution alone),
 decode (heatmaps to keypoints), onnx (the streaming step under onnxruntime),
 feed (JPEG files to batches on the device, by number of workers, beside what a
 training step needs), windows (PoseWarper's next frame of a stream, beside all
-five frames for each pose).
+five frames for each pose), lifter (Anatomy3D on a whole video, beside a loop
+over its frames, and in a stream).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from benchmarks.decode import run_decode
 from benchmarks.epoch import run_epoch
 from benchmarks.feed import run_feed
 from benchmarks.inference import run_inference, run_streaming
+from benchmarks.lifter import run_lifter
 from benchmarks.single import run_matching, run_onnx
 from benchmarks.training import run_memory, run_train
 from benchmarks.windows import run_windows
@@ -57,6 +59,7 @@ BENCHMARKS = dict(
     onnx=run_onnx,
     feed=run_feed,
     windows=run_windows,
+    lifter=run_lifter,
 )
 DEFAULT = ('inference', 'streaming', 'train', 'memory', 'data', 'matching')
 

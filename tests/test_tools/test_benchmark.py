@@ -9,6 +9,11 @@ import torch
 from mmpose.registry import MODELS
 
 from tests.test_models.conftest import tiny_video_model
+from tests.test_systems.test_anatomy3d.released_anatomy3d import (
+    Released,
+    released_state,
+)
+from tests.test_systems.test_anatomy3d.test_released_weights import lifter
 from tests.test_systems.test_posewarper.tiny import build as posewarper
 
 from .load_tool import load_tool
@@ -20,6 +25,7 @@ with pytest.MonkeyPatch.context() as patch:  # where a script is run from
     from benchmarks.bench import PeakMemory
     from benchmarks.data import frames_of, lazily, shrunk, with_reduction
     from benchmarks.inference import recorded, stream, whole_frames
+    from benchmarks.lifter import frame_by_frame, random_people
     from benchmarks.models import random_clips, released_arrangement, settle
     from benchmarks.windows import five_passes, next_pose
 
@@ -120,6 +126,41 @@ def test_a_window_in_a_stream_is_the_same_function():
         whole = model(clips, None, mode='tensor')
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(whole, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_loop_over_frames_is_the_published_arithmetic():
+    """With one start of the second sub-network for each of 3 frames."""
+    from rpstn_mmpose.systems.anatomy3d.released_weights import (
+        convert_released,
+    )
+
+    state = released_state(6, 2)
+    model = lifter(3, False)
+    model.load_state_dict(convert_released(state).state_dict)
+    people = random_people(1, 29)
+    assert people[..., :2].min() < -0.9 and people[..., 2].min() >= 0
+    starts = []
+    model.backbone.refining_blocks[0][1].register_forward_hook(
+        lambda *_: starts.append(1)
+    )
+    with torch.no_grad():
+        found = frame_by_frame(model, people)
+    assert len(starts) == 3
+    expected = Released(state, 2, causal=False)(people[0].double())
+    torch.testing.assert_close(
+        found[0].double(), expected, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_lifter(tmp_path):
+    args = ['lifter', '--quick', '--repeats', '1', '--batch-sizes', '1', '2']
+    assert benchmark.main([*args, '--out', str(tmp_path)]) == 0
+    loop, whole, one, two = json.loads(
+        (tmp_path / 'benchmark.json').read_text()
+    )['results']
+    assert loop['ratio'] == 1 and whole['error'] < 1e-4
+    assert 'a window of 27' in whole['case']
+    assert [row['variant'] for row in (one, two)] == ['a person'] * 2
 
 
 def test_frames_of_a_stream_as_recordings(monkeypatch):
