@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -146,19 +145,3 @@ def test_real_humaneva(system, tmp_path):
         options[f'{split}_dataloader.dataset.actions'] = ['Jog']
     before, after, _ = run(recipe, tmp_path, folder, 1, **options)
     assert after['MPJPE'] < 0.9 * before['MPJPE']
-
-
-def test_model_index():
-    """All recipes but the released and the tiny ones."""
-    index = yaml.safe_load((ROOT.parents[1] / 'model-index.yml').read_text())
-    named = {
-        model['Config'].split('body_3d_keypoint/')[1]
-        for file in index['Import']
-        if 'body_3d_keypoint' in file
-        for model in yaml.safe_load((ROOT.parents[1] / file).read_text())[
-            'Models'
-        ]
-    }
-    assert named == {
-        r for r in RECIPES if 'released' not in r and 'tiny' not in r
-    }

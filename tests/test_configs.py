@@ -406,18 +406,16 @@ def test_model_index_names_what_is_there():
     index = yaml.safe_load((ROOT.parent / 'model-index.yml').read_text())
     named = set()
     for metafile in index['Import']:
-        for model in yaml.safe_load((ROOT.parent / metafile).read_text())[
-            'Models'
-        ]:
+        content = yaml.safe_load((ROOT.parent / metafile).read_text())
+        for collection in content.get('Collections', ()):
+            assert (ROOT.parent / collection['README']).is_file()
+        for model in content['Models']:
             path = ROOT.parent / model['Config']
             assert path.is_file() and path.stem == model['Name']
             named.add(path.name)
-    recipes = {
-        r.name for r in RECIPES if r.parent.name in ('penn_action', 'jhmdb')
-    }
     # released weights have no recipe to train; tiny ones are checks
-    assert {
-        name
-        for name in recipes
-        if 'released' not in name and 'tiny' not in name
-    } <= named
+    assert named == {
+        recipe.name
+        for recipe in ROOT.glob('body_*/**/*.py')
+        if 'released' not in recipe.name and 'tiny' not in recipe.name
+    }
