@@ -3,7 +3,11 @@ from __future__ import annotations
 
 from .data_preprocessors import ClipDataPreprocessor
 from .heads import JRECPMHead, JREHead, JREViPNASHead, RelationMixin
-from .memories import GatedHeatmapMemory, RecursiveHeatmapMean
+from .memories import (
+    GatedHeatmapMemory,
+    LearnedHeatmapMemory,
+    RecursiveHeatmapMean,
+)
 from .necks import DeconvNeck
 from .pose_estimators import (
     ClipPoseEstimator,
@@ -31,6 +35,7 @@ __all__ = [
     'JREHead',
     'JREViPNASHead',
     'JointRelationExtractor',
+    'LearnedHeatmapMemory',
     'MemoryPoseEstimator',
     'NonLocalRelation',
     'RecurrentPoseEstimator',

@@ -1,6 +1,9 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 import numpy as np
 import pytest
+import torch
+
+from rpstn_mmpose.models import LearnedHeatmapMemory
 
 from .load_tool import load_tool
 
@@ -68,6 +71,39 @@ def test_offsets_and_nobody_else(tmp_path, capsys):
     rows = table(capsys, path, '--thr', '0.01', '--confidence', '0')
     assert rows['mean, causal'] == ['66.7 (3)', '-']
     assert rows['others shaded, mean, causal'] == ['66.7 (3)', '-']
+
+
+def test_a_learned_memory(tmp_path, capsys):
+    """One that adds 1 at every pixel of the second of two maps is the mean in
+    the places of its peaks; one that adds it in the wrong place is not.
+    """
+    maps = np.zeros((3, 2, 16, 16))
+    maps[:, :, 8, 3] = 0.5
+    both = dict(
+        heatmaps=maps,
+        keypoints=np.tile([3.0, 8.0], (3, 2, 1)),
+        counted=np.ones((3, 2), bool),
+        hidden=np.zeros((3, 2), bool),
+        box=None,
+        others=None,
+    )
+    path = write(tmp_path / 'a.npz', **both)
+    memory = LearnedHeatmapMemory(1, channels=2)
+    weights = str(tmp_path / 'm.pth')
+    rows = {}
+    for case in ('start', 'wrong'):
+        if case == 'wrong':
+            # R at the odd columns and rows of the map's cells.
+            memory.corrections.bias.data[7] = 2.0
+        torch.save(memory.state_dict(), weights)
+        rows[case] = table(capsys, path, '--learned', weights, '--joints', '1')
+        assert rows[case]['mean, causal'] == ['100.0 (6)', '-']
+    assert rows['start']['learned, causal'] == ['100.0 (6)', '-']
+    # The first frame is as it was; in the other two of map 1 a cell's last
+    # pixel, in column 1 and row 1, is the first of the highest.
+    assert rows['wrong']['learned, causal'] == ['66.7 (6)', '-']
+    with pytest.raises(SystemExit):
+        TOOL.main([path, '--joints', '1'])
 
 
 def test_wrong_files(tmp_path):

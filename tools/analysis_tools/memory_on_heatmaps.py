@@ -34,12 +34,28 @@ def parse_args(args=None):
         help='how much heat on other people counts (default: 0.25)',
     )
     parser.add_argument(
+        '--learned',
+        metavar='FILE.pth',
+        help='weights of a LearnedHeatmapMemory, for rows of its own',
+    )
+    parser.add_argument(
+        '--joints',
+        type=int,
+        nargs='+',
+        metavar='K',
+        help="which of the maps are that memory's joints, in its order "
+        '(default: all)',
+    )
+    parser.add_argument(
         '--thr',
         type=float,
         default=0.2,
         help='a joint is right within so many torsos (default: 0.2)',
     )
-    return parser.parse_args(args)
+    args = parser.parse_args(args)
+    if args.joints and not args.learned:
+        parser.error('--joints does nothing without --learned')
+    return args
 
 
 def load(path):
@@ -99,18 +115,20 @@ def remembered(memory, maps):
     return torch.cat(done)
 
 
-def variants(data, memory, others_weight):
-    """Heatmaps by name."""
+def variants(data, memories, others_weight):
+    """Heatmaps by name, of memories by name."""
     import torch
 
     maps = torch.from_numpy(data['heatmaps'])
     shaded = maps * torch.from_numpy(shades(data, others_weight))
     result = {'per frame': maps}
-    for name, frames in (('mean', maps), ('others shaded, mean', shaded)):
-        forwards = remembered(memory, frames)
-        backwards = remembered(memory, frames.flip(0)).flip(0)
-        result[f'{name}, causal'] = forwards
-        result[f'{name}, both directions'] = (forwards + backwards) / 2
+    for name, memory in memories.items():
+        for start, frames in (('', maps), ('others shaded, ', shaded)):
+            forwards = remembered(memory, frames)
+            backwards = remembered(memory, frames.flip(0)).flip(0)
+            result[f'{start}{name}, causal'] = forwards
+            both = (forwards + backwards) / 2
+            result[f'{start}{name}, both directions'] = both
     return result
 
 
@@ -131,13 +149,21 @@ def right(data, maps, thr):
 
 
 def run(args):
-    from rpstn_mmpose.models.memories import RecursiveHeatmapMean
+    from rpstn_mmpose.models.memories import (
+        LearnedHeatmapMemory,
+        RecursiveHeatmapMean,
+    )
 
-    memory = RecursiveHeatmapMean(args.weight, args.confidence)
+    memories = dict(mean=RecursiveHeatmapMean(args.weight, args.confidence))
+    if args.learned:
+        learned = LearnedHeatmapMemory(
+            joints=args.joints, weights=args.learned
+        )
+        memories['learned'] = learned.requires_grad_(False).eval()
     counts = {}
     for path in args.files:
         data = load(path)
-        for name, maps in variants(data, memory, args.others_weight).items():
+        for name, maps in variants(data, memories, args.others_weight).items():
             found = right(data, maps, args.thr)
             row = counts.setdefault(name, [0, 0, 0, 0])
             for first, kind in ((0, ~data['hidden']), (2, data['hidden'])):
