@@ -74,6 +74,7 @@ def load_mocap(
     actions: Sequence[str] = (),
     num_joints: int = 17,
     score_file: str | None = None,
+    camera_file: str | None = None,
 ) -> list[MocapSequence]:
     """All takes of some subjects, once for each camera.
 
@@ -87,6 +88,7 @@ def load_mocap(
             kept.
         score_file: Pickle of the 2D keypoints' scores by
             ``SUBJECT_TAKE.CAMERA``. None: all are 1.
+        camera_file: What ``cameras`` were read from, for messages.
 
     Raises:
         FileNotFoundError: No such file.
@@ -102,7 +104,12 @@ def load_mocap(
         if not known:
             raise ValueError(
                 f'no camera of subject {take.subject!r} is known, only those '
-                f'of {sorted(cameras)}; give camera_file'
+                f'of {sorted(cameras)}; '
+                + (
+                    f'add them to {camera_file}'
+                    if camera_file
+                    else 'give camera_file'
+                )
             )
         where = f'{take.subject}, {take.name!r}'
         world = _array(take.poses, 3, f'{poses_file}: {where}')

@@ -13,7 +13,9 @@ import importlib.util
 import os
 import sys
 import tempfile
+import traceback
 from argparse import Namespace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -38,6 +40,7 @@ class ConfigError(ValueError):
     """A config that cannot run on this machine."""
 
 
+PACKAGE = Path(__file__).parents[1]
 # What a user can mend.
 MENDABLE = (OSError, ImportError, CheckpointError, ConfigError)
 
@@ -100,11 +103,24 @@ def run_stock_tool(name: str, args: Namespace) -> int:
                 'memory or /dev/shm is full: take a smaller batch_size or '
                 'fewer num_workers'
             ) + ('; --resume goes on' if name == 'train' else '')
-        elif not isinstance(error, MENDABLE):
+        elif not (isinstance(error, MENDABLE) or is_refusal(error)):
             raise
         print(f'tools/{name}.py: {line}', file=sys.stderr)
         return 1
     return 0
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the package says with it that it was given something wrong: a
+    file, a config. What Python or another package raises is a fault.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return (
+        isinstance(error, (TypeError, ValueError))
+        and bool(frames)
+        and PACKAGE in Path(frames[-1].filename).parents
+        and (frames[-1].line or '').startswith('raise ')
+    )
 
 
 def worker_is_gone(error: Exception) -> bool:

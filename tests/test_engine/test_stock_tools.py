@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -13,8 +14,10 @@ from rpstn_mmpose.engine import load_weights, stock_parser, stock_tools
 from rpstn_mmpose.engine.stock_parser import parse_stock_args
 from rpstn_mmpose.engine.stock_tools import (
     add_checkpoint_guard,
+    is_refusal,
     load_stock_tool,
 )
+from rpstn_mmpose.systems.anatomy3d.bones import BoneTree
 
 from .toy import ToyModel
 
@@ -365,6 +368,42 @@ def test_work_dir_that_cannot_be_written(config, run, tmp_path):
         'cannot write to the work dir file/work (Not a directory); name '
         'another one with --work-dir'
     ) in line
+
+
+def test_what_the_package_refuses_is_one_line(config, run, tmp_path):
+    """A data set whose file would run something."""
+    config.write_text(
+        config.read_text()
+        + """
+test_dataloader = dict(dataset=dict(
+    type='H36MSequenceDataset', data_root='data', split='test',
+    window=dict(type='WholeTrack')))
+"""
+    )
+    (tmp_path / 'data').mkdir()
+    np.savez('data/data_3d_h36m.npz', positions_3d=dict(S9=print))
+    (tmp_path / 'a.pth').write_bytes(b'')
+    status, line = run('test', config, 'a.pth')
+    assert status == 1
+    assert line.startswith(
+        'tools/test.py: ValueError: data/data_3d_h36m.npz asks for '
+        'builtins.print, which no file of arrays needs'
+    )
+
+
+@pytest.mark.parametrize(
+    'fault, refused',
+    [
+        (lambda: BoneTree([(0, 1), (1, 0)]), True),
+        (lambda: BoneTree(3), False),
+        (lambda: int('x'), False),
+        (lambda: {}['x'], False),
+    ],
+)
+def test_a_refusal_is_raised_by_the_package(fault, refused):
+    with pytest.raises((KeyError, TypeError, ValueError)) as caught:
+        fault()
+    assert is_refusal(caught.value) == refused
 
 
 def test_mmpose_without_tools(tmp_path, monkeypatch):

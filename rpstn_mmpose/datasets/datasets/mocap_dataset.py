@@ -124,7 +124,7 @@ class MocapDataset(BaseSequenceDataset):
             name: file and join_address(self.data_root, file)
             for name, file in self.files.items()
         }
-        camera_file = paths.pop('camera_file')
+        camera_file = paths['camera_file']
         if camera_file is None:
             cameras = self.default_cameras()
         else:
