@@ -15,7 +15,12 @@ from rpstn_mmpose.visualization.video_report import (
     write_report,
 )
 
-from .test_video_report import dump_dom, run_chromium, two_people
+from .test_video_report import (
+    dump_dom,
+    run_chromium,
+    two_people,
+    with_test_script,
+)
 
 JOINTS = ['root', 'left_hand', 'right_hand', 'head']
 # Metres, camera axes: y is down.
@@ -83,11 +88,50 @@ def test_it_follows_the_video_in_chromium(tmp_path):
         assert canvas['data-people'] == str(people)
 
 
-def shot(path, folder):
+TURN = """
+const canvas = document.getElementById('view-3d'), shots = [];
+canvas.setPointerCapture = () => {};  // no pointer is there
+function act(kind, x) {
+  canvas.dispatchEvent(kind === 'key' ?
+    new KeyboardEvent('keydown', {key: 'ArrowLeft'}) :
+    new PointerEvent(kind, {clientX: x, clientY: 50, bubbles: true}));
+  shots.push(canvas.toDataURL());
+}
+act('pointermove', 10);
+act('pointerdown', 10);
+act('pointermove', 60);
+act('pointerup', 60);
+act('pointermove', 90);
+act('key');
+document.documentElement.dataset.shots =
+  shots.map(shot => shots.indexOf(shot)).join(' ');
+"""
+
+
+def test_it_turns_with_the_mouse_in_chromium(tmp_path):
+    """While it is held, from where it was; and with the arrow keys."""
+    path = page_of(write(tmp_path, content()), tmp_path)
+    path.write_text(with_test_script(path.read_text(), TURN))
+    _, root = dump_dom(path, tmp_path)
+    assert root['data-shots'] == '0 0 2 2 2 5'
+
+
+def test_people_keep_their_places_in_chromium(tmp_path):
+    """Person 4 alone, and with person 2 beside."""
+    path = page_of(write(tmp_path, content()), tmp_path)
+    alone, both = (
+        limbs(shot(path, tmp_path, f'#frame={frame}'))[0][:, 1]
+        for frame in (0, 4)
+    )
+    assert alone.min() == both.min()
+    assert both.max() > alone.max() + 50
+
+
+def shot(path, folder, hash=''):
     """The page as a picture."""
     picture = folder / 'page.png'
     _, console = run_chromium(
-        f'file://{path}', folder, f'--screenshot={picture}'
+        f'file://{path}{hash}', folder, f'--screenshot={picture}'
     )
     assert console == []
     return cv2.imread(str(picture))
