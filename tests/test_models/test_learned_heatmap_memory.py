@@ -163,11 +163,22 @@ def test_it_learns_in_a_clip():
     assert memory.corrections.weight.grad.abs().sum() > 0
 
 
-def test_empty_heatmaps_stay_finite():
+def test_odd_heatmaps_stay_finite():
+    """Empty ones, and logits that are far out: the gate is open or closed."""
     empty = torch.zeros(1, 2, 8, 8)
     memory = random_memory()
+    with torch.no_grad():
+        memory.corrections.weight.zero_()
+        for sign, kept in ((1, 1.0), (-1, 0.0)):
+            memory.corrections.bias[:8], memory.corrections.bias[8:] = (
+                sign * 1e3,
+                0,
+            )
+            found = memory(empty + 0.5, empty + 0.7)
+            expected = empty + 0.5 + 0.2 * kept
+            torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
     for now, before in ((empty, empty), (empty - 1, empty + 1)):
-        assert memory(now, before).isfinite().all()
+        assert random_memory()(now, before).isfinite().all()
 
 
 @pytest.mark.parametrize(

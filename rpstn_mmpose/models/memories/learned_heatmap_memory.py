@@ -188,7 +188,8 @@ class LearnedHeatmapMemory(RecursiveHeatmapMean):
         """The mean of two frames' maps (B, K, h, w), corrected."""
         logits, more = self.corrections_of(now, before)
         # The gate's odds times exp(logits), and the gate itself where the
-        # logits are 0, to the last bit.
+        # logits are 0, to the last bit. At 10 it is open or closed.
+        logits = logits.clamp(-10, 10)
         gates = self.gates(now, before)
         gates = gates * logits.exp() / (1 + gates * logits.expm1())
         return now + gates * (before - now) + more
