@@ -26,7 +26,7 @@ help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) \
 		| sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
-setup: ## Make .venv with the tested stack (first time about 15 minutes)
+setup: ## Make .venv with the tested stack (the first time some minutes)
 	@tools/setup_env.sh $(VENV)
 
 test: setup lint ## Run ruff, mypy and all tests
