@@ -143,10 +143,13 @@ class PeopleIn3D:
         zoom = min(2.3 * height, EYE * width / (APART * (self._count + 1)))
         middle = np.array([(self._count - 1) * APART / 2, 1, 0])
 
-        def flat(points: np.ndarray) -> list:
+        def flat(points: np.ndarray) -> np.ndarray:
             """Pixels of metres: right, up, towards the viewer."""
             pixels = _projected(points - middle) * zoom
-            return (pixels + [width / 2, height / 2]).round().astype(int)
+            pixels += [width / 2, height / 2]
+            # Untrained networks answer with anything.
+            pixels = np.nan_to_num(pixels, nan=-1e4).clip(-1e4, 1e4)
+            return pixels.round().astype(int)
 
         for line in flat(self._floor()).tolist():
             cv2.line(image, *line, _RULE, 1, cv2.LINE_AA)

@@ -223,6 +223,11 @@ def test_a_person_keeps_the_place():
     assert fourth.max() < 160
 
 
+def test_poses_that_are_nowhere():
+    wild = [POSE[0], [1e30, 1e12, 0], [0, np.inf, -1e9], [np.nan] * 3]
+    assert len(draw(PeopleIn3D(TOLD), p1=wild, p2=POSE)[0])
+
+
 def test_many_people_fit():
     warm, cold = draw(PeopleIn3D(TOLD), **{f'p{i}': POSE for i in range(12)})
     assert 0 < cold.min() and warm.max() < 299
