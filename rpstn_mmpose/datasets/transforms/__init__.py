@@ -9,6 +9,7 @@ from .clip_half_body import ClipHalfBody
 from .clip_keypoint_converter import ClipKeypointConverter
 from .clip_target import GenerateClipTarget
 from .for_each_frame import ForEachFrame
+from .labeled_as_visible import LabeledAsVisible
 from .lifter_formatting import PackLifterInputs
 from .loading import LoadClip
 from .mask_random_joints import MaskRandomJoints
@@ -22,6 +23,7 @@ __all__ = [
     'ClipRandomFlip',
     'ForEachFrame',
     'GenerateClipTarget',
+    'LabeledAsVisible',
     'LoadClip',
     'MaskRandomJoints',
     'PackClipInputs',
