@@ -119,6 +119,14 @@ def load_config(
     return cfg
 
 
+def without_training(cfg: Config) -> Config:
+    """A config whose run tests the weights that it starts from."""
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
+        cfg[key] = None
+    cfg.param_scheduler = None
+    return cfg
+
+
 def pck_metric(cfg: Config) -> dict | None:
     """The ClipPCK of the test that takes torso lengths, if there is one."""
     evaluators = cfg.test_evaluator

@@ -34,7 +34,8 @@ class Run(NamedTuple):
         cfg: The config for any seed, without paths.
         settings: Hash of the config, the data and the image model's settings.
         data: Hash of the data.
-        start: The training of the image model that it starts from.
+        start: The run whose weights it starts from: a video model from an
+            image model's, another one from those of a whole model.
     """
 
     name: str
@@ -99,15 +100,17 @@ def make_run(
         seed: Of the training.
         work_dir: Where it leaves everything.
         data_root: The data set.
-        start: The training of the image model that it starts from.
+        start: See :class:`Run`.
 
     Raises:
         OSError: The data is not there.
         ValueError: The data's manifest cannot be read.
     """
-    if start is not None:
+    if start is not None and 'image_pretrained' in cfg.model:
         # The image model is trained on the same joints: no renaming.
         cfg.model.image_pretrained = dict(checkpoint=None)
+    elif start is not None:
+        cfg.load_from = None
     data = data_settings(data_root)
     settings = sha256(cfg.pretty_text, data, start and start.settings)
     return Run(name, seed, work_dir, data_root, cfg, settings, data, start)
@@ -230,5 +233,8 @@ def config_of_run(run: Run) -> Config:
     if run.start is not None:
         start = run.start.work_dir.resolve()
         checkpoint = load_record(start / RESULT_FILE)['checkpoint']
-        cfg.model.image_pretrained['checkpoint'] = str(start / checkpoint)
+        if 'image_pretrained' in cfg.model:
+            cfg.model.image_pretrained['checkpoint'] = str(start / checkpoint)
+        else:
+            cfg.load_from = str(start / checkpoint)
     return cfg

@@ -50,6 +50,8 @@ class RunHook(Hook):
     def __init__(self, show: Show) -> None:
         self.show = show
         self.shown = 0.0
+        # Of a run that does not train.
+        self.frames, self.seconds_in_all = 0, 0.0
 
     def before_train(self, runner: Runner) -> None:
         """Go on counting."""
@@ -129,6 +131,8 @@ def write_progress(
 def train_and_test(work_dir: Path, show: Show) -> None:
     """Train, test once, count the costs, and write ``result.json``.
 
+    Without a training in the config, the weights that it names are tested.
+
     Args:
         work_dir: With ``config.py`` and ``job.json`` of a plan.
         show: See :class:`RunHook`.
@@ -140,13 +144,15 @@ def train_and_test(work_dir: Path, show: Show) -> None:
     runner = Runner.from_cfg(cfg)
     hook = RunHook(show)
     runner.register_hook(hook)
-    runner.train()
-    checkpoint = find_latest_checkpoint(cfg.work_dir)
-    runner.load_checkpoint(checkpoint)
+    checkpoint = cfg.load_from
+    if cfg.get('train_cfg'):
+        runner.train()
+        checkpoint = find_latest_checkpoint(cfg.work_dir)
+        runner.load_checkpoint(checkpoint)
     metrics = runner.test()
     record = dict(
         job,
-        checkpoint=Path(checkpoint).name,
+        checkpoint=os.path.relpath(checkpoint, cfg.work_dir),
         **_costs(runner),
         train_seconds=hook.seconds_in_all,
         train_seconds_total=hook.seconds_in_all,
