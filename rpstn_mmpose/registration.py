@@ -9,6 +9,7 @@ its own, whether MMPose has been imported before, comes later or not at all.
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
 from wrapt import register_post_import_hook
@@ -60,6 +61,5 @@ def _add_locations(module: ModuleType) -> None:
 
 
 def _load_safely(_: ModuleType) -> None:
-    from .checkpoints.safe_checkpoint import enable_safe_loading
-
-    enable_safe_loading()
+    # It does so when it is imported, and may be what imports the runner.
+    import_module('.checkpoints.safe_checkpoint', __package__)

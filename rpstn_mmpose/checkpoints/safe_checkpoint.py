@@ -162,3 +162,6 @@ def load_weights_from_url(
         shown = progress and sys.stderr.isatty()
         torch.hub.download_url_to_file(url, path, None, progress=shown)
     return load_weights(path, map_location)
+
+
+enable_safe_loading()

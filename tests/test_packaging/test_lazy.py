@@ -39,6 +39,23 @@ def test_nothing_heavy_comes_with_the_package_and_what_reads_json():
     assert done.stderr.strip() == ''
 
 
+def test_the_reader_of_checkpoints_may_be_what_is_asked_for_first():
+    """It imports mmengine's runner, at which it is to be switched on."""
+    script = (
+        'import rpstn_mmpose\n'
+        'from rpstn_mmpose.engine import load_weights\n'
+        'from mmengine.runner import checkpoint\n'
+        'print(checkpoint.load_url.__module__)'
+    )
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', script],
+        capture_output=True,
+        text=True,
+    )
+    expected = 'rpstn_mmpose.checkpoints.safe_checkpoint'
+    assert done.stdout.split() == [expected], done.stderr
+
+
 def test_everything_that_registers_is_in_the_list():
     """But the tools' parts, which are made from their own module."""
     of_mmpose.MODELS.get('JREHead')
