@@ -56,7 +56,8 @@ class Row(NamedTuple):
         start: Key of the row whose weights it starts from.
         change: Of the recipe, by dotted key.
         frames: That a labelled frame takes through the network in training.
-        memory: On the model of ``start``, which is tested as it is.
+        memory: Its name, on the model of ``start``, which is tested as it
+            is.
         lookahead: Whether the memory reads the video in both directions.
         above: Whether it runs on top of ``start``, whose cost is added.
         needs: What its training needs.
@@ -79,21 +80,35 @@ class Row(NamedTuple):
 # Titles of rows that sit on the image model begin with a plus.
 ROWS = (
     Row('image', 'image model', paper=f'91.4 ({PENN}; in RPSTN)'),
-    Row('mean', '+ mean of heatmaps', start='image', memory='mean'),
+    Row(
+        'mean',
+        '+ mean of heatmaps',
+        start='image',
+        memory='mean',
+        needs='nothing',
+    ),
     Row(
         'mean-both',
         '+ mean, both directions',
         start='image',
         memory='mean',
         lookahead=True,
+        needs='nothing',
     ),
-    Row('learned', '+ learned memory', start='image', memory='learned'),
+    Row(
+        'learned',
+        '+ learned memory',
+        start='image',
+        memory='learned',
+        needs='all labels',
+    ),
     Row(
         'learned-both',
         '+ learned memory, both directions',
         start='image',
         memory='learned',
         lookahead=True,
+        needs='all labels',
     ),
     Row(
         'posewarper',
@@ -228,6 +243,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='trainings at a time; they share the cores (default: 2)',
     )
     parser.add_argument(
+        '--memory-weights',
+        type=Path,
+        metavar='FILE',
+        help='of a LearnedHeatmapMemory, as train_memory.py leaves them: rows '
+        'learned and learned-both',
+    )
+    parser.add_argument(
         '--lifters',
         action='store_true',
         help='the 3D systems, too, on generated motion capture: a table in '
@@ -238,6 +260,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args.seeds = tuple(dict.fromkeys(args.seeds or args.preset.seeds))
     if min(args.seeds) < 0 or args.jobs < 1:
         parser.error('--seeds must not be negative, --jobs at least 1')
+    if args.memory_weights and not args.memory_weights.is_file():
+        parser.error(f'--memory-weights: {args.memory_weights} is not there')
     return args
 
 
@@ -309,7 +333,18 @@ def with_hidden_joints(steps: list) -> list:
     return [steps[0], dict(type='LabeledAsVisible'), *steps[1:]]
 
 
-def config_of(row: Row, preset: Preset) -> Config:
+def memories_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Memories that are there, by name."""
+    memories: dict[str, Any] = dict(MEMORIES)
+    if args.memory_weights:
+        memories['learned'] = dict(
+            type='LearnedHeatmapMemory',
+            weights=str(args.memory_weights.resolve()),
+        )
+    return memories
+
+
+def config_of(row: Row, preset: Preset, memories: dict = MEMORIES) -> Config:
     """The config of a row for any seed."""
     epochs = preset.start if row is START else preset.epochs
     cfg = load_config(
@@ -320,7 +355,7 @@ def config_of(row: Row, preset: Preset) -> Config:
     train = cfg.train_dataloader.dataset
     train.pipeline = with_hidden_joints(train.pipeline)
     if row.memory:
-        cfg.model = with_memory(cfg.model, row.memory)
+        cfg.model = with_memory(cfg.model, memories[row.memory])
         cfg.model.test_cfg.both_directions = row.lookahead
         cfg.test_dataloader = load_config(config_path(VIDEO)).test_dataloader
         without_training(cfg)
@@ -332,10 +367,10 @@ def config_of(row: Row, preset: Preset) -> Config:
     return cfg
 
 
-def wanted_rows(keys: Sequence[str] | None) -> list[Row]:
+def wanted_rows(args: argparse.Namespace) -> list[Row]:
     """Rows that are asked for, of which the parts are there."""
-    keys = [row.key for row in ROWS] if keys is None else ['image', *keys]
-    there = ('', *MEMORIES)
+    keys = ['image', *(args.rows or (row.key for row in ROWS))]
+    there = ('', *memories_of(args))
     return [row for row in ROWS if row.key in keys and row.memory in there]
 
 
@@ -345,7 +380,7 @@ def plan(args: argparse.Namespace, rows: Sequence[Row], data: Path) -> Runs:
     for row in (START, *sorted(rows, key=lambda row: bool(row.memory))):
         run = make_run(
             row.title,
-            config_of(row, args.preset),
+            config_of(row, args.preset, memories_of(args)),
             args.seeds[0],
             args.out / row.key,
             data,
@@ -479,8 +514,7 @@ def table(rows: Sequence[Row], records: dict, costs: dict) -> str:
                 f'{cost["delay"]}',
             ]
         )
-        needs = 'nothing' if row.memory else row.needs
-        cells.append([*line, needs, row.paper])
+        cells.append([*line, row.needs, row.paper])
     return markdown_table(cells)
 
 
@@ -580,7 +614,7 @@ def compare_lifters(args: argparse.Namespace) -> list[str]:
 
 def compare(args: argparse.Namespace) -> list[str]:
     """All of it; the runs that failed."""
-    rows = wanted_rows(args.rows)
+    rows = wanted_rows(args)
     data, given = args.out / 'data', {}
     if args.trajectories:
         given = dict(

@@ -56,7 +56,7 @@ def test_rows_see_as_many_frames():
 
 def test_all_learn_hidden_joints_and_are_tested_alike():
     for row in tool.ROWS:
-        if row.memory == 'learned' and row not in tool.wanted_rows(None):
+        if row.memory not in ('', *tool.MEMORIES):
             continue
         cfg = tool.config_of(row, TINY)
         assert not cfg.model.test_cfg.flip_test, row.key
@@ -90,13 +90,18 @@ def test_full_width(key):
     assert '(128, 128)' not in str(text) and '(256, 256)' in str(text)
 
 
-def test_rows_of_parts_that_are_not_there():
-    keys = [row.key for row in tool.wanted_rows(None)]
-    there = 'learned' in tool.MEMORIES
-    assert ('learned' in keys) == ('learned-both' in keys) == there
-    assert set(keys) >= set(ROWS) - {'learned', 'learned-both'}
-    chosen = tool.wanted_rows(['rpstn', 'mean'])
-    assert [row.key for row in chosen] == ['image', 'mean', 'rpstn']
+def keys_of(*options):
+    rows = tool.wanted_rows(tool.parse_args(options))
+    return [row.key for row in rows]
+
+
+def test_rows_of_parts_that_are_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, 'MEMORIES', dict(mean={}))
+    assert set(ROWS) - set(keys_of()) == {'learned', 'learned-both'}
+    weights = tmp_path / 'memory.pth'
+    weights.write_bytes(b'')
+    assert keys_of('--memory-weights', str(weights)) == list(ROWS)
+    assert keys_of('--rows', 'rpstn', 'mean') == ['image', 'mean', 'rpstn']
 
 
 def test_table_by_hand():
@@ -187,6 +192,7 @@ def test_wrong_options(tmp_path, capsys):
         ['--jobs', '0'],
         ['--rows', 'none'],
         ['--preset', 'none'],
+        ['--memory-weights', 'none.pth'],
     ):
         with pytest.raises(SystemExit):
             tool.parse_args(options)
