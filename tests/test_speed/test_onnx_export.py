@@ -3,6 +3,7 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 
+from rpstn_mmpose.models import with_memory
 from rpstn_mmpose.speed.onnx_export import export_streaming
 from tests.test_models.conftest import tiny_image_model, tiny_video_model
 
@@ -52,6 +53,44 @@ def test_frame_by_frame_as_the_model_on_the_clip(tmp_path):
             torch.from_numpy(heatmaps), expected[:, t], rtol=0, atol=1e-3
         )
         assert expected[:, t].abs().max() > 0.01  # so 1e-3 says something
+
+
+@pytest.mark.slow
+def test_a_learned_memory(tmp_path):
+    """On an image model, with all of its state: the clip's heatmaps."""
+    needs_onnx()
+    import onnxruntime
+
+    torch.manual_seed(0)
+    memory = dict(type='LearnedHeatmapMemory', num_joints=3, channels=4)
+    model = MODELS.build(with_memory(tiny_image_model(), memory)).eval()
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.1)
+    first, following = (
+        onnxruntime.InferenceSession(str(path))
+        for path in export_streaming(model, tmp_path)
+    )
+    clip = torch.randn(1, 3, 3, 64, 64)
+    with torch.no_grad():
+        expected = model(clip, None, mode='tensor')[0]
+    given = {}
+    for frame, session in zip(range(3), (first, following, following)):
+        found = session.run(None, dict(given, image=clip[:, frame].numpy()))
+        names = [output.name for output in session.get_outputs()]
+        given = {f'prev_{name}': item for name, item in zip(names, found)}
+        # What is not used is no input of the graph.
+        wanted = {item.name for item in following.get_inputs()}
+        given = {k: v for k, v in given.items() if k in wanted}
+        torch.testing.assert_close(
+            torch.from_numpy(found[names.index('heatmaps')][0]),
+            expected[frame],
+            rtol=1e-3,
+            atol=1e-4,
+        )
+    with torch.no_grad():
+        alone = model(clip[:, 2:], None, mode='tensor')[0, 0]
+    assert not torch.allclose(expected[2], alone, atol=1e-2)
 
 
 def test_what_cannot_be_exported(tmp_path):
