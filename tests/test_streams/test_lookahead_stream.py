@@ -7,7 +7,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import MODELS
 
-from rpstn_mmpose.models import with_memory
+from rpstn_mmpose.models import LearnedHeatmapMemory, with_memory
 from rpstn_mmpose.streams import make_stream
 from tests.test_apis.tiny import NUM_JOINTS, build, image_model
 from tests.test_models.conftest import clip_sample
@@ -91,6 +91,32 @@ def test_a_short_video_is_a_clip_read_in_both_directions(
             rtol=1e-4,
             atol=1e-5,
         )
+
+
+@pytest.mark.parametrize('lookahead', [None, 40])
+def test_a_learned_memory(model, lookahead):
+    """In a stream what it is in a clip, with and without the frames to come:
+    it is not the mean there.
+    """
+    mean = model.memory
+    model.memory = LearnedHeatmapMemory(NUM_JOINTS, channels=4).eval()
+    torch.nn.init.normal_(model.memory.corrections.weight, std=0.1)
+    both = lookahead is not None
+    model.test_cfg = dict(flip_test=True, both_directions=both)
+    expected = model.test_step(clip(range(FRAMES)))[0].pred_instances
+    options = dict(lookahead=40) if both else dict(collapse_ratio=None)
+    done = run(model, [{3: row} for row in range(FRAMES)], **options)
+    found = [poses.samples[0].pred_instances for poses in done]
+    np.testing.assert_allclose(
+        np.concatenate([poses.keypoint_scores for poses in found]),
+        expected.keypoint_scores,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    model.memory = mean
+    plain = model.test_step(clip(range(FRAMES)))[0].pred_instances
+    other = abs(plain.keypoint_scores - expected.keypoint_scores)
+    assert other[1:].max() > 1e-3
 
 
 def test_the_past_without_end_and_the_next_frames_by_hand(model):
