@@ -339,6 +339,16 @@ def plot_occluded_visible(records: Sequence[Record], out: FilePath) -> None:
     figure.savefig(out, dpi=_DPI)
 
 
+def _log_scale(axes: Any) -> None:
+    """Numbers at 1, 2 and 5: those at all digits lie on each other."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale('log')
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter('{x:g}')
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def plot_cost(
     records: Sequence[Record], out: FilePath, metric: Metric | None = None
 ) -> None:
@@ -373,7 +383,7 @@ def plot_cost(
     panels = figure.subplots(1, len(scores), squeeze=False)[0]
     for axes, (title, value) in zip(panels, scores.items()):
         if costs and max(costs) > 8 * min(costs):
-            axes.set_xscale('log')
+            _log_scale(axes)
         _draw_points(
             axes,
             groups,
