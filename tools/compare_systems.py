@@ -302,6 +302,10 @@ KINDS = {
     'by_thing': 'hidden by things',
     'by_person': 'hidden by people',
 }
+# Unit and digits of what a stream costs, in the order of the columns.
+COSTS = dict(
+    params=(1e6, 2), gmacs_per_frame=(1, 3), milliseconds=(1, 1), delay=(1, 0)
+)
 Runs = Dict[Tuple[str, int], Run]
 
 
@@ -483,7 +487,8 @@ def costs_of(
             cost = costs[row.key] = cost_of(run, ahead)
             if row.above:
                 for key, value in costs[row.start].items():
-                    cost[key] += value
+                    known = None not in (cost[key], value)
+                    cost[key] = cost[key] + value if known else None
     return costs
 
 
@@ -503,17 +508,10 @@ def table(rows: Sequence[Row], records: dict, costs: dict) -> str:
         for kind in KINDS:
             values = [score(record, kind) for record in records[row.key]]
             line.append(format_stat(describe(values)).replace(' ± –', ''))
-        cost = costs.get(row.key)
-        line += (
-            ['–'] * 4
-            if cost is None
-            else [
-                f'{cost["params"] / 1e6:.2f}',
-                f'{cost["gmacs_per_frame"]:.3f}',
-                f'{cost["milliseconds"]:.1f}',
-                f'{cost["delay"]}',
-            ]
-        )
+        cost = costs.get(row.key, {})
+        for name, (unit, digits) in COSTS.items():
+            value = cost.get(name)
+            line.append('–' if value is None else f'{value / unit:.{digits}f}')
         cells.append([*line, row.needs, row.paper])
     return markdown_table(cells)
 

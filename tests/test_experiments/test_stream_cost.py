@@ -30,6 +30,22 @@ def test_counts_and_delay(monkeypatch):
     assert backbone < cost['gmacs_per_frame'] < 2 * backbone
 
 
+class Untraceable(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, inputs, data_samples, mode):
+        raise TypeError('no such\nthing')
+
+
+def test_what_cannot_be_counted_is_left_out(capsys):
+    assert stream_cost._gmacs(Untraceable(), torch.zeros(3, 8, 8)) is None
+    assert capsys.readouterr().out == (
+        'GMACs of Untraceable are not counted: no such thing\n'
+    )
+
+
 def test_median_of_the_frames_that_count(monkeypatch):
     """Four frames before the clock: three crops and one to warm up."""
     monkeypatch.setattr(stream_cost, 'WARM_UP', 1)

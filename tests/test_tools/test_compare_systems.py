@@ -104,6 +104,13 @@ def test_rows_of_parts_that_are_not_there(tmp_path, monkeypatch):
     assert keys_of('--rows', 'rpstn', 'mean') == ['image', 'mean', 'rpstn']
 
 
+def cells_of(table):
+    return [
+        [cell.strip() for cell in line.split('|')[1:-1]]
+        for line in table.splitlines()
+    ]
+
+
 def test_table_by_hand():
     rows = [ROWS['image'], ROWS['mean'], ROWS['rpstn']]
     kinds = dict(by_thing=60, by_person=20)
@@ -118,10 +125,9 @@ def test_table_by_hand():
     cost = dict(
         params=910_000, gmacs_per_frame=0.0574, milliseconds=7.24, delay=0
     )
-    head, _, image, mean = [
-        [cell.strip() for cell in line.split('|')[1:-1]]
-        for line in tool.table(rows, records, dict(image=cost)).splitlines()
-    ]
+    head, _, image, mean = cells_of(
+        tool.table(rows, records, dict(image=cost))
+    )
     assert head[1:4] == ['visible', 'hidden by things', 'hidden by people']
     assert image == [
         'image model', '80.0', '60.0', '20.0', '0.91', '0.057', '7.2', '0',
@@ -131,6 +137,9 @@ def test_table_by_hand():
         '+ mean of heatmaps', '82.0 ± 1.4', '72.0 ± 2.8', '–', '–', '–', '–',
         '–', 'nothing', '–',
     ]  # fmt: skip
+    cost['gmacs_per_frame'] = None  # cannot be counted
+    text = tool.table(rows[:1], records, dict(image=cost))
+    assert cells_of(text)[2][4:8] == ['0.91', '–', '7.2', '0']
 
 
 @pytest.fixture()
