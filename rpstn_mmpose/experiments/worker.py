@@ -144,7 +144,7 @@ def train_and_test(work_dir: Path, show: Show) -> None:
     runner = Runner.from_cfg(cfg)
     hook = RunHook(show)
     runner.register_hook(hook)
-    checkpoint = cfg.load_from
+    checkpoint = cfg.get('load_from')
     if cfg.get('train_cfg'):
         runner.train()
         checkpoint = find_latest_checkpoint(cfg.work_dir)
