@@ -536,6 +536,7 @@ def test_two_runs_into_one_folder(folder, tmp_path, monkeypatch):
 
 CLOSED = """
 import importlib.util, os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 spec = importlib.util.spec_from_file_location('demo', sys.argv[1])
 demo = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(demo)
