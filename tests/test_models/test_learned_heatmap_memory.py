@@ -202,3 +202,13 @@ def test_maps_of_other_joints():
         random_memory()(maps, maps)
     with pytest.raises(ValueError, match='names the map 3, but there are 3'):
         random_memory(joints=[0, 3])(maps, maps)
+
+
+@pytest.mark.parametrize('size', [(8, 12), (70, 33)])
+def test_a_recorded_graph_is_the_memory(size):
+    """As the count of operations and exports record it."""
+    memory = random_memory().eval()
+    maps = torch.rand(2, 1, 2, *size, generator=torch.manual_seed(0))
+    graph = torch.jit.trace(memory, (maps[0], maps[1]))
+    other = maps.flip(0)
+    assert torch.equal(graph(*other), memory(*other))

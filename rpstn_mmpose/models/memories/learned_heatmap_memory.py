@@ -207,7 +207,8 @@ class LearnedHeatmapMemory(RecursiveHeatmapMean):
             tuple[Tensor, Tensor]: Both (B, K, h, w).
         """
         both = torch.cat([now, before], dim=1)
-        height, width = both.shape[-2:]
+        # Sizes are tensors while a graph is recorded.
+        height, width = map(int, both.shape[-2:])
         scale = max(1, round(max(height, width) / WORK_SIZE))
         maps = F.pad(both, (0, -width % (2 * scale), 0, -height % (2 * scale)))
         if scale > 1:
