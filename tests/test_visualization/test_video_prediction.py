@@ -244,7 +244,7 @@ def test_load_refuses_what_does_not_belong(root, files, tmp_path):
         load_model_and_dataset(bare, checkpoint, **load)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
-def test_cuda_without_a_gpu(files):
+def test_cuda_without_a_gpu(files, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(ValueError, match='sees no GPU'):
         load_model_and_dataset(*files, device='cuda:0')

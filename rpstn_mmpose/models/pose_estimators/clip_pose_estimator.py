@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Callable, Sequence
 
 import numpy as np
@@ -108,6 +109,7 @@ class ClipPoseEstimator(TopdownPoseEstimator):
         if self.image_pretrained is not None:
             load_image_pretrained(self, **self.image_pretrained)
 
+    @abstractmethod
     def output_rows(self, wanted: np.ndarray) -> np.ndarray:
         """Which rows of a clip are answered.
 
@@ -117,7 +119,6 @@ class ClipPoseEstimator(TopdownPoseEstimator):
         Returns:
             np.ndarray: (S,) numbers of rows.
         """
-        raise NotImplementedError
 
     def answered(self, data_samples: SampleList) -> list[PoseDataSample]:
         """Samples of the answered rows alone.
