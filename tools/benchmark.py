@@ -116,6 +116,13 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         '--half', action='store_true', help='bfloat16 variants too'
     )
     parser.add_argument(
+        '--only',
+        nargs='+',
+        metavar='PART',
+        help='of clips, streams and training steps: the baseline, and '
+        'variants whose name has one of these parts (default: all)',
+    )
+    parser.add_argument(
         '--cpu-time',
         action='store_true',
         help='count the seconds that the process computes, not those that '

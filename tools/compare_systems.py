@@ -243,6 +243,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='trainings at a time; they share the cores (default: 2)',
     )
     parser.add_argument(
+        '--workers',
+        type=int,
+        default=0,
+        help='processes that load data for each training, for a GPU (default: '
+        'none)',
+    )
+    parser.add_argument(
         '--memory-weights',
         type=Path,
         metavar='FILE',
@@ -258,8 +265,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     args.preset = PRESETS[args.preset]
     args.seeds = tuple(dict.fromkeys(args.seeds or args.preset.seeds))
-    if min(args.seeds) < 0 or args.jobs < 1:
-        parser.error('--seeds must not be negative, --jobs at least 1')
+    if min(*args.seeds, args.workers) < 0 or args.jobs < 1:
+        parser.error(
+            '--seeds and --workers must not be negative, --jobs at least 1'
+        )
     if args.memory_weights and not args.memory_weights.is_file():
         parser.error(f'--memory-weights: {args.memory_weights} is not there')
     return args
@@ -348,7 +357,9 @@ def memories_of(args: argparse.Namespace) -> dict[str, Any]:
     return memories
 
 
-def config_of(row: Row, preset: Preset, memories: dict = MEMORIES) -> Config:
+def config_of(
+    row: Row, preset: Preset, memories: dict = MEMORIES, workers: int = 0
+) -> Config:
     """The config of a row for any seed."""
     epochs = preset.start if row is START else preset.epochs
     cfg = load_config(
@@ -356,8 +367,9 @@ def config_of(row: Row, preset: Preset, memories: dict = MEMORIES) -> Config:
     )
     cfg.load_from = None
     cfg.model.test_cfg.flip_test = False
-    train = cfg.train_dataloader.dataset
-    train.pipeline = with_hidden_joints(train.pipeline)
+    loader = cfg.train_dataloader
+    loader.num_workers, loader.persistent_workers = workers, workers > 0
+    loader.dataset.pipeline = with_hidden_joints(loader.dataset.pipeline)
     if row.memory:
         cfg.model = with_memory(cfg.model, memories[row.memory])
         cfg.model.test_cfg.both_directions = row.lookahead
@@ -384,7 +396,7 @@ def plan(args: argparse.Namespace, rows: Sequence[Row], data: Path) -> Runs:
     for row in (START, *sorted(rows, key=lambda row: bool(row.memory))):
         run = make_run(
             row.title,
-            config_of(row, args.preset, memories_of(args)),
+            config_of(row, args.preset, memories_of(args), args.workers),
             args.seeds[0],
             args.out / row.key,
             data,

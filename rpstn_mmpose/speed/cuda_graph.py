@@ -164,7 +164,7 @@ def difference(one: Any, other: Any) -> float:
     shares = [0.0]
     for a, b in zip(tensors_of(one), tensors_of(other)):
         if a.numel():
-            a, b = a.double().nan_to_num(), b.double().nan_to_num()
+            a, b = (x.detach().double().nan_to_num() for x in (a, b))
             scale = b.abs().max().clamp_min(1e-12)
             shares.append(float((a - b).abs().max() / scale))
     return max(shares)

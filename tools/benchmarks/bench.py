@@ -82,6 +82,15 @@ class Bench:
         self.profiles: List[str] = []
         self.cuda = args.device.startswith('cuda')
 
+    def wants(self, variant: str) -> bool:
+        """Whether a variant is to be measured; the baseline always is."""
+        parts = self.args.only
+        return (
+            variant == 'baseline'
+            or not parts
+            or any(part in variant for part in parts)
+        )
+
     def now(self) -> float:
         if self.cuda:
             import torch

@@ -50,6 +50,11 @@ def run_inference(bench: Bench) -> None:
                 functions[name] = lambda c=clips, m=fast: m(
                     c, None, mode='tensor'
                 )
+            functions = {
+                name: function
+                for name, function in functions.items()
+                if bench.wants(name)
+            }
             expected = functions['baseline']()
             errors = {
                 name: difference(function(), expected)
@@ -96,14 +101,16 @@ def run_streaming(bench: Bench) -> None:
                 functions[name] = next_frame
 
             for name, net in copies.items():
-                add(name, net, False)
-                if name != 'one frame':
+                if bench.wants(name):
+                    add(name, net, False)
+                if name != 'one frame' and bench.wants(f'{name}, prepared'):
                     add(f'{name}, prepared', net, True)
             if bench.cuda:
                 for name, frame in whole_frames(bench, copies).items():
-                    functions[name], errors[name] = recorded(
-                        frame, model, clips, expected
-                    )
+                    if bench.wants(name):
+                        functions[name], errors[name] = recorded(
+                            frame, model, clips, expected
+                        )
 
             def baseline(clips=clips):
                 return released_arrangement(model, clips)

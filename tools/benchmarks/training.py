@@ -45,16 +45,20 @@ class TrainingStep:
         half: bool = False,
         channels_last: bool = False,
         fused: bool = False,
+        graph: bool = False,
         **train_cfg,
     ) -> None:
         import torch
         from mmengine.optim import OptimWrapper
 
         from rpstn_mmpose.engine import AutocastOptimWrapper
+        from rpstn_mmpose.speed.graphed_training import graph_training
 
         self.model = build_model(bench, compute_acc=False, **train_cfg).train()
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
+        if graph:
+            graph_training(self.model)
         wrapper = AutocastOptimWrapper if half else OptimWrapper
         self.optimizer = wrapper(
             torch.optim.Adam(
@@ -95,12 +99,17 @@ def compare_steps(bench: Bench, size: int) -> None:
     }
     if bench.args.half:
         steps['fast, bfloat16'] = dict(fast, half=True)
+    if bench.cuda:
+        for name in [name for name in steps if name.startswith('fast')]:
+            title = f'{name.split(" (")[0]}, graph'
+            steps[title] = dict(steps[name], graph=True)
     steps['fast, checkpointing'] = dict(
         fast, checkpointing=True, frames_per_pass=1
     )
     made = {
         name: TrainingStep(bench, CLIP_LENGTH, size, **options)
         for name, options in steps.items()
+        if bench.wants(name)
     }
     for step in made.values():
         step()
@@ -111,6 +120,7 @@ def compare_steps(bench: Bench, size: int) -> None:
             - made[same.get(name, 'all frames at once')].first_loss
         )
         for name, step in made.items()
+        if same.get(name, 'all frames at once') in made
     }
     bench.compare(
         'train',

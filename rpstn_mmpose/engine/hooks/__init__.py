@@ -6,6 +6,7 @@ from .bn_momentum_decay_hook import BNMomentumDecayHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .fast_inference_hook import FastInferenceHook
+from .graphed_training_hook import GraphedTrainingHook
 from .train_only_hook import TrainOnlyHook
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     'ChannelsLastHook',
     'CheckpointGuardHook',
     'FastInferenceHook',
+    'GraphedTrainingHook',
     'TrainOnlyHook',
 ]

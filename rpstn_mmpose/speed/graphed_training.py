@@ -1,0 +1,179 @@
+# Copyright (c) rpstn_mmpose contributors. All rights reserved.
+"""Training passes, forward and backward, that a GPU is given as one call."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import Any, Callable
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from .cuda_graph import (
+    GRAPHED_METHODS,
+    TOLERANCE,
+    difference,
+    map_tensors,
+    tensors_of,
+)
+
+# How far gradients may be from those of the plain pass, as a share of their
+# length: kernels that add in another order each time make some of it.
+GRADIENT_TOLERANCE = 5e-2
+
+
+class _Pass(nn.Module):
+    """A method of a model as a module that gives tensors alone."""
+
+    def __init__(self, model: nn.Module, method: Callable) -> None:
+        super().__init__()
+        self.model = model
+        self.method = method
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.method(*inputs)
+        self.structure = map_tensors(torch.Tensor.detach, outputs)
+        return tuple(tensors_of(outputs))
+
+
+class GraphedTraining:
+    """A model's method, recorded with its backward pass for each shape.
+
+    As :class:`~rpstn_mmpose.speed.cuda_graph.GraphedFunction`, for training:
+    PyTorch's ``make_graphed_callables`` records both passes. The method is
+    called as it is in evaluation mode, without gradients, with keywords, for
+    more shapes than ``max_recordings``, and, after one line in the log, where
+    the GPU cannot record it or a replay gives something else.
+
+    A step's gradients are written over by the next step's: they cannot be
+    accumulated.
+
+    Args:
+        model: Its weights must stay where they are.
+        name: Of the method, of tensors alone.
+        max_recordings: For how many shapes; they share their memory.
+    """
+
+    def __init__(
+        self, model: nn.Module, name: str, max_recordings: int = 2
+    ) -> None:
+        self.model = model
+        self.name = name
+        self.max_recordings = max_recordings
+        self._method = getattr(type(model), name).__get__(model)
+        self._recordings: dict[tuple, tuple[Callable, Any]] = {}
+        self._given_up = False
+        self._pool: Any = None
+
+    def __deepcopy__(self, memo: dict) -> GraphedTraining:
+        """Of the copied model, with nothing recorded."""
+        model = copy.deepcopy(self.model, memo)
+        return type(self)(model, self.name, self.max_recordings)
+
+    def __call__(self, *inputs: Tensor, **kwargs: Any) -> Any:
+        if (
+            kwargs
+            or self._given_up
+            or not self.model.training
+            or not torch.is_grad_enabled()
+        ):
+            return self._method(*inputs, **kwargs)
+        dtype = autocast_dtype()
+        key = (dtype, *((x.shape, x.dtype) for x in inputs))
+        if key not in self._recordings:
+            if len(self._recordings) == self.max_recordings:
+                return self._method(*inputs)
+            self._record(key, inputs)
+            if self._given_up:
+                return self._method(*inputs)
+        replay, structure = self._recordings[key]
+        outputs = iter(replay(*inputs))
+        return map_tensors(lambda _: next(outputs), structure)
+
+    def _record(self, key: tuple, inputs: tuple[Tensor, ...]) -> None:
+        # Training passes change them: norms count what they see.
+        buffers = [(x, x.clone()) for x in self.model.buffers()]
+        one_pass = _Pass(self.model, self._method)
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        try:
+            with torch.autocast(
+                'cuda',
+                dtype=key[0],
+                enabled=key[0] is not None,
+                cache_enabled=False,  # casts are a part of the recording
+            ):
+                outputs = one_pass(*inputs)
+                gradient = self._gradient(outputs)
+                # Its memory is given back before as much is recorded.
+                outputs = tuple(x.detach() for x in outputs)
+                replay = torch.cuda.make_graphed_callables(
+                    _Pass(self.model, self._method),
+                    tuple(x.clone() for x in inputs),
+                    allow_unused_input=True,
+                    pool=self._pool,
+                )
+            replayed = replay(*inputs)
+            check('a replay', difference(replayed, outputs), TOLERANCE)
+            change = (self._gradient(replayed) - gradient).norm()
+            share = float(change / gradient.norm())
+            check("a replay's gradient", share, GRADIENT_TOLERANCE)
+        except RuntimeError as error:
+            self._give_up(' '.join(str(error).split()))
+            return
+        finally:
+            for buffer, before in buffers:
+                buffer.copy_(before)
+        self._recordings[key] = (replay, one_pass.structure)
+
+    def _gradient(self, outputs: tuple[Tensor, ...]) -> Tensor:
+        """Of the mean of squares, by all weights, as one vector."""
+        weights = [x for x in self.model.parameters() if x.requires_grad]
+        loss = sum(x.float().square().mean() for x in outputs)
+        found = torch.autograd.grad(
+            loss, weights, allow_unused=True, materialize_grads=True
+        )
+        return torch.cat([x.double().flatten() for x in found])
+
+    def _give_up(self, reason: str) -> None:
+        self._recordings.clear()
+        self._given_up = True
+        print_log(
+            f'{type(self.model).__name__}.{self.name} trains without a CUDA '
+            f'graph: {reason}',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def autocast_dtype() -> torch.dtype | None:
+    """What a GPU computes in under the autocast that is on, if one is."""
+    if not torch.is_autocast_enabled():
+        return None
+    if hasattr(torch, 'get_autocast_dtype'):  # since torch 2.4
+        return torch.get_autocast_dtype('cuda')
+    return torch.get_autocast_gpu_dtype()
+
+
+def check(what: str, change: float, tolerance: float) -> None:
+    """Raise a RuntimeError if a replay is too far from the plain pass."""
+    if not change <= tolerance:
+        raise RuntimeError(f'{what} differs by {change:.2g}')
+
+
+def graph_training(model: nn.Module) -> list[str]:
+    """Have a model's passes recorded while it trains, in place.
+
+    Args:
+        model: On a GPU. A class names the methods by ``graphed_methods``.
+
+    Returns:
+        list[str]: The names of the methods.
+    """
+    names = getattr(model, 'graphed_methods', GRAPHED_METHODS)
+    for name in names:
+        # Not setattr, which looks for modules and parameters.
+        model.__dict__[name] = GraphedTraining(model, name)
+    return list(names)
