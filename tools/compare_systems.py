@@ -168,12 +168,12 @@ SCENES = dict(speed=2, occluder_people=0.5)
 PRESETS = {
     'quick': Preset(dict(SCENES, num_train=400, num_test=40), 20, 6, 2, (0,)),
     'full': Preset(
-        dict(SCENES, num_train=1249, num_test=150), 20, 12, 6, (0, 1, 2)
+        dict(SCENES, num_train=600, num_test=150), 20, 8, 6, (0, 1, 2)
     ),
     'gpu': Preset(
-        dict(SCENES, num_train=1249, num_test=150, image_size=(320, 240)),
+        dict(SCENES, num_train=600, num_test=150, image_size=(320, 240)),
         20,
-        12,
+        8,
         6,
         (0, 1, 2),
         full_width=True,

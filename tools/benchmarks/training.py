@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Optional
 
 from .bench import CLIP_LENGTH, Bench, PeakMemory
@@ -46,6 +47,7 @@ class TrainingStep:
         channels_last: bool = False,
         fused: bool = False,
         graph: bool = False,
+        model=None,
         **train_cfg,
     ) -> None:
         import torch
@@ -54,7 +56,9 @@ class TrainingStep:
         from rpstn_mmpose.engine import AutocastOptimWrapper
         from rpstn_mmpose.speed.graphed_training import graph_training
 
-        self.model = build_model(bench, compute_acc=False, **train_cfg).train()
+        model = build_model(bench) if model is None else copy.deepcopy(model)
+        model.train_cfg = dict(model.train_cfg, compute_acc=False, **train_cfg)
+        self.model = model.train()
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
         if graph:
@@ -84,11 +88,12 @@ def run_train(bench: Bench) -> None:
     Frame by frame, batch norms see fewer frames at once, so the loss is
     another one there and no error is given for what follows.
     """
+    model = build_model(bench)
     for size in bench.args.train_batch:
-        compare_steps(bench, size)
+        compare_steps(bench, model, size)
 
 
-def compare_steps(bench: Bench, size: int) -> None:
+def compare_steps(bench: Bench, model, size: int) -> None:
     """Of one batch size."""
     fast = dict(channels_last=True, fused=True)
     steps = {
@@ -107,7 +112,7 @@ def compare_steps(bench: Bench, size: int) -> None:
         fast, checkpointing=True, frames_per_pass=1
     )
     made = {
-        name: TrainingStep(bench, CLIP_LENGTH, size, **options)
+        name: TrainingStep(bench, CLIP_LENGTH, size, model=model, **options)
         for name, options in steps.items()
         if bench.wants(name)
     }
