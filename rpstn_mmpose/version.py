@@ -7,7 +7,7 @@ import importlib
 import re
 from importlib import metadata
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 # Lowest version accepted and first version refused; None: no upper bound.
 # mmcv stops where mmdet 3.3 stops it. setup.py cannot import this module
