@@ -145,6 +145,8 @@ def is_number_dtype(dtype: Any) -> bool:
 class DroppedGenerator:
     """Stands for NumPy's random generators, of which nothing is kept.
 
+    Whatever a file calls by one of their names makes one of these.
+
     Anatomy3D's authors keep theirs in the checkpoint.
     """
 
@@ -155,10 +157,20 @@ class DroppedGenerator:
         pass
 
 
+# What generators, bit generators and seed sequences are pickled by, in NumPy
+# 1 and 2; NumPy 2 names the classes of bit generators, and keeps their seeds.
 GENERATORS = (
-    'numpy.random.__RandomState_ctor',
+    'numpy.random.__RandomState_ctor',  # NumPy before 1.17
     'numpy.random._pickle.__randomstate_ctor',
+    'numpy.random._pickle.__generator_ctor',
     'numpy.random._pickle.__bit_generator_ctor',
+    'numpy.random._mt19937.MT19937',
+    'numpy.random._pcg64.PCG64',
+    'numpy.random._pcg64.PCG64DXSM',
+    'numpy.random._philox.Philox',
+    'numpy.random._sfc64.SFC64',
+    'numpy.random.bit_generator.__pyx_unpickle_SeedSequence',
+    'numpy.random.bit_generator.SeedSequence',
 )
 
 

@@ -65,14 +65,10 @@ class GraphedFrame:
 class CompiledFrame:
     """A stream's next frame, from crops to heatmaps, compiled as a whole.
 
-    On a GPU the frame becomes a CUDA graph: hundreds of small kernels are
-    then given to the device by one call. There is one recording for each
-    number of crops. Each takes a minute or two at its first frame, and
-    memory, so that their number is limited; further numbers of crops run
-    uncompiled. On a CPU it needs a C++ compiler.
-
-    Not always faster than :class:`GraphedFrame`: on one H100 (ResNet-50, 256
-    x 256, bfloat16) 1.66 ms for one person, where that took 1.09.
+    On a GPU the compiled kernels are recorded, as in :class:`GraphedFrame`.
+    For each number of crops, compiling takes a minute or two at its first
+    frame, so that their number is limited; further ones run uncompiled. On a
+    CPU it needs a C++ compiler.
 
     Args:
         model (RecurrentPoseEstimator): In evaluation mode. Its weights must
@@ -100,12 +96,17 @@ class CompiledFrame:
         self.max_recordings = max_recordings
         self._sizes: set[int] = set()
         self._plain = frame
-        on_cpu = device_of(model).type == 'cpu'
-        if on_cpu and not options:
+        device = device_of(model).type
+        if device == 'cpu' and not options:
             self._compiled = with_frozen_weights(frame)
         else:
-            options = options or dict(mode='reduce-overhead', dynamic=False)
+            options = options or dict(dynamic=False)
             self._compiled = torch.compile(frame, **options)
+        if device == 'cuda':
+            name = f'A compiled frame of {type(model).__name__}'
+            self._compiled = GraphedFunction(
+                self._compiled, name, max_recordings
+            )
 
     @torch.no_grad()
     def __call__(
@@ -128,17 +129,14 @@ class CompiledFrame:
                 state = self._state(*self._plain(inputs, *state))
                 return state.heatmaps, state
             self._sizes.add(size)
-        # One memory order, whoever made the state: for another one there
-        # would be another recording.
+        # One memory order, whoever made the state: for another one it would
+        # be compiled again.
         order = torch.contiguous_format
         if state[0].is_contiguous(memory_format=torch.channels_last):
             order = torch.channels_last
-        # A replay writes over what the one before gave, which must be done
-        # with by then, and is: these are copies.
-        torch.compiler.cudagraph_mark_step_begin()
         new = self._compiled(
             _in_order(inputs, torch.contiguous_format),
             *(_in_order(part, order) for part in state),
         )
-        state = self._state(*(part.clone(memory_format=order) for part in new))
+        state = self._state(*new)
         return state.heatmaps, state

@@ -20,7 +20,11 @@ from rpstn_mmpose.checkpoints.restricted_unpickler import (
     allowed_globals,
     global_name,
 )
-from rpstn_mmpose.checkpoints.safe_globals import Refused, RestoredHistory
+from rpstn_mmpose.checkpoints.safe_globals import (
+    DroppedGenerator,
+    Refused,
+    RestoredHistory,
+)
 
 from .pickles import (
     HISTORY,
@@ -552,3 +556,68 @@ def test_numpys_generators_are_left_out():
         assert loaded['b'] == 1
         assert not isinstance(loaded['a'], np.random.RandomState)
         assert vars(loaded['a']) == {}
+
+
+RANDOM = [
+    np.random.RandomState(5),
+    np.random.RandomState(np.random.PCG64(5)),
+    np.random.default_rng(5),
+    *(
+        getattr(np.random, name)(5)
+        for name in ('MT19937', 'PCG64', 'PCG64DXSM', 'Philox', 'SFC64')
+    ),
+    np.random.SeedSequence(5),
+]
+
+
+@pytest.mark.parametrize('item', RANDOM, ids=lambda item: type(item).__name__)
+def test_what_numpy_pickles_itself_is_left_out(item, tmp_path):
+    """By torch's reader, as everything is read from torch 2.6 on."""
+    path = tmp_path / 'random.pth'
+    torch.save(dict(state_dict={'a': torch.ones(2)}, random=item), path)
+    loaded = load_weights(path)
+    assert torch.equal(loaded['state_dict']['a'], torch.ones(2))
+    assert type(loaded['random']) is DroppedGenerator
+    assert vars(loaded['random']) == {}
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [
+        '_mt19937 MT19937',
+        '_pcg64 PCG64',
+        '_pcg64 PCG64DXSM',
+        '_philox Philox',
+        '_sfc64 SFC64',
+    ],
+)
+def test_generators_of_numpy_2_are_left_out(kind):
+    """Written here as NumPy 2.5 does, whatever NumPy is installed."""
+    seed = call(
+        'numpy.random.bit_generator __pyx_unpickle_SeedSequence',
+        named('numpy.random.bit_generator SeedSequence'),
+        1234,
+        None,
+    ) + put((5, 4, 0, ())) + b'b'  # fmt: skip
+    bits = call(
+        'numpy.random._pickle __bit_generator_ctor',
+        named(f'numpy.random.{kind}'),
+    )
+    bits += b'(' + put({}) + seed + b'tb'
+    for maker in ('__generator_ctor', '__randomstate_ctor'):
+        content = b'cnumpy.random._pickle\n' + maker.encode() + b'\n'
+        assert vars(load(content + bits + b'\x85R}b')) == {}
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'numpy.random seed',
+        'numpy.random._pickle BitGenerators',
+        'numpy.random.mtrand RandomState',
+        'numpy.random.bit_generator BitGenerator',
+        'numpy.random._mt19937 np',
+    ],
+)
+def test_other_names_beside_the_generators_are_refused(name):
+    assert refused(call(name)) == name.replace(' ', '.')

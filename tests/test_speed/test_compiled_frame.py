@@ -1,5 +1,4 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import pytest
@@ -10,53 +9,15 @@ from rpstn_mmpose.speed.fast_inference import optimize_for_inference
 from rpstn_mmpose.systems.rpstn import ClipState
 from tests.test_models.conftest import tiny_video_model
 
+from .stand_in_gpu import Gpu
 from .test_fast_inference import VARIANTS, heatmaps, lively
 
 
-class Recordings:
-    """In the place of torch.compile: what CUDA graphs do with memory.
-
-    For each shape of the inputs, inputs are copied to and outputs come in
-    tensors that are always the same. Once the next step has begun, these may
-    hold anything: here, nan.
-    """
-
-    def __init__(self):
-        self.outputs = {}
-        self.replays = 0
-        self.begun = False
-
-    def compile(self, function, **_):
-
-        def replay(*args):
-            assert self.begun, 'no step was begun'
-            self.begun = False
-            self.replays += 1
-            new = function(*(arg.clone() for arg in args))
-            key = tuple(arg.shape for arg in args)
-            kept = self.outputs.setdefault(key, [part.clone() for part in new])
-            for part, value in zip(kept, new):
-                part.copy_(value)
-            return tuple(kept)
-
-        return replay
-
-    def begin_step(self):
-        self.begun = True
-        for kept in self.outputs.values():
-            for part in kept:
-                part.fill_(float('nan'))
-
-    @contextmanager
-    def installed(self):
-        with ExitStack() as stack:
-            stack.enter_context(mock.patch('torch.compile', self.compile))
-            stack.enter_context(
-                mock.patch(
-                    'torch.compiler.cudagraph_mark_step_begin', self.begin_step
-                )
-            )
-            yield self
+@pytest.fixture
+def gpu(monkeypatch):
+    stand_in = Gpu(monkeypatch)
+    stand_in.compiles(monkeypatch)
+    return stand_in
 
 
 def started(model, clips):
@@ -88,21 +49,19 @@ NETS = dict(
 
 
 @pytest.mark.parametrize('variant', NETS)
-def test_nothing_is_written_over(variant):
+def test_nothing_is_written_over(variant, gpu):
     """Two walks with other numbers of people in between."""
     model = lively(NETS[variant])
     clips = torch.randn(3, 5, 3, 64, 64)
     expected = heatmaps(model, clips)
-    recordings = Recordings()
-    with recordings.installed():
-        frame = CompiledFrame(model)
-        first = walk(model, frame, clips[:2])
-        torch.testing.assert_close(
-            walk(model, frame, clips[1:2]), expected[1:2]
-        )
-        torch.testing.assert_close(walk(model, frame, clips[1:]), expected[1:])
+    frame = CompiledFrame(model)
+    first = walk(model, frame, clips[:2])
+    torch.testing.assert_close(walk(model, frame, clips[1:2]), expected[1:2])
+    torch.testing.assert_close(walk(model, frame, clips[1:]), expected[1:])
     torch.testing.assert_close(first, expected[:2])
-    assert len(recordings.outputs) == 2 and recordings.replays == 12
+    assert [shapes[0][0] for shapes in gpu.recorded] == [2, 1]
+    # the first frame of a number is the function's own, beside a check
+    assert gpu.replays == 12 and gpu.compiled == [dict(dynamic=False)]
 
 
 @pytest.mark.parametrize(
@@ -147,27 +106,25 @@ def test_one_graph_for_each_number_of_people(options):
     assert len(graphs) == 2
 
 
-def test_no_more_recordings_than_asked_for():
+def test_no_more_recordings_than_asked_for(gpu):
     """The number of people changes all the time."""
     model = lively(VARIANTS['features'])
     clips = torch.randn(4, 3, 3, 64, 64)
     expected = heatmaps(model, clips)
-    recordings = Recordings()
-    with recordings.installed():
-        frame = CompiledFrame(model, max_recordings=2)
-        for count in (3, 1, 2, 4, 2, 1, 3):
-            torch.testing.assert_close(
-                walk(model, frame, clips[:count]),
-                expected[:count],
-                rtol=1e-4,
-                atol=1e-5,
-            )
-    shapes = [key[0][0] for key in recordings.outputs]
-    assert shapes == [3, 1] and recordings.replays == 8
+    frame = CompiledFrame(model, max_recordings=2)
+    for count in (3, 1, 2, 4, 2, 1, 3):
+        torch.testing.assert_close(
+            walk(model, frame, clips[:count]),
+            expected[:count],
+            rtol=1e-4,
+            atol=1e-5,
+        )
+    shapes = [shapes[0][0] for shapes in gpu.recorded]
+    assert shapes == [3, 1] and gpu.replays == 8
 
 
 def test_options_by_device():
-    """On anything but a CPU: CUDA graphs. On a CPU: frozen weights."""
+    """On a CPU: frozen weights."""
     from torch._inductor import config
 
     seen = []
@@ -188,8 +145,8 @@ def test_options_by_device():
         CompiledFrame(model.to('meta'))
         CompiledFrame(model, dynamic=True)
     on_cpu, frozen, elsewhere, given = seen
-    assert 'mode' not in on_cpu and frozen is True
-    assert elsewhere == dict(mode='reduce-overhead', dynamic=False)
+    assert on_cpu == dict(dynamic=False) and frozen is True
+    assert elsewhere == dict(dynamic=False)
     assert given == dict(dynamic=True)
 
 

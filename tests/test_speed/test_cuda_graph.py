@@ -1,6 +1,5 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
-"""Recordings of a GPU, up to the GPU: a stand-in for it keeps its memory as
-PyTorch's documentation of CUDA graphs says."""
+"""Recordings of a GPU, up to the GPU."""
 
 import logging
 from types import SimpleNamespace
@@ -18,8 +17,6 @@ from rpstn_mmpose.speed.cuda_graph import (
     GraphedFunction,
     difference,
     graph_methods,
-    map_tensors,
-    tensors_of,
 )
 from rpstn_mmpose.speed.fast_inference import optimize_for_inference
 from rpstn_mmpose.streams.recurrent_stream import RecurrentStream
@@ -29,32 +26,9 @@ from tests.test_models.conftest import (
     tiny_video_model,
 )
 
+from .stand_in_gpu import Gpu
 from .test_compiled_frame import NETS, walk
 from .test_fast_inference import heatmaps, lively
-
-
-class Gpu:
-    """Replays write over the outputs of the last one, and consist of all
-    kernels, those of recordings inside included.
-    """
-
-    def __init__(self, monkeypatch):
-        self.recorded = []
-        self.replays = 0
-        monkeypatch.setattr(cuda_graph, 'capture', self.capture)
-
-    def capture(self, function, inputs):
-        outputs = map_tensors(torch.clone, function(*inputs))
-        self.recorded.append([tuple(x.shape) for x in inputs])
-
-        def replay():
-            self.replays += 1
-            with mock.patch.object(GraphedFunction, '_recording', True):
-                new = function(*inputs)
-            for kept, value in zip(tensors_of(outputs), tensors_of(new)):
-                kept.copy_(value)
-
-        return outputs, replay
 
 
 @pytest.fixture

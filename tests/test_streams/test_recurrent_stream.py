@@ -10,7 +10,7 @@ from rpstn_mmpose.streams.states import StateRows, take_rows
 from rpstn_mmpose.systems.rpstn import ClipState
 from rpstn_mmpose.systems.rpstn.estimator import PreparedState
 from tests.test_apis.tiny import NUM_JOINTS, build, image_model, video_model
-from tests.test_speed.test_compiled_frame import Recordings
+from tests.test_speed.stand_in_gpu import Gpu
 
 LENGTH = 11
 FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11]
@@ -513,7 +513,7 @@ def test_only_what_the_next_frame_needs_is_prepared(monkeypatch):
 
 @pytest.mark.parametrize('flip', [False, True])
 @pytest.mark.parametrize('start', ['network', 'memory_alone'])
-def test_compiled_frames_give_the_same(start, flip):
+def test_compiled_frames_give_the_same(start, flip, monkeypatch):
     """With recordings that write over what they gave before. The frames in
     which somebody is started run as always."""
     model = build(
@@ -522,14 +522,14 @@ def test_compiled_frames_give_the_same(start, flip):
     videos, present = comings_and_goings()
     options = dict(reset_interval=4, collapse_ratio=None)
     expected = stream(make_stream(model, **options), videos, present)
-    recordings = Recordings()
-    with recordings.installed():
-        estimator = make_stream(model, compile=True, **options)
-        assert_same(stream(estimator, videos, present, True), expected)
+    gpu = Gpu(monkeypatch)
+    gpu.compiles(monkeypatch)
+    estimator = make_stream(model, compile=True, **options)
+    assert_same(stream(estimator, videos, present, True), expected)
     assert estimator._prepared is None
     # New are 1 and 2 in frame 0, 3 in 1, 4 in 3, and 3 again in 8. After
     # four frames start 1 in 4 and 8, and 2 in 5.
-    assert recordings.replays == LENGTH - len({0, 1, 3, 4, 5, 8})
+    assert gpu.replays == LENGTH - len({0, 1, 3, 4, 5, 8})
 
 
 def test_image_models_predict_as_always():
