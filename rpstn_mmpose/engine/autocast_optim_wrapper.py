@@ -25,7 +25,9 @@ class AutocastOptimWrapper(OptimWrapper):
         """Compute the loss under autocast.
 
         Args:
-            model (nn.Module): The model that trains.
+            model (nn.Module): The model that trains, by itself or wrapped.
         """
-        with super().optim_context(model), autocast(dtype=torch.bfloat16):
+        # Said here: mmengine takes a GPU that is there for the model's place.
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), autocast(device, torch.bfloat16):
             yield

@@ -2,6 +2,7 @@
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
+from mmengine.runner import amp
 from mmpose.registry import MODELS
 from torch import nn
 
@@ -26,6 +27,15 @@ def test_one_step_by_hand():
     wrapper.update_params(out.float().sum())
     assert layer.weight.dtype == torch.float32
     assert layer.weight.item() == 1.5
+
+
+def test_a_gpu_beside_the_model_changes_nothing(monkeypatch):
+    """mmengine thinks that there is one; the model is on the CPU."""
+    monkeypatch.setattr(amp, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda: True)
+    layer = nn.Linear(1, 1)
+    with build(layer, 'AutocastOptimWrapper').optim_context(layer):
+        assert layer(torch.ones(1)).dtype == torch.bfloat16
 
 
 def test_video_model_trains():
