@@ -3,17 +3,38 @@ from __future__ import annotations
 
 import os.path as osp
 from collections import Counter
+from functools import partial
 from typing import Sequence
 
 import mmcv
+import numpy as np
 from mmengine import fileio
 from mmengine.runner import Runner
 from mmengine.utils import mkdir_or_exist
+from mmengine.visualization import Visualizer
 from mmpose.engine.hooks import PoseVisualizationHook
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample, merge_data_samples
 
 from ..structures import split_clip
+
+
+def draw_circles(
+    visualizer: Visualizer, center: np.ndarray, radius: np.ndarray, **kwargs
+) -> None:
+    """Draw as the visualizer does, with any NumPy.
+
+    MMPose gives OpenCV the radius as an array of one number, of which NumPy
+    makes no int from 2.5 on.
+
+    Args:
+        visualizer (Visualizer): MMPose's.
+        center (np.ndarray): (2,) in pixels.
+        radius (np.ndarray): (1,) in pixels.
+    """
+    if getattr(visualizer, 'backend', None) == 'opencv':
+        radius = np.asarray(radius).item()
+    type(visualizer).draw_circles(visualizer, center, radius, **kwargs)
 
 
 @HOOKS.register_module()
@@ -32,6 +53,9 @@ class ClipVisualizationHook(PoseVisualizationHook):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self._visualizer.draw_circles = partial(
+            draw_circles, self._visualizer
+        )
         self._names: Counter = Counter()
 
     def before_test(self, runner: Runner) -> None:
