@@ -616,7 +616,7 @@ def report(
 def compare_lifters(args: argparse.Namespace) -> list[str]:
     """The 3D systems by their error; the runs that failed."""
     data, out = args.out / 'data_3d', args.out / 'lifters'
-    generate_h36m(data)
+    generate_h36m(data, num_takes=6, num_frames=250)
     runs = plan_runs(LIFTERS, args.seeds, data, out, need_pck=False)
     metric = Metric('MPJPE', lower_is_better=True)
     return execution.run_all(runs, out, metric=metric)
