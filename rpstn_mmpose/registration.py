@@ -44,12 +44,14 @@ REGISTRIES = {
 
 
 def register_when_asked() -> None:
-    """Add ``MODULES`` to the locations of the ``REGISTRIES``, and have
-    mmengine read checkpoints as data, now or when they are imported.
+    """Add ``MODULES`` to the locations of the ``REGISTRIES``, have
+    mmengine read checkpoints as data, and mmcv's NMS run where mmcv has no
+    operators for the GPU, now or when they are imported.
     """
     for name in REGISTRIES:
         register_post_import_hook(_add_locations, name)
     register_post_import_hook(_load_safely, 'mmengine.runner')
+    register_post_import_hook(_nms_anywhere, 'mmcv.ops.nms')
 
 
 def _add_locations(module: ModuleType) -> None:
@@ -63,3 +65,8 @@ def _add_locations(module: ModuleType) -> None:
 def _load_safely(_: ModuleType) -> None:
     # It does so when it is imported, and may be what imports the runner.
     import_module('.checkpoints.safe_checkpoint', __package__)
+
+
+def _nms_anywhere(nms: ModuleType) -> None:
+    name = '.engine.nms_without_gpu'
+    import_module(name, __package__).enable_nms_anywhere(nms)

@@ -68,7 +68,7 @@ make_venv() {
 
 # mmcv builds its CUDA operators when it sees a GPU, and fails without a
 # compiler for the CUDA version of torch. Without one, hide the GPU: MMPose
-# needs no CUDA operator of mmcv, only mmdet's NMS on a GPU does.
+# needs no CUDA operator of mmcv, and without one mmdet's NMS runs on the CPU.
 choose_operators() {
     local torch_cuda nvcc_cuda
     torch_cuda=$("$venv/bin/python" -c 'import torch

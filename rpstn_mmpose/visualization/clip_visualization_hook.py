@@ -53,9 +53,7 @@ class ClipVisualizationHook(PoseVisualizationHook):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self._visualizer.draw_circles = partial(
-            draw_circles, self._visualizer
-        )
+        self._visualizer.draw_circles = partial(draw_circles, self._visualizer)
         self._names: Counter = Counter()
 
     def before_test(self, runner: Runner) -> None:
