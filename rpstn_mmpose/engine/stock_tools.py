@@ -88,6 +88,7 @@ def run_stock_tool(name: str, args: Namespace) -> int:
             check_config(cfg)
             if name == 'train':
                 check_distributed(cfg)
+            check_gpus(cfg)
             join_cpu_processes(cfg)
             return cfg
 
@@ -233,6 +234,24 @@ def check_distributed(cfg: Config) -> None:
         )
 
 
+def check_gpus(cfg: Config) -> None:
+    """Refuse more processes of ``torchrun`` than there are GPUs.
+
+    Only those without a GPU say so; ``torchrun`` ends the others.
+
+    Raises:
+        ConfigError: One line with the fix.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    rank = int(os.environ.get('LOCAL_RANK', 0))
+    if cfg.get('launcher') == 'pytorch' and 0 < gpus <= rank:
+        raise ConfigError(
+            f'process {rank + 1} on this machine has no GPU of its own: '
+            f'there are {gpus}. Start no more processes than that, or hide '
+            'the GPUs to run on CPUs: CUDA_VISIBLE_DEVICES=""'
+        )
+
+
 def join_cpu_processes(cfg: Config) -> None:
     """Let ``torchrun`` work where there is no GPU.
 
@@ -264,7 +283,7 @@ def check_work_dir(cfg: Config) -> None:
     try:
         os.makedirs(cfg.work_dir, exist_ok=True)
         with tempfile.TemporaryFile(dir=cfg.work_dir):
-            pass
+            check_gpus(cfg)
     except OSError as error:
         raise OSError(
             error.errno,

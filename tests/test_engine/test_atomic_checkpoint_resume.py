@@ -409,7 +409,7 @@ def test_a_test_keeps_its_checkpoint(runs):
     )
     runner.test()
     for name, value in load_weights(str(start))['state_dict'].items():
-        assert torch.equal(runner.model.state_dict()[name], value)
+        assert torch.equal(runner.model.state_dict()[name].cpu(), value)
 
 
 def test_what_was_loaded_by_hand_is_not_looked_for(runs):

@@ -75,7 +75,8 @@ def test_which_joints_are_right(files):
         None,
         mode='tensor',
     )
-    np.testing.assert_allclose(sigmas[2], output[0, :, 2:].detach(), rtol=1e-4)
+    expected = output[0, :, 2:].detach().cpu()
+    np.testing.assert_allclose(sigmas[2], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

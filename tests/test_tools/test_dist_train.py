@@ -17,6 +17,8 @@ import rpstn_mmpose
 from rpstn_mmpose.engine import stock_tools
 from rpstn_mmpose.synthetic import generate_penn
 
+from .load_tool import load_tool
+
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 TINY = 'rpstn_tiny_1xb8-1e_synthetic-penn-128x128'
 
@@ -186,6 +188,51 @@ def test_what_several_processes_cannot_do(options, message, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    'launcher, gpus, rank, refused',
+    [
+        ('pytorch', 1, '1', True),
+        ('pytorch', 2, '2', True),
+        ('pytorch', 2, '1', False),
+        ('pytorch', 0, '1', False),  # on CPUs
+        ('slurm', 1, '1', False),  # processes may share a GPU
+        ('none', 1, None, False),
+    ],
+)
+def test_more_processes_than_gpus(launcher, gpus, rank, refused, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: gpus)
+    if rank is None:
+        monkeypatch.delenv('LOCAL_RANK', raising=False)
+    else:
+        monkeypatch.setenv('LOCAL_RANK', rank)
+    config = Config(dict(launcher=launcher))
+    if not refused:
+        stock_tools.check_gpus(config)
+        return
+    with pytest.raises(
+        stock_tools.ConfigError,
+        match=f'process {int(rank) + 1} .* there are {gpus}. Start no more',
+    ):
+        stock_tools.check_gpus(config)
+
+
+def test_a_gpu_too_few_is_told_in_one_line(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    monkeypatch.setenv('LOCAL_RANK', '1')
+    checkpoint = tmp_path / 'a.pth'
+    checkpoint.touch()
+    files = [rpstn_mmpose.config_path(TINY), str(checkpoint)]
+    options = ['--launcher', 'pytorch', '--work-dir', str(tmp_path)]
+    monkeypatch.setattr(sys, 'argv', ['test.py', *files, *options])
+    assert load_tool('test.py').main() == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        'tools/test.py: ConfigError: process 2 on this machine has no GPU'
+    )
+
+
+@pytest.mark.parametrize(
     'given, expected',
     [
         (
@@ -223,8 +270,10 @@ def free_port():
 
 
 @pytest.mark.slow
-def test_two_processes_resume_train_and_score_as_one(tmp_path):
-    """Half a minute, most of it for starting Python three times."""
+def test_two_processes_resume_train_and_score_as_one(tmp_path, monkeypatch):
+    """Half a minute, most of it for starting Python three times. All on the
+    CPU: two processes need two GPUs, and scores are compared."""
+    monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cpu')
     generate_penn(
         tmp_path / 'data',
         num_train=4,
@@ -282,6 +331,7 @@ def test_two_processes_resume_train_and_score_as_one(tmp_path):
         PYTHON=sys.executable,
         PORT=free_port(),
         OMP_NUM_THREADS='1',
+        CUDA_VISIBLE_DEVICES='',
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert 'resumed epoch: 1, iter: 2' in done.stdout
