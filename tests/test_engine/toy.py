@@ -2,11 +2,8 @@
 """A toy that trains through mmengine's Runner in milliseconds."""
 
 import itertools
-import os
 import random
-import signal
 import time
-import traceback
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 import rpstn_mmpose  # noqa: F401
+from tests.two_processes import training_context
 
 # Two runners of one process may not share a name.
 _NUMBERS = itertools.count()
@@ -137,12 +135,20 @@ def count_steps(work_dir: str) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
+def train_here(work_dir: str, epochs: int, resume: bool) -> None:
+    """Train, and append a line ``step loss`` a step to
+    ``WORK_DIR/losses.txt``.
+    """
+    torch.set_num_threads(1)  # a parent's are not here
+    runner = toy_runner(work_dir, epochs, resume=resume)
+    runner.register_hook(LossLog())
+    runner.train()
+
+
 def train_in_child(
     work_dir: str, epochs: int, steps: int, resume: bool
 ) -> int:
-    """Train in a forked process, which has everything imported.
-
-    Every step appends a line ``step loss`` to ``WORK_DIR/losses.txt``.
+    """Train in another process; see :func:`train_here`.
 
     Args:
         work_dir: Folder of the run.
@@ -155,27 +161,17 @@ def train_in_child(
         int: Its exit status, negative if killed.
     """
     before = count_steps(work_dir)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            torch.set_num_threads(1)  # those of the parent are not here
-            runner = toy_runner(work_dir, epochs, resume=resume)
-            runner.register_hook(LossLog())
-            runner.train()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    ended = 0
-    while steps and not ended and count_steps(work_dir) < before + steps:
+    child = training_context(__name__).Process(
+        target=train_here, args=(work_dir, epochs, resume)
+    )
+    child.start()
+    while (
+        steps and child.is_alive() and count_steps(work_dir) < before + steps
+    ):
         time.sleep(0.002)
-        ended, status = os.waitpid(child, os.WNOHANG)
-    if steps and not ended:
+    if steps and child.is_alive():
         # Anywhere in the next step or save.
         time.sleep(random.uniform(0, 0.03))
-        os.kill(child, signal.SIGKILL)
-    if not ended:
-        status = os.waitpid(child, 0)[1]
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
+        child.kill()
+    child.join()
+    return child.exitcode

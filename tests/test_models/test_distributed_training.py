@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import rpstn_mmpose
-from tests.two_processes import in_two_processes
+from tests.two_processes import in_two_processes, training_context
 
 from .conftest import clip_sample, tiny_image_model, tiny_video_model
 
@@ -118,8 +118,10 @@ def train_all():
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
-    """Weights by rank and case, of two forked processes."""
-    return in_two_processes(tmp_path_factory.mktemp('ranks'), train_all)
+    """Weights by rank and case, of two processes."""
+    return in_two_processes(
+        tmp_path_factory.mktemp('ranks'), train_all, training_context(__name__)
+    )
 
 
 @pytest.mark.parametrize('case', CASES, ids=str)
