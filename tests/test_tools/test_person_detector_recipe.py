@@ -30,6 +30,8 @@ def load(data, work_dir):
     cfg = Config.fromfile(rpstn_mmpose.config_path(RECIPE))
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = work_dir.name
+    # else that of another test in this process, which writes elsewhere
+    cfg.visualizer.name = f'detector_{work_dir.name}'
     for loader in (
         cfg.train_dataloader,
         cfg.val_dataloader,
