@@ -12,7 +12,11 @@ from mmengine.optim import OptimWrapper
 from mmpose.registry import MODELS
 from torch import nn
 
-from rpstn_mmpose.engine.hooks import FastInferenceHook, GraphedTrainingHook
+from rpstn_mmpose.engine.hooks import (
+    BNMomentumDecayHook,
+    FastInferenceHook,
+    GraphedTrainingHook,
+)
 from rpstn_mmpose.speed.graphed_training import GraphedTraining, graph_training
 from tests.test_models.conftest import clip_sample, tiny_video_model
 
@@ -249,8 +253,9 @@ def test_video_model_as_without_on_a_gpu(half):
 
 
 class Runner:
-    def __init__(self, model, **options):
+    def __init__(self, model, hooks=(), **options):
         self.model = model
+        self.hooks = hooks
         self.optim_wrapper = OptimWrapper(
             torch.optim.SGD(model.parameters(), lr=0.1), **options
         )
@@ -266,6 +271,9 @@ def test_hook_refuses_what_it_cannot_do(monkeypatch):
     )
     with pytest.raises(ValueError, match='accumulative_counts=2 adds them'):
         hook.before_train(Runner(Line(), accumulative_counts=2))
+    decay = BNMomentumDecayHook()
+    with pytest.raises(ValueError, match='BNMomentumDecayHook changes them'):
+        hook.before_train(Runner(Line(), hooks=[decay]))
     model = Line()
     hook.before_train(Runner(model))
     assert isinstance(model.answer, GraphedTraining)

@@ -8,6 +8,7 @@ from mmpose.registry import HOOKS
 
 from ...speed.fast_inference import device_of
 from ...speed.graphed_training import graph_training
+from .bn_momentum_decay_hook import BNMomentumDecayHook
 
 
 @HOOKS.register_module()
@@ -30,7 +31,9 @@ class GraphedTrainingHook(Hook):
 
         Raises:
             ValueError: On a CPU; with an optimizer wrapper that accumulates
-                gradients, which a replay writes over.
+                gradients, which a replay writes over; with a
+                :class:`BNMomentumDecayHook`, whose later momenta a recording
+                does not know.
         """
         name = type(self).__name__
         model = runner.model
@@ -42,5 +45,10 @@ class GraphedTrainingHook(Hook):
             raise ValueError(
                 f'{name}: a step writes over the gradients of the last one, '
                 f'and accumulative_counts={counts} adds them; leave one out'
+            )
+        if any(isinstance(hook, BNMomentumDecayHook) for hook in runner.hooks):
+            raise ValueError(
+                f'{name} keeps the momenta of batch norms as they are at '
+                'first, and BNMomentumDecayHook changes them; leave one out'
             )
         graph_training(model)
