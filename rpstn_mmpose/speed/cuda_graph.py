@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from inspect import signature
 from typing import Any, Callable, NamedTuple
 
 import torch
@@ -57,7 +58,11 @@ def capture(function: Callable, inputs: list[Tensor]) -> tuple[Any, Callable]:
             function(*inputs)
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Other threads may ask for memory meanwhile, as one that pins batches.
+    options = {}
+    if 'capture_error_mode' in signature(torch.cuda.graph.__init__).parameters:
+        options = dict(capture_error_mode='thread_local')
+    with torch.cuda.graph(graph, **options):
         outputs = function(*inputs)
     return outputs, graph.replay
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import logging
+import weakref
+from inspect import signature
 from typing import Any, Callable
 
 import torch
@@ -43,9 +45,10 @@ class GraphedTraining:
 
     As :class:`~rpstn_mmpose.speed.cuda_graph.GraphedFunction`, for training:
     PyTorch's ``make_graphed_callables`` records both passes. The method is
-    called as it is in evaluation mode, without gradients, with keywords, for
-    more shapes than ``max_recordings``, and, after one line in the log, where
-    the GPU cannot record it or a replay gives something else.
+    called as it is in evaluation mode, without gradients, with keywords, a
+    second time before the backward pass of the first, for more shapes than
+    ``max_recordings``, and, after one line in the log, where the GPU cannot
+    record it or a replay gives something else, as with dropout.
 
     A step's gradients are written over by the next step's: they cannot be
     accumulated.
@@ -66,6 +69,7 @@ class GraphedTraining:
         self._recordings: dict[tuple, tuple[Callable, Any]] = {}
         self._given_up = False
         self._pool: Any = None
+        self._open: Callable = lambda: None
 
     def __deepcopy__(self, memo: dict) -> GraphedTraining:
         """Of the copied model, with nothing recorded."""
@@ -78,10 +82,17 @@ class GraphedTraining:
             or self._given_up
             or not self.model.training
             or not torch.is_grad_enabled()
+            # Its backward pass still reads what a replay would write over.
+            or self._open() is not None
         ):
             return self._method(*inputs, **kwargs)
         dtype = autocast_dtype()
-        key = (dtype, *((x.shape, x.dtype) for x in inputs))
+        key = (
+            dtype,
+            *((x.shape, x.dtype) for x in inputs),
+            *(x.requires_grad for x in self.model.parameters()),
+            *(part.training for part in self.model.modules()),
+        )
         if key not in self._recordings:
             if len(self._recordings) == self.max_recordings:
                 return self._method(*inputs)
@@ -89,15 +100,16 @@ class GraphedTraining:
             if self._given_up:
                 return self._method(*inputs)
         replay, structure = self._recordings[key]
-        outputs = iter(replay(*inputs))
+        replayed = replay(*inputs)
+        nodes = [x.grad_fn for x in replayed if x.grad_fn is not None]
+        self._open = weakref.ref(nodes[0])
+        outputs = iter(replayed)
         return map_tensors(lambda _: next(outputs), structure)
 
     def _record(self, key: tuple, inputs: tuple[Tensor, ...]) -> None:
         # Training passes change them: norms count what they see.
         buffers = [(x, x.clone()) for x in self.model.buffers()]
         one_pass = _Pass(self.model, self._method)
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
         try:
             with torch.autocast(
                 'cuda',
@@ -106,6 +118,8 @@ class GraphedTraining:
                 cache_enabled=False,  # casts are a part of the recording
             ):
                 outputs = one_pass(*inputs)
+                if not any(x.requires_grad for x in outputs):
+                    raise RuntimeError('none of its weights is trained')
                 gradient = self._gradient(outputs)
                 # Its memory is given back before as much is recorded.
                 outputs = tuple(x.detach() for x in outputs)
@@ -113,7 +127,7 @@ class GraphedTraining:
                     _Pass(self.model, self._method),
                     tuple(x.clone() for x in inputs),
                     allow_unused_input=True,
-                    pool=self._pool,
+                    **self._memory(),
                 )
             replayed = replay(*inputs)
             check('a replay', difference(replayed, outputs), TOLERANCE)
@@ -128,14 +142,25 @@ class GraphedTraining:
                 buffer.copy_(before)
         self._recordings[key] = (replay, one_pass.structure)
 
+    def _memory(self) -> dict[str, Any]:
+        """One memory for all recordings, where torch can (since 2.3)."""
+        known = signature(torch.cuda.make_graphed_callables).parameters
+        if 'pool' not in known:
+            return {}
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        return dict(pool=self._pool)
+
     def _gradient(self, outputs: tuple[Tensor, ...]) -> Tensor:
         """Of the mean of squares, by all weights, as one vector."""
         weights = [x for x in self.model.parameters() if x.requires_grad]
         loss = sum(x.float().square().mean() for x in outputs)
-        found = torch.autograd.grad(
-            loss, weights, allow_unused=True, materialize_grads=True
-        )
-        return torch.cat([x.double().flatten() for x in found])
+        found = torch.autograd.grad(loss, weights, allow_unused=True)
+        full = [
+            torch.zeros_like(weight) if grad is None else grad
+            for weight, grad in zip(weights, found)
+        ]
+        return torch.cat([x.double().flatten() for x in full])
 
     def _give_up(self, reason: str) -> None:
         self._recordings.clear()

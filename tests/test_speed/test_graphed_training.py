@@ -4,6 +4,7 @@ writes over what the last replay gave. On a GPU, the real ones, too."""
 
 import copy
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -126,6 +127,42 @@ def test_values_and_gradients_by_hand(gpu):
         assert model.idle.grad is None
         assert model.passes.item() == step
     assert gpu.recorded == [[(2,)]]
+
+
+def test_second_call_before_the_backward_pass(gpu):
+    """d(sum w a + sum w b) / dw = sum a + sum b; a replay for the second
+    would write over what the first gave."""
+    model = Line()
+    graph_training(model)
+    a, b = torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0])
+    for _ in range(2):
+        before = gpu.replays
+        one, two = model.answer(a)[0], model.answer(b)[0]
+        assert one.tolist() == [3, 6] and two.tolist() == [30, 60]
+        model.zero_grad()
+        (one.sum() + two.sum()).backward()
+        assert model.weight.grad.item() == 33
+        del one, two
+    assert gpu.replays == before + 1
+
+
+def test_weights_that_are_trained_later(gpu, caplog):
+    model = Line()
+    model.weight.requires_grad_(False)
+    graph_training(model)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    with caplog.at_level(logging.WARNING):
+        model.answer(torch.ones(2))
+    logger.removeHandler(caplog.handler)
+    assert 'none of its weights is trained' in caplog.text
+    model = Line()
+    graph_training(model)
+    model.idle.requires_grad_(False)
+    for wanted in (False, True):
+        model.idle.requires_grad_(wanted)
+        model.answer(torch.ones(2))
+    assert len(gpu.recorded) == 2
 
 
 def test_calls_that_are_not_recorded(gpu):
@@ -256,6 +293,7 @@ class Runner:
     def __init__(self, model, hooks=(), **options):
         self.model = model
         self.hooks = hooks
+        self.train_dataloader = SimpleNamespace(pin_memory=False)
         self.optim_wrapper = OptimWrapper(
             torch.optim.SGD(model.parameters(), lr=0.1), **options
         )
@@ -271,6 +309,18 @@ def test_hook_refuses_what_it_cannot_do(monkeypatch):
     )
     with pytest.raises(ValueError, match='accumulative_counts=2 adds them'):
         hook.before_train(Runner(Line(), accumulative_counts=2))
+    model = Line()
+    model.train_cfg = dict(checkpointing=True)
+    with pytest.raises(ValueError, match='checkpointing=True computes it'):
+        hook.before_train(Runner(model))
+    model = Line()
+    model.graphed_methods = ()
+    with pytest.raises(ValueError, match='knows nothing of Line'):
+        hook.before_train(Runner(model))
+    runner = Runner(Line())
+    runner.train_dataloader.pin_memory = True
+    with pytest.raises(ValueError, match='beside pin_memory=True'):
+        hook.before_train(runner)
     decay = BNMomentumDecayHook()
     with pytest.raises(ValueError, match='BNMomentumDecayHook changes them'):
         hook.before_train(Runner(Line(), hooks=[decay]))

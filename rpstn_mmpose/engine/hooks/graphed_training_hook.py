@@ -6,6 +6,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
+from ...speed.cuda_graph import GRAPHED_METHODS
 from ...speed.fast_inference import device_of
 from ...speed.graphed_training import graph_training
 from .bn_momentum_decay_hook import BNMomentumDecayHook
@@ -30,25 +31,43 @@ class GraphedTrainingHook(Hook):
             runner (Runner): The runner of the process.
 
         Raises:
-            ValueError: On a CPU; with an optimizer wrapper that accumulates
-                gradients, which a replay writes over; with a
-                :class:`BNMomentumDecayHook`, whose later momenta a recording
-                does not know.
+            ValueError: On a CPU, in distributed training, with a model that
+                names no methods, with gradients that are accumulated,
+                ``checkpointing``, :class:`BNMomentumDecayHook` or a loader
+                that pins memory.
         """
-        name = type(self).__name__
+        reason = self._obstacle(runner)
+        if reason:
+            raise ValueError(f'{type(self).__name__} {reason}')
+        graph_training(runner.model)
+
+    @staticmethod
+    def _obstacle(runner: Runner) -> str:
+        """Why it cannot be done; empty: it can."""
         model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        if is_model_wrapper(model):
+            return 'is for one process; leave it out of distributed training'
         if device_of(model).type != 'cuda':
-            raise ValueError(f'{name} needs a GPU; leave it out')
+            return 'needs a GPU; leave it out'
+        if not getattr(model, 'graphed_methods', GRAPHED_METHODS):
+            return f'knows nothing of {type(model).__name__}; leave it out'
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if counts > 1:
-            raise ValueError(
-                f'{name}: a step writes over the gradients of the last one, '
-                f'and accumulative_counts={counts} adds them; leave one out'
+            return (
+                'writes over the gradients of the last step, and '
+                f'accumulative_counts={counts} adds them; leave one out'
+            )
+        if (getattr(model, 'train_cfg', None) or {}).get('checkpointing'):
+            return (
+                'records a pass once, and checkpointing=True computes it '
+                'again; leave one out'
             )
         if any(isinstance(hook, BNMomentumDecayHook) for hook in runner.hooks):
-            raise ValueError(
-                f'{name} keeps the momenta of batch norms as they are at '
-                'first, and BNMomentumDecayHook changes them; leave one out'
+            return (
+                'keeps the momenta of batch norms as they are at first, and '
+                'BNMomentumDecayHook changes them; leave one out'
             )
-        graph_training(model)
+        if getattr(runner.train_dataloader, 'pin_memory', False):
+            # Its thread asks the driver for memory while a graph is recorded.
+            return 'cannot record beside pin_memory=True; leave one out'
+        return ''
