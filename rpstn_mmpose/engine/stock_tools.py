@@ -283,7 +283,7 @@ def check_work_dir(cfg: Config) -> None:
     try:
         os.makedirs(cfg.work_dir, exist_ok=True)
         with tempfile.TemporaryFile(dir=cfg.work_dir):
-            check_gpus(cfg)
+            pass
     except OSError as error:
         raise OSError(
             error.errno,

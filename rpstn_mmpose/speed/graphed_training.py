@@ -53,6 +53,9 @@ class GraphedTraining:
     A step's gradients are written over by the next step's: they cannot be
     accumulated.
 
+    Attributes:
+        given_up: Whether it is called as it is from now on.
+
     Args:
         model: Its weights must stay where they are.
         name: Of the method, of tensors alone.
@@ -67,7 +70,7 @@ class GraphedTraining:
         self.max_recordings = max_recordings
         self._method = getattr(type(model), name).__get__(model)
         self._recordings: dict[tuple, tuple[Callable, Any]] = {}
-        self._given_up = False
+        self.given_up = False
         self._pool: Any = None
         self._open: Callable = lambda: None
 
@@ -79,7 +82,7 @@ class GraphedTraining:
     def __call__(self, *inputs: Tensor, **kwargs: Any) -> Any:
         if (
             kwargs
-            or self._given_up
+            or self.given_up
             or not self.model.training
             or not torch.is_grad_enabled()
             # Its backward pass still reads what a replay would write over.
@@ -97,7 +100,7 @@ class GraphedTraining:
             if len(self._recordings) == self.max_recordings:
                 return self._method(*inputs)
             self._record(key, inputs)
-            if self._given_up:
+            if self.given_up:
                 return self._method(*inputs)
         replay, structure = self._recordings[key]
         replayed = replay(*inputs)
@@ -164,7 +167,7 @@ class GraphedTraining:
 
     def _give_up(self, reason: str) -> None:
         self._recordings.clear()
-        self._given_up = True
+        self.given_up = True
         print_log(
             f'{type(self.model).__name__}.{self.name} trains without a CUDA '
             f'graph: {reason}',

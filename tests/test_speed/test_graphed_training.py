@@ -285,7 +285,7 @@ def test_video_model_as_without(gpu):
 @pytest.mark.parametrize('half', [False, True])
 def test_video_model_as_without_on_a_gpu(half):
     model = compare_with_plain('cuda', half, 1e-2, 5e-2)
-    assert not model.forward_clip._given_up
+    assert not model.forward_clip.given_up
     assert len(model.forward_clip._recordings) == 1
 
 
