@@ -155,11 +155,7 @@ class GraphedFunction:
     def _give_up(self, reason: str) -> None:
         self._recordings.clear()
         self._given_up = True
-        print_log(
-            f'{self.name} runs without a CUDA graph: {reason}',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn_without_graph(f'{self.name} runs', reason)
 
 
 def difference(one: Any, other: Any) -> float:
@@ -175,6 +171,31 @@ def difference(one: Any, other: Any) -> float:
     return max(shares)
 
 
+def warn_without_graph(what: str, reason: str) -> None:
+    """One line in the log: what runs or trains without a CUDA graph."""
+    print_log(
+        f'{what} without a CUDA graph: {reason}',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def replace_methods(
+    model: nn.Module, make: Callable[[str], Callable]
+) -> list[str]:
+    """Put others in the place of a model's ``graphed_methods``; their names.
+
+    Args:
+        model (nn.Module): Changed in place.
+        make: Gives what is to be called by a name.
+    """
+    names = getattr(model, 'graphed_methods', GRAPHED_METHODS)
+    for name in names:
+        # Not setattr, which looks for modules and parameters.
+        model.__dict__[name] = make(name)
+    return list(names)
+
+
 def graph_methods(model: nn.Module) -> list[str]:
     """Have an estimator's methods recorded, in place.
 
@@ -185,11 +206,9 @@ def graph_methods(model: nn.Module) -> list[str]:
     Returns:
         list[str]: The names of the methods.
     """
-    names = getattr(model, 'graphed_methods', GRAPHED_METHODS)
-    for name in names:
-        method = getattr(model, name)
-        # Not setattr, which looks for modules and parameters.
-        model.__dict__[name] = GraphedFunction(
-            method, f'{type(model).__name__}.{name}'
-        )
-    return list(names)
+
+    def recorded(name: str) -> GraphedFunction:
+        label = f'{type(model).__name__}.{name}'
+        return GraphedFunction(getattr(model, name), label)
+
+    return replace_methods(model, recorded)

@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 import copy
-import logging
 import weakref
 from inspect import signature
 from typing import Any, Callable
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from .cuda_graph import (
-    GRAPHED_METHODS,
     TOLERANCE,
     difference,
     map_tensors,
+    replace_methods,
     tensors_of,
+    warn_without_graph,
 )
 
 # How far gradients may be from those of the plain pass, as a share of their
@@ -168,12 +167,8 @@ class GraphedTraining:
     def _give_up(self, reason: str) -> None:
         self._recordings.clear()
         self.given_up = True
-        print_log(
-            f'{type(self.model).__name__}.{self.name} trains without a CUDA '
-            f'graph: {reason}',
-            logger='current',
-            level=logging.WARNING,
-        )
+        name = f'{type(self.model).__name__}.{self.name}'
+        warn_without_graph(f'{name} trains', reason)
 
 
 def autocast_dtype() -> torch.dtype | None:
@@ -200,8 +195,4 @@ def graph_training(model: nn.Module) -> list[str]:
     Returns:
         list[str]: The names of the methods.
     """
-    names = getattr(model, 'graphed_methods', GRAPHED_METHODS)
-    for name in names:
-        # Not setattr, which looks for modules and parameters.
-        model.__dict__[name] = GraphedTraining(model, name)
-    return list(names)
+    return replace_methods(model, lambda name: GraphedTraining(model, name))

@@ -88,8 +88,14 @@ class PoseStream:
         Returns:
             list[PoseDataSample]: With ``pred_instances`` of one row in
             pixels of the frame, as from the model's ``test_step``.
+
+        Raises:
+            ValueError: A stream whose poses may come later.
         """
-        raise NotImplementedError
+        raise ValueError(
+            f'{type(self).__name__} gives the poses of a frame {self.delay} '
+            'frames later: use push and flush'
+        )
 
     def skip_frame(self) -> list[FramePoses]:
         """Pass a frame without people, or one that cannot be used."""

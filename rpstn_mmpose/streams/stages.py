@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Callable, Sequence
@@ -47,15 +48,15 @@ class VideoFrame:
     sample: Any = None
 
 
-class Stage:
+class Stage(ABC):
     """Takes frames in order and gives each of them on once, in order."""
 
-    def reset(self) -> None:
+    def reset(self) -> None:  # noqa: B027
         """Forget the last video."""
 
+    @abstractmethod
     def push(self, item: VideoFrame) -> list[VideoFrame]:
         """Take a frame; give those that are done."""
-        raise NotImplementedError
 
     def flush(self) -> list[VideoFrame]:
         """Give what is still inside; the video is over."""

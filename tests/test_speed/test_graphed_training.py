@@ -63,7 +63,10 @@ class Gpu:
         self.replays = 0
         self.broken = ''
 
-    def make_graphed_callables(self, module, inputs, **_):
+    def make_graphed_callables(
+        self, module, inputs, allow_unused_input=False, pool=None
+    ):
+        assert allow_unused_input and pool == 'memory'
         if self.broken == 'capture':
             raise RuntimeError('operation not permitted\nwhen capturing')
         self.recorded.append([tuple(x.shape) for x in inputs])
@@ -90,7 +93,7 @@ def gpu(monkeypatch):
     stand_in = Gpu()
     for name, value in dict(
         make_graphed_callables=stand_in.make_graphed_callables,
-        graph_pool_handle=lambda: None,
+        graph_pool_handle=lambda: 'memory',
     ).items():
         monkeypatch.setattr(torch.cuda, name, value)
     return stand_in

@@ -195,3 +195,9 @@ def test_bad_options(model):
         make_stream(model, lookahead=-1)
     with pytest.raises(ValueError, match='reset_interval does nothing besi'):
         make_stream(model, lookahead=3, reset_interval=5)
+
+
+def test_poses_of_a_frame_at_once_are_refused(model):
+    stream = make_stream(model, lookahead=3)
+    with pytest.raises(ValueError, match='3 frames later: use push and flush'):
+        stream.predict([frame(0, 0)], [0])

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,6 +125,7 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         """All rows."""
         return np.arange(len(wanted))
 
+    @abstractmethod
     def first(
         self, frames: Tensor, feats: Maps | None = None
     ) -> tuple[Tensor, NamedTuple]:
@@ -138,8 +140,8 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
             tuple[Tensor, NamedTuple]: Heatmaps (N, K, h, w), and the state
             for :meth:`next`, whose fields are tensors of N rows.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def next(
         self, frames: Tensor, state: Any, feats: Maps | None = None
     ) -> tuple[Tensor, NamedTuple]:
@@ -154,7 +156,6 @@ class RecurrentPoseEstimator(ClipPoseEstimator):
         Returns:
             tuple[Tensor, NamedTuple]: As :meth:`first`.
         """
-        raise NotImplementedError
 
     def prepare(self, state: Any) -> Any:
         """Do what the next :meth:`next` does with the last frame alone.

@@ -1,6 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Sequence
 
 import numpy as np
@@ -49,6 +50,7 @@ class WindowPoseEstimator(ClipPoseEstimator):
         """The row at offset 0."""
         return np.array([self.clip_offsets.index(0)])
 
+    @abstractmethod
     def combine(
         self, feats: tuple[Tensor, ...], offsets: Sequence[int]
     ) -> tuple[Tensor, ...]:
@@ -61,7 +63,6 @@ class WindowPoseEstimator(ClipPoseEstimator):
         Returns:
             tuple[Tensor]: Levels (B, C', h, w), for the head.
         """
-        raise NotImplementedError
 
     def aligned(
         self, feats: tuple[Tensor, ...], crops: np.ndarray
