@@ -17,7 +17,7 @@ from mmpose.registry import DATASETS, MODELS
 from mmpose.utils.tensor_utils import to_numpy
 from torch import nn
 
-from ..structures import VideoPeople, joint_names
+from ..structures import VideoPeople, joint_names, wanted_frames
 
 
 def _check_device(device: str | None) -> str:
@@ -204,7 +204,9 @@ class _Collector:
         """Take a clip's prediction; return how many frames it gave."""
         info, pred = self.infos[index], sample.pred_instances
         count = 0
-        for row in self._rows(info):
+        # A window model answers for the wanted rows alone.
+        answers = np.flatnonzero(wanted_frames(sample))
+        for row, answer in zip(self._rows(info), answers):
             frame = int(info['frame_ids'][row])
             if frame in self.wanted:
                 self.rows[frame] = dict(
@@ -213,8 +215,8 @@ class _Collector:
                     gt_keypoints=info['keypoints'][row],
                     keypoints_visible=info['keypoints_visible'][row] > 0,
                     keypoints_labeled=info['keypoints_labeled'][row] > 0,
-                    keypoints=to_numpy(pred.keypoints[row]),
-                    keypoint_scores=to_numpy(pred.keypoint_scores[row]),
+                    keypoints=to_numpy(pred.keypoints[answer]),
+                    keypoint_scores=to_numpy(pred.keypoint_scores[answer]),
                 )
                 count += 1
         return count

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from rpstn_mmpose.structures import narrow, wanted_frames
 from rpstn_mmpose.visualization import (
     choose_videos,
     list_videos,
@@ -61,6 +62,25 @@ def test_every_frame_once_and_in_order(root, clip_length, batch_size):
 def test_centred_windows(root):
     dataset = build_dataset(root, None, clip_offsets=(-1, 0, 2))
     poses = predict_videos(LevelModel(), dataset, ['0001'])['0001']
+    assert poses.frame_ids.tolist() == [1, 2, 3, 4, 5, 6, 7]
+    np.testing.assert_allclose(
+        poses.keypoints[:, 0, 0], [24, 28, 32, 36, 40, 44, 48], atol=1
+    )
+
+
+class WantedRowsModel(LevelModel):
+    """Gives back the wanted row alone, as window models do."""
+
+    def test_step(self, data):
+        return [
+            narrow(sample, np.flatnonzero(wanted_frames(sample)))
+            for sample in super().test_step(data)
+        ]
+
+
+def test_a_model_that_answers_for_the_wanted_row_alone(root):
+    dataset = build_dataset(root, None, clip_offsets=(-1, 0, 2))
+    poses = predict_videos(WantedRowsModel(), dataset, ['0001'])['0001']
     assert poses.frame_ids.tolist() == [1, 2, 3, 4, 5, 6, 7]
     np.testing.assert_allclose(
         poses.keypoints[:, 0, 0], [24, 28, 32, 36, 40, 44, 48], atol=1
