@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+from contextlib import contextmanager
 from inspect import signature
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 import torch
 from mmengine.logging import print_log
@@ -21,14 +23,29 @@ TOLERANCE = 1e-2
 
 
 def map_tensors(function: Callable, value: Any) -> Any:
-    """A structure of tuples and lists with its tensors replaced."""
+    """A structure of dicts, tuples and lists with its tensors replaced.
+
+    Raises:
+        RuntimeError: If it has something else in it, which may hold tensors
+            that a replay does not write to.
+    """
     if isinstance(value, Tensor):
         return function(value)
+    if isinstance(value, dict):
+        changed = copy.copy(value)
+        for name, x in value.items():
+            changed[name] = map_tensors(function, x)
+        return changed
     if isinstance(value, tuple) and hasattr(value, '_fields'):
         return type(value)(*(map_tensors(function, x) for x in value))
     if isinstance(value, (list, tuple)):
         return type(value)(map_tensors(function, x) for x in value)
-    return value
+    if value is None or isinstance(value, (int, float, str)):
+        return value
+    raise RuntimeError(
+        f'it gives a {type(value).__name__}, and only tensors in dicts, '
+        'tuples and lists can be recorded'
+    )
 
 
 def tensors_of(value: Any) -> list[Tensor]:
@@ -38,6 +55,32 @@ def tensors_of(value: Any) -> list[Tensor]:
     return found
 
 
+def wrong_input(inputs: tuple) -> str:
+    """Why inputs cannot be recorded; empty: they can."""
+    for x in inputs:
+        if not isinstance(x, Tensor):
+            return (
+                f'it takes a {type(x).__name__}, and only tensors can be '
+                'recorded'
+            )
+    return ''
+
+
+@contextmanager
+def kept_stream() -> Iterator[None]:
+    """The current stream stays what it was.
+
+    PyTorch leaves the one that it recorded on where a recording breaks off:
+    what ends it raises an error before the streams are changed back.
+    """
+    before = torch.cuda.current_stream()
+    try:
+        yield
+    finally:
+        torch.cuda.set_stream(before)
+
+
+@kept_stream()
 def capture(function: Callable, inputs: list[Tensor]) -> tuple[Any, Callable]:
     """Record a function as a CUDA graph.
 
@@ -79,15 +122,15 @@ class GraphedFunction:
     A GPU that is faster than the host can give it kernels waits for the
     host; a recording gives it all kernels by one call. The function is called
     as it is with gradients, with keywords, for more shapes than
-    ``max_recordings``, and, after one line in the log, where the GPU cannot
-    record it or a replay gives something else.
+    ``max_recordings``, and, after one line in the log, where it takes or gives
+    something else, the GPU cannot record it or a replay gives other values.
 
     What a recording computes is copied: the caller's tensors are written
     over neither by this function nor by later calls.
 
     Args:
-        function: Takes tensors, and gives tensors in tuples and lists. Its
-            weights must stay where they are.
+        function: Takes tensors, and gives tensors in dicts, tuples and lists.
+            Its weights must stay where they are.
         name: For the line.
         max_recordings: For how many shapes. Each holds the memory of a call.
 
@@ -120,6 +163,10 @@ class GraphedFunction:
             or GraphedFunction._recording
         ):
             return self.function(*inputs, **kwargs)
+        reason = wrong_input(inputs)
+        if reason:
+            self._give_up(reason)
+            return self.function(*inputs)
         key = tuple((x.shape, x.dtype) for x in inputs)
         if key not in self._recordings:
             if len(self._recordings) < self.max_recordings:

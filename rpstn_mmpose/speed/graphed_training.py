@@ -4,21 +4,26 @@
 from __future__ import annotations
 
 import copy
+import logging
 import weakref
 from inspect import signature
 from typing import Any, Callable
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from .cuda_graph import (
     TOLERANCE,
     difference,
+    kept_stream,
     map_tensors,
     replace_methods,
     tensors_of,
     warn_without_graph,
+    wrong_input,
 )
+from .training_state import TrainingState
 
 # How far gradients may be from those of the plain pass, as a share of their
 # length: kernels that add in another order each time make some of it.
@@ -44,20 +49,32 @@ class GraphedTraining:
 
     As :class:`~rpstn_mmpose.speed.cuda_graph.GraphedFunction`, for training:
     PyTorch's ``make_graphed_callables`` records both passes. The method is
-    called as it is in evaluation mode, without gradients, with keywords, a
-    second time before the backward pass of the first, for more shapes than
-    ``max_recordings``, and, after one line in the log, where the GPU cannot
-    record it or a replay gives something else, as with dropout.
+    called as it is in evaluation mode, without gradients, with keywords, for
+    inputs that are trained, a second time before the backward pass of the
+    first, and for more shapes than ``max_recordings``.
+
+    One line in the log tells the first recording. A warning tells why there
+    is none, and the method is the model's own again, with all else as it was
+    before:
+
+    - The GPU cannot record it, or a replay gives something else.
+    - It takes or gives other than tensors.
+    - It draws random numbers, as dropout does. PyTorch draws new ones in each
+      replay, and nothing is left to compare a replay with.
+    - It computes in float16: gradients that are not scaled, as those that are
+      compared, are rounded to 0 there. bfloat16 is recorded.
+    - It puts another tensor in the place of a buffer.
 
     A step's gradients are written over by the next step's: they cannot be
     accumulated.
 
     Attributes:
-        given_up: Whether it is called as it is from now on.
+        given_up: Why it is called as it is from now on; empty: it is not.
 
     Args:
         model: Its weights must stay where they are.
-        name: Of the method, of tensors alone.
+        name: Of the method. It takes tensors, and gives tensors in dicts,
+            tuples and lists.
         max_recordings: For how many shapes; they share their memory.
     """
 
@@ -69,7 +86,7 @@ class GraphedTraining:
         self.max_recordings = max_recordings
         self._method = getattr(type(model), name).__get__(model)
         self._recordings: dict[tuple, tuple[Callable, Any]] = {}
-        self.given_up = False
+        self.given_up = ''
         self._pool: Any = None
         self._open: Callable = lambda: None
 
@@ -84,10 +101,15 @@ class GraphedTraining:
             or self.given_up
             or not self.model.training
             or not torch.is_grad_enabled()
+            or any(getattr(x, 'requires_grad', False) for x in inputs)
             # Its backward pass still reads what a replay would write over.
             or self._open() is not None
         ):
             return self._method(*inputs, **kwargs)
+        reason = wrong_input(inputs)
+        if reason:
+            self._give_up(reason)
+            return self._method(*inputs)
         dtype = autocast_dtype()
         key = (
             dtype,
@@ -109,40 +131,70 @@ class GraphedTraining:
         return map_tensors(lambda _: next(outputs), structure)
 
     def _record(self, key: tuple, inputs: tuple[Tensor, ...]) -> None:
-        # Training passes change them: norms count what they see.
-        buffers = [(x, x.clone()) for x in self.model.buffers()]
-        one_pass = _Pass(self.model, self._method)
+        state = TrainingState(self.model)
         try:
-            with torch.autocast(
-                'cuda',
-                dtype=key[0],
-                enabled=key[0] is not None,
-                cache_enabled=False,  # casts are a part of the recording
-            ):
-                outputs = one_pass(*inputs)
-                if not any(x.requires_grad for x in outputs):
-                    raise RuntimeError('none of its weights is trained')
-                gradient = self._gradient(outputs)
-                # Its memory is given back before as much is recorded.
-                outputs = tuple(x.detach() for x in outputs)
-                replay = torch.cuda.make_graphed_callables(
-                    _Pass(self.model, self._method),
-                    tuple(x.clone() for x in inputs),
-                    allow_unused_input=True,
-                    **self._memory(),
-                )
-            replayed = replay(*inputs)
-            check('a replay', difference(replayed, outputs), TOLERANCE)
-            change = (self._gradient(replayed) - gradient).norm()
-            share = float(change / gradient.norm())
-            check("a replay's gradient", share, GRADIENT_TOLERANCE)
-        except RuntimeError as error:
+            with kept_stream():
+                recording = self._recording(key[0], inputs, state)
+        except (AssertionError, RuntimeError) as error:  # of PyTorch both
             self._give_up(' '.join(str(error).split()))
             return
         finally:
-            for buffer, before in buffers:
-                buffer.copy_(before)
-        self._recordings[key] = (replay, one_pass.structure)
+            state.put_back()
+        if not self._recordings:
+            shapes = ', '.join(str(tuple(x.shape)) for x in inputs)
+            print_log(
+                f'{self._title} trains by CUDA graphs, recorded for inputs '
+                f'of {shapes}',
+                logger='current',
+                level=logging.INFO,
+            )
+        self._recordings[key] = recording
+
+    def _recording(
+        self,
+        dtype: torch.dtype | None,
+        inputs: tuple[Tensor, ...],
+        state: TrainingState,
+    ) -> tuple[Callable, Any]:
+        """A replay that was compared with the plain pass, and the structure
+        of what the method gives.
+
+        Raises:
+            RuntimeError: Why there is none.
+        """
+        if dtype == torch.float16:
+            raise RuntimeError(
+                'float16 rounds the gradients that are compared to 0; '
+                'bfloat16 is recorded, as of AutocastOptimWrapper'
+            )
+        one_pass = _Pass(self.model, self._method)
+        with torch.autocast(
+            'cuda',
+            dtype=dtype,
+            enabled=dtype is not None,
+            cache_enabled=False,  # casts are a part of the recording
+        ):
+            outputs = one_pass(*inputs)
+            reason = state.what_cannot_be_recorded()
+            if reason:
+                raise RuntimeError(reason)
+            if not any(x.requires_grad for x in outputs):
+                raise RuntimeError('none of its weights is trained')
+            gradient = self._gradient(outputs)
+            # Its memory is given back before as much is recorded.
+            outputs = tuple(x.detach() for x in outputs)
+            replay = torch.cuda.make_graphed_callables(
+                _Pass(self.model, self._method),
+                tuple(x.clone() for x in inputs),
+                allow_unused_input=True,
+                **self._memory(),
+            )
+        replayed = replay(*inputs)
+        check('a replay', difference(replayed, outputs), TOLERANCE)
+        change = (self._gradient(replayed) - gradient).norm()
+        share = float(change / gradient.norm())
+        check("a replay's gradient", share, GRADIENT_TOLERANCE)
+        return replay, one_pass.structure
 
     def _memory(self) -> dict[str, Any]:
         """One memory for all recordings, where torch can (since 2.3)."""
@@ -164,11 +216,16 @@ class GraphedTraining:
         ]
         return torch.cat([x.double().flatten() for x in full])
 
+    @property
+    def _title(self) -> str:
+        return f'{type(self.model).__name__}.{self.name}'
+
     def _give_up(self, reason: str) -> None:
         self._recordings.clear()
-        self.given_up = True
-        name = f'{type(self.model).__name__}.{self.name}'
-        warn_without_graph(f'{name} trains', reason)
+        self.given_up = reason
+        if vars(self.model).get(self.name) is self:
+            del self.model.__dict__[self.name]
+        warn_without_graph(f'{self._title} trains', reason)
 
 
 def autocast_dtype() -> torch.dtype | None:

@@ -2,6 +2,7 @@
 """Recordings of a GPU, up to the GPU."""
 
 import logging
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from unittest import mock
 
@@ -104,6 +105,62 @@ def test_falling_back(monkeypatch, warnings):
         'Model.clip runs without a CUDA graph: operation not permitted when '
         'capturing'
     )
+
+
+@torch.no_grad()
+def test_dicts_are_recorded_and_other_things_refused(gpu, warnings):
+    """x + 1 and 2 x, by hand, of each call."""
+    function = GraphedFunction(lambda x: dict(a=x + 1, b=[x * 2]), 'f')
+    found = [function(torch.full((2,), float(value))) for value in range(3)]
+    assert [(x['a'].tolist(), x['b'][0].tolist()) for x in found] == [
+        ([1, 1], [0, 0]),
+        ([2, 2], [2, 2]),
+        ([3, 3], [4, 4]),
+    ]
+    assert len(gpu.recorded) == 1
+    odd = GraphedFunction(lambda x: SimpleNamespace(a=x + 1), 'odd')
+    listed = GraphedFunction(lambda x: x[0] + 1, 'listed')
+    for value in range(2):
+        x = torch.tensor(float(value))
+        assert odd(x).a.item() == value + 1
+        assert listed([x]).item() == value + 1
+    assert len(gpu.recorded) == 1
+    assert [record.getMessage() for record in warnings.records] == [
+        'odd runs without a CUDA graph: it gives a SimpleNamespace, and only '
+        'tensors in dicts, tuples and lists can be recorded',
+        'listed runs without a CUDA graph: it takes a list, and only tensors '
+        'can be recorded',
+    ]
+
+
+def test_a_broken_recording_leaves_its_stream(monkeypatch):
+    """PyTorch's does not: what ends it raises before it is changed back."""
+    now = []
+
+    @contextmanager
+    def recording(graph, **options):
+        now[0] = 'recorded'
+        yield
+
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    default = Stream()
+    now.append(default)
+    for name, value in dict(
+        Stream=Stream,
+        CUDAGraph=mock.Mock,
+        graph=recording,
+        stream=lambda stream: nullcontext(),
+        current_stream=lambda: now[0],
+        set_stream=lambda stream: now.__setitem__(0, stream),
+    ).items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    function = mock.Mock(side_effect=[1, 2, 3, RuntimeError('capturing')])
+    with pytest.raises(RuntimeError, match='capturing'):
+        cuda_graph.capture(function, [])
+    assert now == [default] and function.call_count == 4
 
 
 @torch.no_grad()

@@ -4,12 +4,16 @@ writes over what the last replay gave. On a GPU, the real ones, too."""
 
 import copy
 import logging
+import random
+from collections import OrderedDict
 from types import SimpleNamespace
+from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import MMLogger
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmpose.registry import MODELS
 from torch import nn
 
@@ -18,8 +22,12 @@ from rpstn_mmpose.engine.hooks import (
     FastInferenceHook,
     GraphedTrainingHook,
 )
+from rpstn_mmpose.speed import graphed_training
 from rpstn_mmpose.speed.graphed_training import GraphedTraining, graph_training
+from rpstn_mmpose.speed.training_state import TrainingState
 from tests.test_models.conftest import clip_sample, tiny_video_model
+
+from .stand_in_gpu import TrainingGpu
 
 
 def clip_batch(seed=0):
@@ -30,73 +38,26 @@ def clip_batch(seed=0):
     )
 
 
-class Replay(torch.autograd.Function):
-    """A pass whose outputs stay where they are."""
-
-    @staticmethod
-    def forward(ctx, kept, run, *weights):
-        with torch.enable_grad():
-            ctx.outputs, ctx.weights = run(), weights
-        for place, value in zip(kept, ctx.outputs):
-            place.copy_(value.detach())
-        return tuple(place.detach() for place in kept)
-
-    @staticmethod
-    def backward(ctx, *grads):
-        pairs = [
-            (x, grad) for x, grad in zip(ctx.outputs, grads) if x.requires_grad
-        ]
-        found = torch.autograd.grad(
-            [x for x, _ in pairs],
-            ctx.weights,
-            [grad for _, grad in pairs],
-            allow_unused=True,
-        )
-        return None, None, *found
-
-
-class Gpu:
-    """In place of ``torch.cuda``'s recordings."""
-
-    def __init__(self):
-        self.recorded = []
-        self.replays = 0
-        self.broken = ''
-
-    def make_graphed_callables(
-        self, module, inputs, allow_unused_input=False, pool=None
-    ):
-        assert allow_unused_input and pool == 'memory'
-        if self.broken == 'capture':
-            raise RuntimeError('operation not permitted\nwhen capturing')
-        self.recorded.append([tuple(x.shape) for x in inputs])
-        kept = [x.detach().clone() for x in module(*inputs)]
-        weights = [x for x in module.parameters() if x.requires_grad]
-
-        def run(new):
-            outputs = module(*new)
-            if self.broken == 'output':
-                outputs = [x + 1 for x in outputs]
-            if self.broken == 'gradient':
-                outputs = [x.detach() + 0 * x for x in outputs]
-            return list(outputs)
-
-        def replay(*new):
-            self.replays += 1
-            return Replay.apply(kept, lambda: run(new), *weights)
-
-        return replay
+@pytest.fixture
+def gpu(monkeypatch):
+    return TrainingGpu(monkeypatch)
 
 
 @pytest.fixture
-def gpu(monkeypatch):
-    stand_in = Gpu()
-    for name, value in dict(
-        make_graphed_callables=stand_in.make_graphed_callables,
-        graph_pool_handle=lambda: 'memory',
-    ).items():
-        monkeypatch.setattr(torch.cuda, name, value)
-    return stand_in
+def lines(caplog):
+    """Of the log."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    with caplog.at_level(logging.INFO):
+        yield lambda: [
+            (r.levelname, r.getMessage())
+            for r in caplog.records
+            if 'CUDA graph' in r.getMessage()
+        ]
+    logger.setLevel(level)
+    logger.removeHandler(caplog.handler)
 
 
 class Line(nn.Module):
@@ -149,16 +110,13 @@ def test_second_call_before_the_backward_pass(gpu):
     assert gpu.replays == before + 1
 
 
-def test_weights_that_are_trained_later(gpu, caplog):
+def test_weights_that_are_trained_later(gpu, lines):
     model = Line()
     model.weight.requires_grad_(False)
     graph_training(model)
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    with caplog.at_level(logging.WARNING):
-        model.answer(torch.ones(2))
-    logger.removeHandler(caplog.handler)
-    assert 'none of its weights is trained' in caplog.text
+    model.answer(torch.ones(2))
+    ((_, line),) = lines()
+    assert line.endswith('none of its weights is trained')
     model = Line()
     graph_training(model)
     model.idle.requires_grad_(False)
@@ -177,8 +135,11 @@ def test_calls_that_are_not_recorded(gpu):
     model.answer(x=x)
     model.eval()
     model.answer(x)
-    assert gpu.recorded == [] and gpu.replays == 0
     model.train()
+    trained = torch.ones(2, requires_grad=True)
+    model.answer(trained)[0].sum().backward()
+    assert trained.grad.tolist() == [3, 3]
+    assert gpu.recorded == [] and gpu.replays == 0
     for size in (2, 3, 4, 2, 3, 4):
         assert model.answer(torch.ones(size))[0].tolist() == [3.0] * size
     assert gpu.recorded == [[(2,)], [(3,)]]
@@ -192,24 +153,198 @@ def test_calls_that_are_not_recorded(gpu):
         ('gradient', "a replay's gradient differs by 1"),
     ],
 )
-def test_what_cannot_be_recorded_runs_as_it_is(gpu, caplog, broken, reason):
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
+def test_what_cannot_be_recorded_runs_as_it_is(gpu, lines, broken, reason):
     gpu.broken = broken
     model = Line()
     graph_training(model)
-    try:
-        with caplog.at_level(logging.WARNING):
-            for _ in range(2):
-                product, _ = model.answer(torch.tensor([1.0, 2.0]))
-                model.zero_grad()
-                product.sum().backward()
-    finally:
-        logger.removeHandler(caplog.handler)
+    for _ in range(2):
+        product, _ = model.answer(torch.tensor([1.0, 2.0]))
+        model.zero_grad()
+        product.sum().backward()
     assert model.weight.grad.item() == 3 and model.passes.item() == 2
-    (line,) = [r.getMessage() for r in caplog.records]
+    ((level, line),) = lines()
+    assert level == 'WARNING'
     assert line.startswith('Line.answer trains without a CUDA graph: ')
     assert reason in line and '\n' not in line
+
+
+def test_one_line_when_it_works(gpu, lines):
+    """At the first size of two."""
+    model = Line()
+    graph_training(model)
+    for size in (2, 3, 2):
+        model.answer(torch.ones(size))
+    assert lines() == [
+        (
+            'INFO',
+            'Line.answer trains by CUDA graphs, recorded for inputs of (2,)',
+        )
+    ]
+
+
+def as_it_is(model):
+    """All that a pass may change."""
+    return dict(
+        methods=list(vars(model)),
+        modes=[part.training for part in model.modules()],
+        weights=[(x.item(), x.requires_grad) for x in model.parameters()],
+        gradients=[
+            None if x.grad is None else (id(x.grad), x.grad.item())
+            for x in model.parameters()
+        ],
+        buffers=[(id(x), x.tolist()) for x in model.buffers()],
+        numbers=(
+            random.getstate(),
+            np.random.get_state()[1].tolist(),
+            torch.get_rng_state().tolist(),
+        ),
+        autocast=(
+            torch.is_autocast_enabled(),
+            torch.is_autocast_cache_enabled(),
+        ),
+    )
+
+
+def test_a_broken_recording_leaves_all_as_it_was(gpu):
+    """Of everything that the stand-in could think of."""
+    model = Line()
+    model.weight.grad = torch.tensor(5.0)
+    model.part = nn.Dropout()
+    before = as_it_is(model)
+    caches = []
+
+    def during(module):
+        caches.append(torch.is_autocast_cache_enabled())
+        model.passes += 40
+        model.passes = model.passes + 1
+        model.weight.grad += 1
+        model.idle.grad = torch.tensor(7.0)
+        model.weight.requires_grad_(False)
+        model.part.eval()
+        random.random(), np.random.rand(), torch.rand(1)
+
+    gpu.broken, gpu.during = 'capture', during
+    graph_training(model)
+    wrapper = model.answer
+    assert as_it_is(model) != before
+    state = TrainingState(model)
+    product, _ = model.answer(torch.tensor([1.0, 2.0]))
+    assert caches == [False] and wrapper.given_up
+    assert product.requires_grad and gpu.stream == 'default'
+    model.passes -= 1  # the caller's own pass
+    assert as_it_is(model) == before
+    assert state.what_cannot_be_recorded() == ''
+
+
+class Odd(Line):
+    """Does what is asked for."""
+
+    def answer(self, x):
+        return getattr(self, self.kind)(x)
+
+    def drop(self, x):
+        return nn.functional.dropout(self.weight * x)
+
+    def numpy(self, x):
+        return self.weight * x * np.random.rand()
+
+    def host(self, x):
+        return self.weight * x * random.random()
+
+    def replace(self, x):
+        self.passes = self.passes + 1
+        return self.weight * x
+
+
+@pytest.mark.parametrize(
+    'kind, reason',
+    [
+        ('drop', 'it draws random numbers, as dropout does, so that'),
+        ('numpy', 'it draws random numbers, as dropout does, so that'),
+        ('host', 'it draws random numbers, as dropout does, so that'),
+        ('replace', 'another tensor in the place of its buffer passes'),
+    ],
+)
+def test_what_a_replay_would_not_do(gpu, lines, kind, reason):
+    """Seen without a recording; the caller's numbers are those without it."""
+    model, plain = Odd(), Odd()
+    model.kind = plain.kind = kind
+    graph_training(model)
+    x = torch.ones(64)
+    found = []
+    for one in (model, plain):
+        random.seed(0), np.random.seed(0), torch.manual_seed(0)
+        found.append([one.answer(x).tolist() for _ in range(2)])
+        found[-1].append(one.passes.item())
+    assert found[0] == found[1]
+    assert gpu.recorded == []
+    ((_, line),) = lines()
+    assert reason in line
+
+
+@pytest.mark.filterwarnings('ignore:CUDA is not available')
+def test_float16(gpu, lines, monkeypatch):
+    """Is told without a recording; bfloat16 is recorded."""
+    for dtype, recordings in ((torch.float16, 0), (torch.bfloat16, 1)):
+        monkeypatch.setattr(
+            graphed_training, 'autocast_dtype', mock.Mock(return_value=dtype)
+        )
+        model = Line()
+        graph_training(model)
+        assert model.answer(torch.ones(2))[0].tolist() == [3, 3]
+        assert len(gpu.recorded) == recordings
+    (_, warning), (_, info) = lines()
+    assert 'graph: float16 rounds the gradients that are' in warning
+    assert 'bfloat16 is recorded' in warning and '(2,)' in info
+
+
+class Named(Line):
+    """Gives a dict with a list in it; or what ``gives`` makes of it."""
+
+    gives = staticmethod(lambda maps: maps)
+
+    def answer(self, x):
+        maps = OrderedDict(maps=self.weight * x, more=[x + 1, None], scale=4)
+        return self.gives(maps)
+
+
+def test_dicts(gpu, lines):
+    """Of a dict's own class, with what is not a tensor in its place."""
+    model = Named()
+    graph_training(model)
+    for x in torch.tensor([[1.0, 2.0], [4.0, 5.0]]):
+        found = model.answer(x)
+        assert type(found) is OrderedDict and list(found) == [
+            'maps',
+            'more',
+            'scale',
+        ]
+        assert found['maps'].tolist() == (3 * x).tolist()
+        assert found['more'][0].tolist() == (x + 1).tolist()
+        assert found['more'][1] is None and found['scale'] == 4
+        model.zero_grad()
+        found['maps'].sum().backward()
+        assert model.weight.grad.item() == x.sum().item()
+    assert gpu.recorded == [[(2,)]]
+
+
+def test_what_holds_tensors_unseen(gpu, lines):
+    """A sample, which a replay would not write to, and inputs of a list."""
+    model = Named()
+    model.gives = lambda maps: SimpleNamespace(**maps)
+    graph_training(model)
+    for x in torch.tensor([[1.0, 2.0], [4.0, 5.0]]):
+        assert model.answer(x).maps.tolist() == (3 * x).tolist()
+    model = Line()
+    graph_training(model)
+    with pytest.raises(TypeError):  # its own
+        model.answer([torch.ones(2)])
+    assert gpu.recorded == []
+    assert [line.split(': ')[1] for _, line in lines()] == [
+        'it gives a SimpleNamespace, and only tensors in dicts, tuples and '
+        'lists can be recorded',
+        'it takes a list, and only tensors can be recorded',
+    ]
 
 
 def test_copy_of_a_model_runs_its_own_weights(gpu):
@@ -288,7 +423,7 @@ def test_video_model_as_without(gpu):
 @pytest.mark.parametrize('half', [False, True])
 def test_video_model_as_without_on_a_gpu(half):
     model = compare_with_plain('cuda', half, 1e-2, 5e-2)
-    assert not model.forward_clip.given_up
+    assert isinstance(model.forward_clip, GraphedTraining)
     assert len(model.forward_clip._recordings) == 1
 
 
@@ -300,6 +435,13 @@ class Runner:
         self.optim_wrapper = OptimWrapper(
             torch.optim.SGD(model.parameters(), lr=0.1), **options
         )
+
+
+def amp(dtype):
+    """What ``--amp`` makes, which wants a GPU to be built."""
+    wrapper = AmpOptimWrapper.__new__(AmpOptimWrapper)
+    wrapper.cast_dtype, wrapper._accumulative_counts = dtype, 1
+    return wrapper
 
 
 def test_hook_refuses_what_it_cannot_do(monkeypatch):
@@ -322,11 +464,19 @@ def test_hook_refuses_what_it_cannot_do(monkeypatch):
         hook.before_train(Runner(model))
     runner = Runner(Line())
     runner.train_dataloader.pin_memory = True
-    with pytest.raises(ValueError, match='beside pin_memory=True'):
+    with pytest.raises(ValueError, match='train_dataloader.pin_memory=True'):
         hook.before_train(runner)
+    runner = Runner(Line())
+    for dtype in (None, torch.float16):
+        runner.optim_wrapper = amp(dtype)
+        with pytest.raises(ValueError, match='gradients of float16'):
+            hook.before_train(runner)
     decay = BNMomentumDecayHook()
     with pytest.raises(ValueError, match='BNMomentumDecayHook changes them'):
         hook.before_train(Runner(Line(), hooks=[decay]))
+    runner = Runner(Line())
+    runner.optim_wrapper = amp(torch.bfloat16)
+    hook.before_train(runner)
     model = Line()
     hook.before_train(Runner(model))
     assert isinstance(model.answer, GraphedTraining)

@@ -1,8 +1,10 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
@@ -20,7 +22,10 @@ class GraphedTrainingHook(Hook):
     the host; small batches and small models train faster so. A recording
     takes as long as a few steps, and is made for the first two sizes of a
     batch: let the loader have ``drop_last`` or be content that the last batch
-    of an epoch is the second. The loss stays the same up to rounding. See
+    of an epoch is the second. The loss stays the same up to rounding.
+
+    The first step's log tells that it is recorded or, in a warning, why the
+    model trains as without this hook, such as with dropout: see
     :class:`~rpstn_mmpose.speed.graphed_training.GraphedTraining`.
     """
 
@@ -33,8 +38,8 @@ class GraphedTrainingHook(Hook):
         Raises:
             ValueError: On a CPU, in distributed training, with a model that
                 names no methods, with gradients that are accumulated,
-                ``checkpointing``, :class:`BNMomentumDecayHook` or a loader
-                that pins memory.
+                float16 (``--amp``), ``checkpointing``,
+                :class:`BNMomentumDecayHook` or a loader that pins memory.
         """
         reason = self._obstacle(runner)
         if reason:
@@ -51,6 +56,11 @@ class GraphedTrainingHook(Hook):
             return 'needs a GPU; leave it out'
         if not getattr(model, 'graphed_methods', GRAPHED_METHODS):
             return f'knows nothing of {type(model).__name__}; leave it out'
+        if _in_float16(runner.optim_wrapper):
+            return (
+                'cannot compare gradients of float16 (--amp); take '
+                'optim_wrapper.type=AutocastOptimWrapper, or leave it out'
+            )
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if counts > 1:
             return (
@@ -69,5 +79,15 @@ class GraphedTrainingHook(Hook):
             )
         if getattr(runner.train_dataloader, 'pin_memory', False):
             # Its thread asks the driver for memory while a graph is recorded.
-            return 'cannot record beside pin_memory=True; leave one out'
+            return (
+                'cannot record beside the thread of '
+                'train_dataloader.pin_memory=True; leave one out'
+            )
         return ''
+
+
+def _in_float16(wrapper: OptimWrapper | OptimWrapperDict) -> bool:
+    """Whether mmengine trains so: it does unless another type is named."""
+    if not isinstance(wrapper, AmpOptimWrapper):
+        return False
+    return wrapper.cast_dtype in (None, torch.float16)
