@@ -16,6 +16,7 @@ class BNMomentumDecayHook(Hook):
 
     Their momentum falls exponentially from epoch to epoch, as in VideoPose3D:
     ``start`` in the first one, and ``end`` would be reached after the last.
+    ``GraphedTrainingHook``, whose recordings keep the first, refuses it.
 
     Args:
         parts (Sequence[str]): Names of modules whose batch norms it is about.

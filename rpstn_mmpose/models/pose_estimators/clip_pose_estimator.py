@@ -63,7 +63,8 @@ class ClipPoseEstimator(TopdownPoseEstimator):
             - checkpointing (bool): Keep of each such pass only what comes
               out, and compute the rest again in the backward pass. The
               gradients stay the same. Long clips need it, with a small
-              ``frames_per_pass``. Defaults to ``False``.
+              ``frames_per_pass``. ``GraphedTrainingHook`` refuses it.
+              Defaults to ``False``.
         kwargs: See ``TopdownPoseEstimator``.
 
     Raises:
