@@ -290,6 +290,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         for name in args.names:
             BENCHMARKS[name](bench)
             gc.collect()
+        for part in bench.unknown:
+            print(f'benchmark: no name of a variant has --only {part!r}')
     except (OSError, ValueError, ImportError) as error:
         print(f'benchmark: {error}', file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ import torch
 from mmpose.registry import MODELS
 
 from tests.test_models.conftest import tiny_video_model
+from tests.test_speed.stand_in_gpu import Gpu, TrainingGpu
 from tests.test_systems.test_anatomy3d.released_anatomy3d import (
     Released,
     released_state,
@@ -24,9 +25,15 @@ with pytest.MonkeyPatch.context() as patch:  # where a script is run from
     from benchmarks import feed
     from benchmarks.bench import PeakMemory
     from benchmarks.data import frames_of, lazily, shrunk, with_reduction
-    from benchmarks.inference import recorded, stream, whole_frames
+    from benchmarks.inference import (
+        recorded,
+        run_streaming,
+        stream,
+        whole_frames,
+    )
     from benchmarks.lifter import frame_by_frame, random_people
     from benchmarks.models import random_clips, released_arrangement, settle
+    from benchmarks.training import run_train
     from benchmarks.windows import five_passes, next_pose
 
 
@@ -187,6 +194,97 @@ def test_frames_of_a_stream_as_recordings(monkeypatch):
         assert error < 1e-5
         maps, state = following()
     assert maps.shape == expected[:, 0].shape and state.heatmaps is maps
+
+
+def as_on_a_gpu(monkeypatch, argv):
+    """A bench of a command's words that takes the CPU for a GPU."""
+    monkeypatch.setattr(torch.cuda, 'synchronize', lambda: None)
+    quick = ['--quick', '--repeats', '1', '--warmup', '0']
+    args = benchmark.parse_args([*argv, *quick])
+    bench = benchmark.Bench(args)
+    assert bench.cuda
+    args.device = 'cpu'
+    return bench
+
+
+@pytest.mark.parametrize('broken', ['', 'capture'])
+def test_training_steps_of_a_gpu(monkeypatch, capsys, broken):
+    """The documented command; the graph's losses are those without one."""
+    TrainingGpu(monkeypatch).broken = broken
+    command = 'train --device cuda --half --train-batch 1 --only'
+    bench = as_on_a_gpu(
+        monkeypatch, [*command.split(), 'at once', 'fast, bfloat16']
+    )
+    run_train(bench)
+    rows = {row['variant']: row for row in bench.rows}
+    graph = ['fast, bfloat16, graph'] * (not broken)
+    assert list(rows) == [
+        'baseline',
+        'all frames at once',
+        'fast, bfloat16',
+        *graph,
+    ]
+    assert {row['case'] for row in bench.rows} == {'1 x 5 frames'}
+    assert bench.unknown == []
+    plain = rows['fast, bfloat16']['error']
+    for name in graph:
+        assert rows[name]['error'] == pytest.approx(plain, rel=1e-3)
+    told = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if 'left out' in line
+    ]
+    assert told == [
+        'fast, bfloat16, graph: left out without a graph: operation not '
+        'permitted when capturing'
+    ] * bool(broken)
+
+
+def test_stream_of_a_gpu(monkeypatch):
+    """The documented command, of plain and of compiled kernels."""
+    gpu = Gpu(monkeypatch)
+    gpu.compiles(monkeypatch)
+    command = 'streaming --device cuda --half --compile --batch-sizes 1 --only'
+    bench = as_on_a_gpu(
+        monkeypatch,
+        [*command.split(), 'bfloat16, graph', 'bfloat16, compiled graph'],
+    )
+    run_streaming(bench)
+    assert [row['variant'] for row in bench.rows] == [
+        'baseline',
+        'fast, bfloat16, graph',
+        'fast, bfloat16, compiled graph',
+    ]
+    assert bench.unknown == []
+    assert all(row['error'] < 0.2 for row in bench.rows[1:])
+
+
+def test_feed_of_a_gpu(monkeypatch):
+    """Its loader pins memory, and the step at the end has the batch of the
+    loader."""
+    bench = as_on_a_gpu(
+        monkeypatch, ['feed', '--device', 'cuda', '--train-batch', '8', '32']
+    )
+    made = []
+    monkeypatch.setattr(
+        'mmengine.runner.Runner.build_dataloader',
+        lambda loader, seed: made.append(loader),
+    )
+    feed.make_loader(bench, 'folder', 3, 'stack_in_worker', 32)
+    (loader,) = made
+    assert loader.pin_memory and loader.num_workers == 3
+    assert loader.batch_size == 32
+    assert loader.collate_fn == dict(type='stack_in_worker')
+    assert loader.dataset.data_root == 'folder'
+
+
+def test_parts_of_no_name_are_told():
+    bench = benchmark.Bench(
+        benchmark.parse_args(['--only', 'graph', 'grahp', 'half'])
+    )
+    assert bench.wants('fast, graph') and bench.wants('baseline')
+    assert not bench.wants('fast')
+    assert bench.unknown == ['grahp', 'half']
 
 
 def test_feed(monkeypatch, tmp_path):

@@ -81,10 +81,13 @@ class Bench:
         self.rows: List[Dict[str, Any]] = []
         self.profiles: List[str] = []
         self.cuda = args.device.startswith('cuda')
+        # Parts of --only that no variant's name has.
+        self.unknown = list(args.only or [])
 
     def wants(self, variant: str) -> bool:
         """Whether a variant is to be measured; the baseline always is."""
         parts = self.args.only
+        self.unknown = [x for x in self.unknown if x not in variant]
         return (
             variant == 'baseline'
             or not parts

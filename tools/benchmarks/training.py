@@ -61,8 +61,8 @@ class TrainingStep:
         self.model = model.train()
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
-        if graph:
-            graph_training(self.model)
+        names = graph_training(self.model) if graph else []
+        self.graphs = [vars(self.model)[name] for name in names]
         wrapper = AutocastOptimWrapper if half else OptimWrapper
         self.optimizer = wrapper(
             torch.optim.Adam(
@@ -74,12 +74,9 @@ class TrainingStep:
         self.first_loss: Optional[float] = None
 
     @property
-    def gave_up(self) -> bool:
-        """Whether a graph was wanted and could not be recorded."""
-        return any(
-            getattr(value, 'given_up', False)
-            for value in vars(self.model).values()
-        )
+    def gave_up(self) -> str:
+        """Why a graph was wanted and could not be recorded; empty: it was."""
+        return '; '.join(x.given_up for x in self.graphs if x.given_up)
 
     def __call__(self) -> None:
         with self.optimizer.optim_context(self.model):
@@ -126,8 +123,8 @@ def compare_steps(bench: Bench, model, size: int) -> None:
     }
     for name, step in list(made.items()):
         step()
-        if step.gave_up:  # the card's log says why
-            print(f'{name}: the card records no graph, left out')
+        if step.gave_up:
+            print(f'{name}: left out without a graph: {step.gave_up}')
             del made[name]
     same = {'baseline': 'baseline', 'fast, checkpointing': 'baseline'}
     errors = {
