@@ -181,6 +181,11 @@ class GraphedTraining:
             if not any(x.requires_grad for x in outputs):
                 raise RuntimeError('none of its weights is trained')
             gradient = self._gradient(outputs)
+            if not 0 < gradient.norm() < float('inf'):
+                raise RuntimeError(
+                    'its first gradient, with which a replay is compared, is '
+                    '0 or not finite'
+                )
             # Its memory is given back before as much is recorded.
             outputs = tuple(x.detach() for x in outputs)
             replay = torch.cuda.make_graphed_callables(

@@ -168,6 +168,17 @@ def test_what_cannot_be_recorded_runs_as_it_is(gpu, lines, broken, reason):
     assert reason in line and '\n' not in line
 
 
+@pytest.mark.parametrize('value', [0.0, float('inf')])
+def test_no_gradient_to_compare(gpu, lines, value):
+    """d mean (w x)^2 / dw = 2 w mean x^2."""
+    model = Line()
+    graph_training(model)
+    model.answer(torch.full((2,), value))
+    ((_, line),) = lines()
+    assert line.endswith('is compared, is 0 or not finite')
+    assert gpu.recorded == []
+
+
 def test_one_line_when_it_works(gpu, lines):
     """At the first size of two."""
     model = Line()
