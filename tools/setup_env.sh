@@ -88,7 +88,7 @@ print((torch.version.cuda or "none").split(".")[0]
 
 # A wheel of mmcv fits one build of torch: they are kept apart by its version.
 build_mmcv() {
-    local mmcv torch tag build flags
+    local mmcv torch tag flags
     mmcv=$(sed -n 's/^mmcv==//p' requirements/runtime.txt)
     torch=$("$venv/bin/python" -c 'import torch; print(torch.__version__)')
     wheels=${XDG_CACHE_HOME:-$HOME/.cache}/rpstn_mmpose
@@ -101,10 +101,6 @@ print("cp%d%d" % sys.version_info[:2])')
     fi
     echo "setup: 2/4 building mmcv $mmcv, some minutes, kept in $wheels"
     rm -rf "$wheels.part"
-    build=$(cd "$venv" && pwd)/build
-    rm -rf "$build"
-    mkdir "$build"
-    keep_exec_in_functions >"$build/sitecustomize.py"
     # Python's own flags, which CFLAGS replaces, ask for debug information,
     # which takes longer than the optimisation; the last flag counts.
     flags=$("$venv/bin/python" -c 'import os, sysconfig
@@ -116,7 +112,7 @@ print(os.environ.get("CFLAGS", sysconfig.get_config_var("CFLAGS")))')
         --no-build-isolation --no-deps --no-binary mmcv --no-cache-dir \
         --wheel-dir "$wheels.part" "mmcv==$mmcv" ||
         fail "mmcv could not be built, see above"
-    rm -rf "$wheels" "$build"
+    rm -rf "$wheels"
     mv "$wheels.part" "$wheels"
 }
 
@@ -137,8 +133,8 @@ print(*("-I" + path for path in cpp_extension.include_paths()))' 2>/dev/null)
     fi
 }
 
-# mmcv's setup.py reads its version by an exec() in a function, which leaves
-# no names behind from Python 3.13 on.
+# The setup.py of mmcv and of xtcocotools read their versions by an exec() in a
+# function, which leaves no names behind from Python 3.13 on.
 keep_exec_in_functions() {
     cat <<'SHIM'
 import builtins
@@ -165,6 +161,10 @@ install() {
     echo "setup: 1/4 torch and build tools"
     "${pip_install[@]}" -r requirements/build.txt
     choose_operators
+    build=$(cd "$venv" && pwd)/build
+    rm -rf "$build"
+    mkdir "$build"
+    keep_exec_in_functions >"$build/sitecustomize.py"
     build_mmcv
     # It has wheels for numpy 1 and up to Python 3.11 alone.
     local from_source=()
@@ -174,10 +174,12 @@ sys.exit(sys.version_info < (3, 12))'; then
             --no-build-isolation-package xtcocotools)
     fi
     echo "setup: 3/4 the rest"
-    "${pip_install[@]}" --find-links "$wheels" -r requirements/build.txt \
+    PYTHONPATH=$build "${pip_install[@]}" --find-links "$wheels" \
+        -r requirements/build.txt \
         -r requirements/runtime.txt -r requirements/tests.txt \
         --overrides requirements/overrides.txt \
         ${from_source[@]+"${from_source[@]}"}
+    rm -rf "$build"
     echo "setup: 4/4 rpstn_mmpose"
     "${pip_install[@]}" --no-deps --no-build-isolation --editable .
     "$venv/bin/python" -c 'import mmcv.ops, mmdet, mmpose, rpstn_mmpose'
