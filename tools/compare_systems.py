@@ -28,6 +28,7 @@ TRACKS = 'synthetic-penn-tracks-128x128'
 IMAGE = f'td-hm_tiny_1xb16-4e_{TRACKS}'
 VIDEO = f'rpstn_tiny_1xb8-1e_{TRACKS}'
 WARPER = f'posewarper_tiny_1xb16-2e_{TRACKS}'
+CORRECTOR = f'dcpose_tiny_1xb16-2e_{TRACKS}'
 REGRESSION = f'dsta_tiny_1xb16-4e_{TRACKS}'
 REFINER = f'posefix_tiny_1xb16-4e_{TRACKS}'
 DKD = {'model.neck.num_convs': 3, 'model.head.relation': None}
@@ -117,6 +118,14 @@ ROWS = (
         start='image',
         frames=2,
         paper=f'81.2 ({TRACK17})',
+    ),
+    Row(
+        'dcpose',
+        '+ DCPose',
+        CORRECTOR,
+        start='image',
+        frames=3,
+        paper=f'82.8 ({TRACK17})',
     ),
     Row(
         'posefix',

@@ -11,6 +11,7 @@ from .memories import (
 from .necks import DeconvNeck
 from .pose_estimators import (
     ClipPoseEstimator,
+    HeatmapWindowEstimator,
     MemoryPoseEstimator,
     RecurrentPoseEstimator,
     SequenceLifter,
@@ -31,6 +32,7 @@ __all__ = [
     'ConvRefinement',
     'DeconvNeck',
     'GatedHeatmapMemory',
+    'HeatmapWindowEstimator',
     'JRECPMHead',
     'JREHead',
     'JREViPNASHead',

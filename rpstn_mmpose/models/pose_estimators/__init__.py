@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from .clip_pose_estimator import ClipPoseEstimator
+from .heatmap_window import HeatmapWindowEstimator
 from .lifter import SequenceLifter
 from .memory_estimator import MemoryPoseEstimator, with_memory
 from .recurrent import RecurrentPoseEstimator
@@ -9,6 +10,7 @@ from .window import WindowPoseEstimator
 
 __all__ = [
     'ClipPoseEstimator',
+    'HeatmapWindowEstimator',
     'MemoryPoseEstimator',
     'RecurrentPoseEstimator',
     'SequenceLifter',

@@ -1,19 +1,17 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 from __future__ import annotations
 
-import copy
 from typing import Any, Sequence
 
 import numpy as np
 import torch
-from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from mmpose.registry import MODELS
 from mmpose.utils.typing import SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...models import WindowPoseEstimator
+from ...models import HeatmapWindowEstimator
 from ...models.pose_estimators.clip_pose_estimator import stock_samples
-from ...models.pose_estimators.crops import at_wanted_crop, crops_of, map_step
+from ...models.pose_estimators.crops import crops_of
 from ...structures import wanted_frames
 
 OFFSETS = (-2, -1, 0, 1, 2)
@@ -21,38 +19,27 @@ WEIGHTS = (0.1, 0.25, 0.3, 0.25, 0.1)
 
 
 @MODELS.register_module()
-class PoseWarper(WindowPoseEstimator):
+class PoseWarper(HeatmapWindowEstimator):
     """Heatmaps of the frames around, warped to the wanted one and summed.
 
     "Learning Temporal Pose Estimation from Sparsely-Labeled Videos",
-    NeurIPS 2019, https://arxiv.org/abs/1906.04016. The image model is any of
-    MMPose with a head of heatmaps, or ``JREHead``; its parts have the names
-    that they have in ``TopdownPoseEstimator``. It is trained beforehand, on
-    single images, and stays as it is; what is trained here is the warper, on
-    pairs of a labelled frame and another one near it, whose heatmaps are
-    warped to the labelled one's.
+    NeurIPS 2019, https://arxiv.org/abs/1906.04016. What is trained here is the
+    warper, on pairs of a labelled frame and another one near it, whose
+    heatmaps are warped to the labelled one's. The published code has
+    ``train_cfg=dict(image_norm_eval=False)``.
 
     Args:
         warper (dict): A :class:`HeatmapWarper`.
         clip_offsets (Sequence[int]): Where the frames of a clip lie.
         frame_weights (Sequence[float]): Weight of each of them in the sum.
-        train_cfg (dict, optional): Beside those of ``ClipPoseEstimator``:
-
-            - freeze_image_model (bool): Train the warper alone. Defaults to
-              ``True``.
-            - image_norm_eval (bool): Keep the statistics of the image
-              model's batch norms. ``False`` is what the published code does:
-              the statistics of the batch are used, and the running ones go
-              on moving. Defaults to ``True``.
-        kwargs: See :class:`~rpstn_mmpose.models.WindowPoseEstimator`.
+        kwargs: See
+            :class:`~rpstn_mmpose.models.HeatmapWindowEstimator`.
 
     Raises:
         ValueError: Another number of weights than of offsets.
     """
 
-    TRAIN_CFG = dict(freeze_image_model=True, image_norm_eval=True)
     compiled_parts = ('backbone', 'neck', 'head', 'warper')
-    image_weights = {part: (part,) for part in ('backbone.', 'neck.', 'head.')}
 
     def __init__(
         self,
@@ -71,47 +58,6 @@ class PoseWarper(WindowPoseEstimator):
                 'give one for each'
             )
         self.warper: Any = MODELS.build(warper)
-        if self.train_cfg['freeze_image_model']:
-            for part in self.image_parts():
-                part.requires_grad_(False)
-
-    def image_parts(self) -> list[nn.Module]:
-        """Backbone, neck and head."""
-        names = ('backbone', 'neck', 'head')
-        return [getattr(self, name) for name in names if hasattr(self, name)]
-
-    def train(self, mode: bool = True) -> PoseWarper:
-        """Set the mode, of the image model by ``train_cfg``."""
-        super().train(mode)
-        for part in self.image_parts():
-            part.train(mode and not self.train_cfg['freeze_image_model'])
-            for norm in part.modules():
-                if isinstance(norm, _BatchNorm):
-                    norm.train(mode and not self.train_cfg['image_norm_eval'])
-        return self
-
-    @property
-    def output_head(self) -> Any:
-        """The head for maps that it has given already: loss, flip test and
-        decoding are its own.
-        """
-        head = copy.copy(self.head)
-        head.forward = last_level
-        return head
-
-    def frame_features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Heatmaps of images by themselves, (N, K, h, w)."""
-        frozen = self.train_cfg['freeze_image_model']
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            return (self.frame_heatmaps(super().frame_features(images)),)
-
-    def aligned(
-        self, feats: tuple[Tensor, ...], crops: np.ndarray
-    ) -> tuple[Tensor, ...]:
-        """Heatmaps of all frames as of the wanted frame's crop."""
-        wanted = self.clip_offsets.index(0)
-        step = map_step(self.head.decoder)
-        return (at_wanted_crop(feats[0], crops, wanted, step),)
 
     def combine(
         self, feats: tuple[Tensor, ...], offsets: Sequence[int]
@@ -187,8 +133,3 @@ class PoseWarper(WindowPoseEstimator):
         return self.output_head.loss(
             (warped,), samples, train_cfg=self.train_cfg
         )
-
-
-def last_level(maps: Any) -> Tensor:
-    """The only level of maps that are done."""
-    return maps[-1]

@@ -13,6 +13,8 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
+from ...models.pose_estimators.heatmap_window import at_least_float32
+
 
 @MODELS.register_module()
 class HeatmapWarper(BaseModule):
@@ -214,8 +216,3 @@ class HeatmapWarper(BaseModule):
             Tensor: (B, K, h, w), float32.
         """
         return self.warp(heatmaps, self.offsets(difference))
-
-
-def at_least_float32(maps: Tensor) -> Tensor:
-    """16 bits become 32; float64 stays, in which fusing is checked."""
-    return maps.to(torch.promote_types(maps.dtype, torch.float32))
