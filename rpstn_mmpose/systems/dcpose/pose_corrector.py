@@ -34,7 +34,7 @@ class PoseCorrector(BaseModule):
 
     A new corrector gives next to nothing and is far from the image model's
     heatmaps, which the merger has to learn to pass on, as in the published
-    code. Offsets and sampling stay in float32 where the rest computes in 16
+    code; ``add_current`` is this package's own. Offsets and sampling stay in float32 where the rest computes in 16
     bits.
 
     Args:
@@ -46,6 +46,9 @@ class PoseCorrector(BaseModule):
             fusion, and of what fuses both.
         dilations (Sequence[int]): Of the sampling, in heatmap pixels; each
             must be smaller than the maps.
+        add_current (bool): Add the wanted frame's own heatmaps to the result,
+            so that a new corrector gives next to theirs. Defaults to
+            ``False``, as published.
 
     Raises:
         ValueError: A number below 1, no dilations, or not three
@@ -62,6 +65,7 @@ class PoseCorrector(BaseModule):
         inner_channels: int = 64,
         num_blocks: Sequence[int] = (1, 2, 2),
         dilations: Sequence[int] = (3, 6, 9, 12, 15),
+        add_current: bool = False,
     ) -> None:
         super().__init__()
         residual = residual_channels
@@ -81,6 +85,7 @@ class PoseCorrector(BaseModule):
             )
         self.num_joints = num_joints
         self.dilations = tuple(dilations)
+        self.add_current = add_current
         self.merger = residual_steps(3 * num_joints, num_joints, num_blocks[0])
         self.residual_fusion = residual_steps(
             4 * num_joints, residual, num_blocks[1]
@@ -186,11 +191,12 @@ class PoseCorrector(BaseModule):
         with torch.autocast(feats.device.type, enabled=False):
             merged, feats = at_least_float32(merged), at_least_float32(feats)
             total = torch.zeros_like(merged)
+            start = at_least_float32(current) if self.add_current else 0
             for offsets, masks, sample in zip(
                 self.offset_layers, self.mask_layers, self.deform_conv_layers
             ):
                 total = total + sample(merged, offsets(feats), masks(feats))
-            return total / len(self.dilations)
+            return start + total / len(self.dilations)
 
 
 def residual_steps(

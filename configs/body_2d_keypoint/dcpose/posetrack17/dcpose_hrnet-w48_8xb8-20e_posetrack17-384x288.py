@@ -89,7 +89,9 @@ model = dict(
         checkpoint='work_dirs/td-hm_hrnet-w48_8xb16-10e_posetrack17-384x288/'
         'epoch_10.pth'
     ),
-    train_cfg=dict(freeze_image_model=True, image_norm_eval=True),
+    # the image model gets no gradients, but its batch norms take the statistics
+    # of the batch and go on moving, as in the published code
+    train_cfg=dict(freeze_image_model=True, image_norm_eval=False),
     # the published code tests without flipping
     test_cfg=dict(flip_test=False),
 )
@@ -187,14 +189,18 @@ test_dataloader = dict(
         frame_pattern=frame_pattern,
         first_frame=first_frame,
         bbox_file=data_root + 'annotations/val_boxes.json',
-        bbox_score_thr=0.4,
+        bbox_score_thr=0.2,
         test_mode=True,
         pipeline=val_pipeline,
     ),
 )
 
-# evaluators
+# evaluators; joints are ranked by their score times that of the box, of which
+# all are kept
 val_evaluator = dict(
-    type='PoseTrackClipMetric', gt_dir=data_root + 'annotations/val'
+    type='PoseTrackClipMetric',
+    gt_dir=data_root + 'annotations/val',
+    nms_thr=None,
+    score_mode='bbox_keypoint',
 )
 test_evaluator = val_evaluator
