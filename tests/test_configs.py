@@ -29,6 +29,7 @@ LEFT_OUT = {
     'topdown_heatmap_jre',
     'detection',
     'posewarper',
+    'dcpose',
     'dsta',
     'posefix',
     'body_3d_keypoint',

@@ -43,7 +43,7 @@ def test_rows_see_as_many_frames():
         for row in trained
     }
     assert epochs == dict(
-        image=6, posewarper=3, posefix=6, dkd=6, rpstn=6, dsta=2,
+        image=6, posewarper=3, dcpose=2, posefix=6, dkd=6, rpstn=6, dsta=2,
         **{'dsta-one': 6},
     )  # fmt: skip
     assert tool.config_of(tool.START, preset).train_cfg.max_epochs == 9

@@ -34,8 +34,8 @@ class PoseCorrector(BaseModule):
 
     A new corrector gives next to nothing and is far from the image model's
     heatmaps, which the merger has to learn to pass on, as in the published
-    code; ``add_current`` is this package's own. Offsets and sampling stay in float32 where the rest computes in 16
-    bits.
+    code; ``add_current`` is this package's own. Offsets and sampling stay in
+    float32 where the rest computes in 16 bits.
 
     Args:
         num_joints (int): K.

@@ -89,8 +89,8 @@ model = dict(
         checkpoint='work_dirs/td-hm_hrnet-w48_8xb16-10e_posetrack17-384x288/'
         'epoch_10.pth'
     ),
-    # the image model gets no gradients, but its batch norms take the statistics
-    # of the batch and go on moving, as in the published code
+    # the image model gets no gradients, but its batch norms take the
+    # statistics of the batch and go on moving, as in the published code
     train_cfg=dict(freeze_image_model=True, image_norm_eval=False),
     # the published code tests without flipping
     test_cfg=dict(flip_test=False),

@@ -89,8 +89,8 @@ model = dict(
         checkpoint='https://download.openmmlab.com/mmpose/top_down/hrnet/'
         'hrnet_w48_posetrack18_384x288-5fd6d3ff_20211130.pth'
     ),
-    # the image model gets no gradients, but its batch norms take the statistics
-    # of the batch and go on moving, as in the published code
+    # the image model gets no gradients, but its batch norms take the
+    # statistics of the batch and go on moving, as in the published code
     train_cfg=dict(freeze_image_model=True, image_norm_eval=False),
     # the published code tests without flipping
     test_cfg=dict(flip_test=False),
