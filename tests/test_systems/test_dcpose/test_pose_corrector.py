@@ -194,13 +194,13 @@ def test_learns_what_only_the_neighbours_show():
     corrector = new(num_blocks=(1, 1, 1)).train()
     optimizer = torch.optim.Adam(corrector.parameters(), lr=1e-2)
     losses = []
-    for _ in range(80):
+    for _ in range(50):
         loss = (corrector(*frames, 0.5) - blobs(0)).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.2 * losses[0]
+    assert losses[-1] < 0.3 * losses[0]
 
 
 def test_stays_precise_under_autocast():
