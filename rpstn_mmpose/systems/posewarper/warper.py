@@ -11,9 +11,9 @@ from mmengine.model import BaseModule
 from mmpose.models.backbones.resnet import BasicBlock
 from mmpose.registry import MODELS
 from torch import Tensor, nn
-from torchvision.ops import DeformConv2d
 
 from ...models.pose_estimators.heatmap_window import at_least_float32
+from ...speed.deform_conv import DeformConv2d
 
 
 @MODELS.register_module()
