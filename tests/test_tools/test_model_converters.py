@@ -13,6 +13,9 @@ from rpstn_mmpose.engine.hooks.checkpoint_guard_hook import (
     check_checkpoint_matches,
 )
 from rpstn_mmpose.recipes import configs_dir
+from tests.test_systems.test_dcpose.released_dcpose import (
+    released_state as dcpose_state,
+)
 from tests.test_systems.test_posewarper.released_posewarper import (
     released_state,
 )
@@ -27,11 +30,18 @@ from .load_tool import load_tool
 released = load_tool('model_converters/rpstn_released_to_mmpose.py')
 mpii = load_tool('model_converters/mpii_sbl_to_rpstn.py')
 posewarper = load_tool('model_converters/posewarper_released_to_mmpose.py')
-TOOLS = {'released': released, 'mpii': mpii, 'posewarper': posewarper}
+dcpose = load_tool('model_converters/dcpose_released_to_mmpose.py')
+TOOLS = {
+    'released': released,
+    'mpii': mpii,
+    'posewarper': posewarper,
+    'dcpose': dcpose,
+}
 SOURCES = [
     ('released', 'penn_best.pth.tar'),
     ('mpii', 'pose_resnet_18.pth.tar'),
     ('posewarper', 'final_state.pth'),
+    ('dcpose', 'dcpose.pth'),
 ]
 
 
@@ -55,6 +65,8 @@ def files(tmp_path_factory):
     torch.save(sbl, folder / 'pose_resnet_18.pth.tar')
     warper = released_state(width=8, inner=4, blocks=2)
     torch.save(warper, folder / 'final_state.pth')
+    corrector = dcpose_state(width=8, residual=4, inner=4, blocks=(1, 1, 1))
+    torch.save(corrector, folder / 'dcpose.pth')
     return folder
 
 
@@ -202,12 +214,25 @@ def test_places_that_cannot_be_written(tool, source, files, tmp_path):
     assert os.listdir(tmp_path) == ['kept.pth']
 
 
-def test_posewarper_checkpoint(files, tmp_path, capsys):
+@pytest.mark.parametrize(
+    'name, source, line',
+    [
+        (
+            'posewarper',
+            'final_state.pth',
+            "from the authors' naming, HRNet-W8",
+        ),
+        ('dcpose', 'dcpose.pth', 'tensors, HRNet-W8'),
+    ],
+)
+def test_window_systems_checkpoint(
+    name, source, line, files, tmp_path, capsys
+):
     """The recipe that is printed builds the network, with its options."""
     out = tmp_path / 'out.pth'
-    posewarper.main([str(files / 'final_state.pth'), str(out)])
+    TOOLS[name].main([str(files / source), str(out)])
     text = capsys.readouterr().out
-    assert "from the authors' naming, HRNet-W8" in text
+    assert line in text
     command = text.split('test it: python tools/test.py ')[1].split()
     recipe, weights, option, *options = command
     assert weights == str(out) and option == '--cfg-options'

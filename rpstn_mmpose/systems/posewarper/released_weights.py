@@ -10,6 +10,7 @@ import torch
 from mmpose.models.backbones import HRNet
 from torch import Tensor, nn
 
+from ...checkpoints.hrnet import hrnet_extra, hrnet_options
 from ...checkpoints.simple_baseline import (
     COUNTER,
     Shapes,
@@ -111,15 +112,7 @@ def recipe_options(weights: ReleasedWeights) -> list[str]:
     Returns:
         list[str]: ``KEY=VALUE`` items, none where the recipe fits.
     """
-    options = []
-    if weights.width != 48:
-        options.append(f'model.head.in_channels={weights.width}')
-        for stage, extra in hrnet_extra(weights.width).items():
-            if stage != 'stage1':
-                widths = ','.join(map(str, extra['num_channels']))
-                options.append(
-                    f'model.backbone.extra.{stage}.num_channels={widths}'
-                )
+    options = hrnet_options(weights.width)
     if (weights.inner, weights.blocks) != (128, 20):
         options.append(f'model.warper.inner_channels={weights.inner}')
         options.append(f'model.warper.num_blocks={weights.blocks}')
@@ -170,27 +163,3 @@ def _shapes(state: dict[str, Tensor]) -> Shapes:
         for name, value in part.state_dict().items()
         if not name.endswith(COUNTER)
     }
-
-
-def hrnet_extra(width: int) -> dict:
-    """MMPose's ``extra`` of an HRNet with so many channels at the highest of
-    its resolutions.
-    """
-    stages = {
-        f'stage{number}': dict(
-            num_modules=modules,
-            num_branches=number,
-            block='BASIC',
-            num_blocks=(4,) * number,
-            num_channels=tuple(width * 2**i for i in range(number)),
-        )
-        for number, modules in ((2, 1), (3, 4), (4, 3))
-    }
-    stem = dict(
-        num_modules=1,
-        num_branches=1,
-        block='BOTTLENECK',
-        num_blocks=(4,),
-        num_channels=(64,),
-    )
-    return dict(stage1=stem, **stages)
