@@ -176,3 +176,31 @@ def plain_state(checkpoint: dict) -> dict[str, Tensor]:
             )
         plain[name[len(prefix) :] if name.startswith(prefix) else name] = value
     return plain
+
+
+def norm_counters(state: dict[str, Tensor], shapes: Shapes) -> list[str]:
+    """Names of the counters that belong to norms of ``shapes``."""
+    return sorted(
+        name
+        for name, value in state.items()
+        if name.endswith(COUNTER)
+        and f'{name[: -len(COUNTER)]}running_mean' in shapes
+        and value.dim() == 0
+    )
+
+
+def count_blocks(names: Iterable[str], chain: str) -> int:
+    """How many numbered parts a chain has, ``CHAIN.0.``, ``CHAIN.1.``, ...
+
+    Raises:
+        ValueError: If one in between is missing.
+    """
+    pattern = re.compile(rf'{re.escape(chain)}\.(\d+)\.')
+    numbers = {int(found[1]) for found in map(pattern.match, names) if found}
+    for number in range(len(numbers)):
+        if number not in numbers:
+            raise ValueError(
+                f'{chain}.{number} is missing and later ones are there; the '
+                'file is incomplete or of another network'
+            )
+    return len(numbers)

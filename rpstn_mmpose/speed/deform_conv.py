@@ -13,25 +13,31 @@ class DeformConv2d(TorchvisionDeformConv2d):
     """torchvision's, whose backward pass on a CPU is one plain loop.
 
     There :func:`sampled_deform_conv2d` takes its place while gradients are
-    needed, four times as fast forward and backward; elsewhere torchvision's
-    own kernels run. Weights have the same names.
+    needed, four times as fast forward and backward, if maps keep their size
+    and each channel has its own offsets; elsewhere torchvision's own kernels
+    run. Weights have the same names. Where a tap looks exactly at a pixel, the
+    gradient of its offset has two sides, and the two may differ in which they
+    take.
     """
 
     def forward(
         self, input: Tensor, offset: Tensor, mask: Tensor | None = None
     ) -> Tensor:
         """See torchvision's ``deform_conv2d``."""
-        if input.is_cuda or not torch.is_grad_enabled() or not self._plain():
+        sampled = torch.is_grad_enabled() and not input.is_cuda
+        if not sampled or not self._plain(input, offset):
             return super().forward(input, offset, mask)
         return sampled_deform_conv2d(
             input, offset, self.weight, self.bias, self.dilation[0], mask
         )
 
-    def _plain(self) -> bool:
-        """Whether maps keep their size and channels are not grouped."""
+    def _plain(self, input: Tensor, offset: Tensor) -> bool:
+        """Whether :func:`sampled_deform_conv2d` computes the same."""
         rows, columns = self.dilation
         return (
-            self.kernel_size == (3, 3)
+            min(len(input), *(side - 1 for side in input.shape[-2:])) > 0
+            and offset.shape[1] == 18 * input.shape[1]
+            and self.kernel_size == (3, 3)
             and rows == columns
             and self.padding == self.dilation
             and self.stride == (1, 1)

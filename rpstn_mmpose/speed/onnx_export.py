@@ -185,14 +185,17 @@ def _export(
     inputs: list[str],
     outputs: list[str],
 ) -> None:
-    torch.onnx.export(
-        module,
-        args,
-        str(path),
-        input_names=inputs,
-        output_names=outputs,
-        opset_version=OPSET,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    # Without gradients deformable convolutions are an operator of torchvision
+    # that ONNX runtimes do not have.
+    with torch.enable_grad():
+        torch.onnx.export(
+            module,
+            args,
+            str(path),
+            input_names=inputs,
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )

@@ -206,7 +206,13 @@ class _Collector:
         count = 0
         # A window model answers for the wanted rows alone.
         answers = np.flatnonzero(wanted_frames(sample))
-        for row, answer in zip(self._rows(info), answers):
+        rows = self._rows(info)
+        if len(answers) != len(rows):
+            raise ValueError(
+                f'predict_videos: the model answers for {len(answers)} of '
+                f'{len(rows)} wanted frames of a clip of video {self.video}'
+            )
+        for row, answer in zip(rows, answers):
             frame = int(info['frame_ids'][row])
             if frame in self.wanted:
                 self.rows[frame] = dict(

@@ -71,14 +71,6 @@ def test_values_and_gradients_are_torchvisions(dilation, masked, scale):
         torch.testing.assert_close(mine, theirs)
 
 
-def layers(**options):
-    layer, reference = (
-        kind(3, 4, 3, **options).double() for kind in (DeformConv2d, Reference)
-    )
-    layer.load_state_dict(reference.state_dict())
-    return layer, reference
-
-
 @pytest.mark.parametrize(
     'options, sampled',
     [
@@ -86,10 +78,16 @@ def layers(**options):
         (dict(padding=2, dilation=2, bias=False), True),
         (dict(padding=1, dilation=2), False),
         (dict(padding=1, stride=2), False),
+        (dict(padding=(2, 1), dilation=(2, 1)), False),
+        (dict(padding=2, kernel_size=5), False),
+        (dict(padding=1, groups=3), False),
+        (dict(padding=1, offset_groups=1), False),
+        (dict(padding=1, width=1), False),
+        (dict(padding=1, batch=0), False),
     ],
 )
 def test_which_one_runs(options, sampled, monkeypatch):
-    """Ours where gradients are needed and maps keep their size."""
+    """Ours where gradients are needed and it computes the same."""
     calls = []
     plain = deform_conv.sampled_deform_conv2d
     monkeypatch.setattr(
@@ -97,19 +95,44 @@ def test_which_one_runs(options, sampled, monkeypatch):
         'sampled_deform_conv2d',
         lambda *args: calls.append(1) or plain(*args),
     )
-    layer, reference = layers(**options)
-    values = inputs()
-    with torch.no_grad():
-        height, width = reference.weight.new_zeros(5, 7).shape
-        if not sampled:
-            rows = torch.nn.Conv2d(1, 1, 3, **options).double()
-            height, width = rows(torch.zeros(1, 1, 5, 7).double()).shape[2:]
-        offset = values['offset'][:, :, :height, :width]
-        mask = values['mask'][:, :, :height, :width]
-        expected = reference(values['maps'], offset, mask)
-        torch.testing.assert_close(
-            layer(values['maps'], offset, mask), expected
+    options = dict(kernel_size=3) | options
+    groups = options.pop('offset_groups', 3)
+    batch, width = options.pop('batch', 2), options.pop('width', 7)
+    layer, reference = (
+        kind(3, 6, **options).double() for kind in (DeformConv2d, Reference)
+    )
+    layer.load_state_dict(reference.state_dict())
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    size = torch.nn.Conv2d(3, 6, **options)(torch.zeros(1, 3, 5, width)).shape
+    taps = groups * options['kernel_size'] ** 2
+    values = [
+        draw(batch, channels, *shape)
+        for channels, shape in (
+            (3, (5, width)),
+            (2 * taps, size[2:]),
+            (taps, size[2:]),
         )
+    ]
+    with torch.no_grad():
+        expected = reference(*values)
+        torch.testing.assert_close(layer(*values), expected)
     assert not calls
-    torch.testing.assert_close(layer(values['maps'], offset, mask), expected)
+    torch.testing.assert_close(layer(*values), expected)
     assert bool(calls) == sampled
+
+
+def test_a_gpu_has_its_own_kernels(monkeypatch):
+    """Told by ``is_cuda``: one of a stand-in, for there is no GPU."""
+
+    class OnGPU(torch.Tensor):
+        is_cuda = True
+
+    layer = DeformConv2d(3, 4, 3, padding=1)
+    monkeypatch.setattr(deform_conv, 'sampled_deform_conv2d', None)
+    monkeypatch.setattr(Reference, 'forward', lambda *args: 'its own')
+    maps = torch.zeros(1, 3, 5, 7).as_subclass(OnGPU)
+    assert layer(maps, torch.zeros(1, 54, 5, 7)) == 'its own'

@@ -202,7 +202,18 @@ class PoseCorrector(BaseModule):
 def residual_steps(
     in_channels: int, out_channels: int, num_blocks: int
 ) -> nn.Sequential:
-    """A chain of RSN's blocks, of which the first changes the channels."""
+    """A chain of RSN's blocks, of which the first changes the channels.
+
+    Raises:
+        ValueError: A block of two channels or fewer, in which its branches
+            would have none.
+    """
+    channels = (in_channels, *[out_channels] * (num_blocks - 1))
+    if min(channels) < 3:
+        raise ValueError(
+            f'PoseCorrector: a block of {min(channels)} channels has none in '
+            'its branches; give it 3 or more, or a single block'
+        )
     shortcut = ConvModule(
         in_channels, out_channels, 1, norm_cfg=dict(type='BN'), act_cfg=None
     )

@@ -15,6 +15,8 @@ from ...checkpoints.simple_baseline import (
     COUNTER,
     Shapes,
     check_tensors,
+    count_blocks,
+    norm_counters,
     plain_state,
 )
 from .pose_corrector import PoseCorrector
@@ -92,7 +94,7 @@ def convert_released(
     check_tensors(
         state, {**shapes, **{b: shapes.get(m, ()) for b, m in biases.items()}}
     )
-    counters = {name for name in state if name.endswith(COUNTER)}
+    counters = norm_counters(state, shapes)
     foreign = [
         name
         for name in state
@@ -111,7 +113,7 @@ def convert_released(
     result = {name: state[name].float().clone() for name in shapes}
     for bias, mean in biases.items():
         result[mean] -= state[bias].float()
-    result.update({name: state[name].clone() for name in sorted(counters)})
+    result.update({name: state[name].clone() for name in counters})
     return ReleasedWeights(result, width, sizes)
 
 
@@ -158,23 +160,19 @@ def _sizes(state: dict[str, Tensor]) -> tuple[dict, int]:
         for chain in chains
     }
     final = state.get('head.final_layer.weight')
-    if final is None or final.dim() != 4 or None in [*last.values()]:
+    if any(x is None or x.dim() != 4 for x in (final, *last.values())):
         raise ValueError(
             'it lacks the last 1x1 (final_layer) or a first block of '
             f'{", ".join(name.rstrip(".") for name in _CHAINS)}; the file is '
             'incomplete or of another network'
         )
-
-    def blocks(chain: str) -> int:
-        pattern = re.compile(rf'corrector\.{chain}\.(\d+)\.')
-        found = [pattern.match(name) for name in state]
-        return 1 + max(int(match[1]) for match in found if match)
-
     sizes = dict(
         num_joints=len(final),
         residual_channels=len(last['residual_fusion']),
         inner_channels=len(last['fusion']),
-        num_blocks=tuple(blocks(chain) for chain in chains),
+        num_blocks=tuple(
+            count_blocks(state, f'corrector.{chain}') for chain in chains
+        ),
     )
     return sizes, final.shape[1]
 

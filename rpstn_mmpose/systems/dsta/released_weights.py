@@ -14,6 +14,7 @@ from ...checkpoints.simple_baseline import (
     COUNTER,
     Shapes,
     check_tensors,
+    norm_counters,
     plain_state,
     recognise_depth,
 )
@@ -111,7 +112,7 @@ def convert_released(checkpoint: dict) -> ReleasedWeights:
     renamed.setdefault(f'{_FLOW}cov', torch.eye(2))
     shapes = _shapes(depth, num_frames)
     check_tensors(renamed, shapes)
-    counters = sorted(name for name in renamed if name.endswith(COUNTER))
+    counters = norm_counters(renamed, shapes)
     foreign = sorted(set(renamed) - set(shapes) - set(counters))
     if foreign:
         raise ValueError(

@@ -15,6 +15,8 @@ from ...checkpoints.simple_baseline import (
     COUNTER,
     Shapes,
     check_tensors,
+    count_blocks,
+    norm_counters,
     plain_state,
 )
 from .warper import HeatmapWarper
@@ -87,7 +89,7 @@ def convert_released(
         )
     shapes = _shapes(renamed)
     check_tensors(renamed, shapes)
-    counters = {name for name in renamed if name.endswith(COUNTER)}
+    counters = norm_counters(renamed, shapes)
     foreign = [n for n in renamed if n not in shapes and n not in counters]
     if foreign:
         raise ValueError(
@@ -101,7 +103,7 @@ def convert_released(
         )
     inner, blocks = _warper_size(renamed)
     result = {name: renamed[name].float().clone() for name in shapes}
-    result.update({name: renamed[name].clone() for name in sorted(counters)})
+    result.update({name: renamed[name].clone() for name in counters})
     return ReleasedWeights(result, width, inner, blocks, port)
 
 
@@ -121,10 +123,8 @@ def recipe_options(weights: ReleasedWeights) -> list[str]:
 
 def _warper_size(state: dict[str, Tensor]) -> tuple[int, int]:
     """Channels and number of the residual blocks."""
-    pattern = re.compile(r'warper\.offset_feats\.(\d+)\.')
-    found = [pattern.match(name) for name in state]
-    blocks = max(int(match[1]) for match in found if match)
-    return len(state['warper.offset_feats.0.conv1.weight']), blocks + 1
+    first = state['warper.offset_feats.0.conv1.weight']
+    return len(first), count_blocks(state, 'warper.offset_feats')
 
 
 def _new_name(name: str, port: bool) -> str:

@@ -11,6 +11,7 @@ from ...checkpoints.simple_baseline import (
     COUNTER,
     Shapes,
     check_tensors,
+    norm_counters,
     norm_shapes,
     plain_state,
 )
@@ -69,11 +70,8 @@ def convert_released(checkpoint: dict) -> ReleasedWeights:
         out = len(state['shrink.weight'])
         shapes, names = _tensors(channels, inputs, out, widths)
         check_tensors(state, shapes)
-        foreign = [
-            name
-            for name in state
-            if name not in shapes and not name.endswith(COUNTER)
-        ]
+        known = {*shapes, *norm_counters(state, shapes)}
+        foreign = [name for name in state if name not in known]
         if foreign:
             raise ValueError(
                 f'{len(foreign)} tensors belong to another network, first '

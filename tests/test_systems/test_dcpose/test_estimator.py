@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
 
 from rpstn_mmpose.speed.fast_inference import optimize_for_inference
+from rpstn_mmpose.speed.onnx_export import export_window
 from rpstn_mmpose.streams import make_stream
 from tests.test_datasets.penn_files import write_penn
 from tests.test_systems.test_posewarper.tiny import (
@@ -233,3 +234,28 @@ def test_faster_without_change(dtype, error):
 def test_bad_offsets(offsets):
     with pytest.raises(ValueError, match='one frame before the wanted one'):
         MODELS.build(dcpose(clip_offsets=offsets))
+
+
+@pytest.mark.slow  # torch's exporter takes ten seconds
+def test_exported_without_gradients(tmp_path):
+    """As deployment scripts call it; the graph has no operator of its own."""
+    for name in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(
+            name, reason=f'{name} is not installed; pip install {name}'
+        )
+    import onnxruntime
+
+    corrector = dict(dcpose()['corrector'], num_blocks=(1, 1, 1))
+    model = build(corrector=dict(corrector, dilations=(1,)))
+    inputs = clips()[:1]
+    with torch.no_grad():
+        paths = export_window(model, tmp_path)
+        maps = [model.frame_features(inputs[:, i])[0] for i in range(3)]
+        expected = model(inputs, None, mode='tensor')
+    session = onnxruntime.InferenceSession(str(paths[1]))
+    names = [item.name for item in session.get_inputs()]
+    stacked = torch.stack(maps, dim=1).numpy()
+    found = session.run(None, dict(zip(names, [stacked])))[0]
+    torch.testing.assert_close(
+        torch.from_numpy(found), expected, rtol=1e-3, atol=1e-3
+    )

@@ -251,6 +251,21 @@ def test_bad_options(options):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(inner_channels=2, num_blocks=(1, 1, 2)),
+        dict(residual_channels=1, num_blocks=(1, 2, 1)),
+        dict(num_joints=2, num_blocks=(2, 1, 1)),
+    ],
+)
+def test_blocks_without_branches(options):
+    """26 / 64 of two channels are none."""
+    with pytest.raises(ValueError, match='give it 3 or more') as caught:
+        new(**options)
+    assert '\n' not in str(caught.value)
+
+
 def test_maps_that_do_not_fit():
     with pytest.raises(ValueError, match='3 pixels; give it as many joints'):
         new()(*maps(size=(3, 3)), 0.5)

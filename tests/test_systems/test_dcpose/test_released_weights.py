@@ -6,6 +6,7 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
 
+from rpstn_mmpose.checkpoints.simple_baseline import COUNTER
 from rpstn_mmpose.recipes import config_path
 from rpstn_mmpose.systems.dcpose.released_weights import (
     convert_released,
@@ -113,6 +114,23 @@ FUSE = 'support_temporal_fuse.layers.0.'
                 state, **{f'{FUSE}conv_bn_relu1.conv.bias': torch.zeros(3)}
             ),
             r'conv_bn_relu1.conv.bias has the shape \(3,\)',
+        ),
+        (
+            lambda state: dict(
+                state, **{f'{FUSE}conv_bn_relu3.conv.weight': torch.zeros(())}
+            ),
+            'lacks the last 1x1',
+        ),
+        (
+            lambda state: dict(
+                state,
+                **{'support_temporal_fuse.layers.1000000.x': torch.zeros(3)},
+            ),
+            'corrector.merger.1 is missing and later ones are there',
+        ),
+        (
+            lambda state: dict(state, **{f'other.{COUNTER}': torch.tensor(7)}),
+            '1 tensors belong to another network, first other',
         ),
         (
             lambda state: dict(state, other=torch.zeros(3)),
