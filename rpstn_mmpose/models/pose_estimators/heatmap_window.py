@@ -90,3 +90,22 @@ def last_level(maps: Any) -> Tensor:
 def at_least_float32(maps: Tensor) -> Tensor:
     """16 bits become 32; float64 stays, in which fusing is checked."""
     return maps.to(torch.promote_types(maps.dtype, torch.float32))
+
+
+def check_map_size(module: Any, maps: Tensor) -> None:
+    """See that heatmaps fit a part with ``num_joints`` and ``dilations``.
+
+    Raises:
+        ValueError: Maps (B, K, h, w) of another number of joints, or not
+            larger than the dilations.
+    """
+    joints, height, width = maps.shape[-3:]
+    if joints != module.num_joints or max(module.dilations) >= min(
+        height, width
+    ):
+        raise ValueError(
+            f'{type(module).__name__} with num_joints={module.num_joints} and '
+            f'dilations={module.dilations} got heatmaps of {joints} joints '
+            f'and {width}x{height} pixels; give it as many joints, and '
+            'dilations smaller than the maps'
+        )

@@ -12,7 +12,10 @@ from mmpose.models.backbones.resnet import BasicBlock
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ...models.pose_estimators.heatmap_window import at_least_float32
+from ...models.pose_estimators.heatmap_window import (
+    at_least_float32,
+    check_map_size,
+)
 from ...speed.deform_conv import DeformConv2d
 
 
@@ -135,16 +138,7 @@ class HeatmapWarper(BaseModule):
             ValueError: Maps of another number of joints, or not larger than
                 the dilations.
         """
-        joints, height, width = difference.shape[-3:]
-        if joints != self.num_joints or max(self.dilations) >= min(
-            height, width
-        ):
-            raise ValueError(
-                f'{type(self).__name__} with num_joints={self.num_joints} and '
-                f'dilations={self.dilations} got heatmaps of {joints} joints '
-                f'and {width}x{height} pixels; give it as many joints, and '
-                'dilations smaller than the maps'
-            )
+        check_map_size(self, difference)
         feats = self.difference_features(difference)
         with torch.autocast(feats.device.type, enabled=False):
             feats = at_least_float32(feats)
