@@ -11,6 +11,7 @@ import sys
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import IO, Sequence
 
 from mmengine.logging import MMLogger
@@ -120,8 +121,16 @@ def child_command(work_dir: Path) -> list[str]:
     ]
 
 
-def execute(run: Run, bar: tqdm, label: str) -> None:
+def execute(
+    run: Run, bar: tqdm, label: str, interrupted: Event | None = None
+) -> None:
     """Train and test in a process of its own, whose output goes to log.txt.
+
+    Args:
+        run: What to run.
+        bar: Of its progress.
+        label: For the bar.
+        interrupted: Tells another thread's call to stop the process.
 
     Raises:
         RunFailed: It ended without a result.
@@ -150,6 +159,8 @@ def execute(run: Run, bar: tqdm, label: str) -> None:
                 break
             except subprocess.TimeoutExpired:
                 show_progress(bar, label, progress)
+                if interrupted and interrupted.is_set():
+                    raise RunFailed('interrupted') from None
     finally:
         stop(child)
     if child.returncode or finished_record(run) is None:

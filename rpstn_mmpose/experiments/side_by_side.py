@@ -11,7 +11,9 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from typing import Callable, Sequence
+from contextlib import contextmanager
+from threading import Event
+from typing import Callable, Iterator, Sequence
 
 from tqdm import tqdm
 
@@ -49,13 +51,14 @@ def run_side_by_side(
     os.environ['OMP_NUM_THREADS'] = str(share)
     failed, waiting = [], list(runs)
     running: dict[Future, Run] = {}
-    with ThreadPoolExecutor(jobs) as pool:
+    interrupted = Event()
+    with ThreadPoolExecutor(jobs) as pool, _set_by_errors(interrupted):
         while waiting or running:
             ahead = {str(run) for run in (*waiting, *running.values())}
             ready = [run for run in waiting if str(run.start) not in ahead]
             for run in ready[: jobs - len(running)]:
                 waiting.remove(run)
-                running[pool.submit(_run_one, run, before)] = run
+                running[pool.submit(_run_one, run, before, interrupted)] = run
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 run = running.pop(future)
@@ -68,7 +71,19 @@ def run_side_by_side(
     return failed
 
 
-def _run_one(run: Run, before: Callable[[Run], None]) -> None:
+@contextmanager
+def _set_by_errors(interrupted: Event) -> Iterator[None]:
+    """The pool waits for its threads, and these for their processes."""
+    try:
+        yield
+    except BaseException:
+        interrupted.set()
+        raise
+
+
+def _run_one(
+    run: Run, before: Callable[[Run], None], interrupted: Event
+) -> None:
     if run.start and finished_record(run.start) is None:
         raise RunFailed(f'it starts from {run.start}, which failed')
     record = finished_record(run)
@@ -82,5 +97,5 @@ def _run_one(run: Run, before: Callable[[Run], None]) -> None:
     with tqdm(
         bar_format=BAR, dynamic_ncols=True, leave=False, disable=None
     ) as bar:
-        execute(run, bar, label)
+        execute(run, bar, label, interrupted)
     say_result(str(run), finished_record(run), None)

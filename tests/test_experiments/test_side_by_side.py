@@ -1,10 +1,13 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from rpstn_mmpose.experiments import side_by_side
+from rpstn_mmpose.experiments import execution, side_by_side
 from rpstn_mmpose.experiments.plan import Run
 
 from .made_up_records import make_record
@@ -19,7 +22,7 @@ def world(monkeypatch):
     """Finished runs and calls; what is called ``bad`` fails."""
     finished, calls, lock = set(), [], threading.Lock()
 
-    def execute(run, bar, label):
+    def execute(run, bar, label, interrupted):
         with lock:
             calls.append(run.name)
         if run.name == 'bad':
@@ -100,3 +103,51 @@ def test_cores_are_shared_out(world, monkeypatch):
     for jobs, threads in ((1, '8'), (3, '2'), (20, '1')):
         side_by_side.run_side_by_side([], jobs, print, print)
         assert side_by_side.os.environ['OMP_NUM_THREADS'] == threads
+
+
+def test_an_interrupt_ends_the_other_processes(tmp_path, monkeypatch):
+    """It does not wait until a training of a minute is done."""
+    finished = set()
+    for module in (execution, side_by_side):
+        monkeypatch.setattr(
+            module, 'finished_record', lambda run: str(run) in finished or None
+        )
+    monkeypatch.setattr(side_by_side, 'say_result', lambda *_: None)
+    for name in ('prepare_folder', 'write_job'):
+        monkeypatch.setattr(execution, name, lambda run: None)
+    monkeypatch.setattr(execution, 'POLL_SECONDS', 0.05)
+    children = []
+    popen = subprocess.Popen
+
+    def child_command(work_dir):
+        seconds = 60 if 'long' in work_dir.name else 0
+        return [sys.executable, '-c', f'import time; time.sleep({seconds})']
+
+    def started(*args, **options):
+        children.append(popen(*args, **options))
+        return children[-1]
+
+    monkeypatch.setattr(execution, 'child_command', child_command)
+    monkeypatch.setattr(execution.subprocess, 'Popen', started)
+    both = threading.Barrier(2, timeout=20)
+
+    def before(run):
+        (tmp_path / run.name).mkdir()
+        finished.add('short seed 0')
+        both.wait()
+
+    def done():
+        while len(children) < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    runs = [
+        run_of(name)._replace(work_dir=tmp_path / name)
+        for name in ('short', 'long')
+    ]
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side.run_side_by_side(runs, 2, before, done)
+    assert time.monotonic() - begin < 30
+    assert len(children) == 2
+    assert all(child.poll() is not None for child in children)
