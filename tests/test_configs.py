@@ -11,7 +11,7 @@ import yaml
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.structures import InstanceData, PixelData
-from mmpose.registry import DATASETS, MODELS, TRANSFORMS
+from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 from mmpose.utils import register_all_modules
 
@@ -76,7 +76,8 @@ def make_inputs(config, length=2):
     """A clip (or, for an image model, a frame) and its labels."""
     joints = config.model.head.out_channels
     codec = config.codec
-    (width, height), (w, h) = codec['input_size'], codec['heatmap_size']
+    width, height = codec['input_size']
+    w, h = codec.get('heatmap_size', (width, height))
     image_model = config.model.type == 'TopdownPoseEstimator'
     rows = 1 if image_model else length
     rng = np.random.default_rng(0)
@@ -100,6 +101,13 @@ def make_inputs(config, length=2):
             dict(input_center=np.full(2, 64.0), input_scale=np.full(2, 128.0))
         )
         labels = InstanceData(keypoint_weights=torch.ones(rows, joints))
+        if codec.type == 'SimCCLabel':
+            encoded = KEYPOINT_CODECS.build(codec).encode(
+                rng.uniform(0, width, (1, joints, 2)).astype(np.float32)
+            )
+            labels.set_data(
+                {name: torch.from_numpy(x) for name, x in encoded.items()}
+            )
     else:
         labels = InstanceData(
             heatmaps=targets, keypoint_weights=torch.ones(rows, joints)

@@ -29,6 +29,7 @@ IMAGE = f'td-hm_tiny_1xb16-4e_{TRACKS}'
 VIDEO = f'rpstn_tiny_1xb8-1e_{TRACKS}'
 WARPER = f'posewarper_tiny_1xb16-2e_{TRACKS}'
 CORRECTOR = f'dcpose_tiny_1xb16-2e_{TRACKS}'
+VECTORS = f'rtmpose_tiny_1xb16-4e_{TRACKS}'
 REGRESSION = f'dsta_tiny_1xb16-4e_{TRACKS}'
 REFINER = f'posefix_tiny_1xb16-4e_{TRACKS}'
 DKD = {'model.neck.num_convs': 3, 'model.head.relation': None}
@@ -144,6 +145,32 @@ ROWS = (
         paper=f'90.6 ({PENN}; in RPSTN)',
     ),
     Row('rpstn', 'RPSTN', VIDEO, needs='all labels', paper=f'95.4 ({PENN})'),
+    Row('rtmpose', "RTMPose's head", VECTORS),
+    Row(
+        'rtmpose-read',
+        "RTMPose's head, read as heatmaps",
+        VECTORS,
+        start='rtmpose',
+        memory='none',
+        needs='nothing',
+    ),
+    Row(
+        'rtmpose-mean',
+        "RTMPose's head, mean of heatmaps",
+        VECTORS,
+        start='rtmpose',
+        memory='mean',
+        needs='nothing',
+    ),
+    Row(
+        'rtmpose-both',
+        "RTMPose's head, mean, both directions",
+        VECTORS,
+        start='rtmpose',
+        memory='mean',
+        lookahead=True,
+        needs='nothing',
+    ),
     Row('dsta-one', 'DSTA, one frame', REGRESSION, change=ONE_FRAME),
     Row('dsta', 'DSTA', REGRESSION, frames=3, paper=f'85.6 ({TRACK17})'),
 )
@@ -200,6 +227,8 @@ FULL_WIDTH = {
     ('heatmap_size', (32, 32)): (64, 64),
     ('sigma', 1.5): 2.0,
     ('sigma', 3.5): 7.0,
+    ('in_featuremap_size', (4, 4)): (8, 8),
+    ('sigma', 4.0): 5.66,
 }
 
 
@@ -357,7 +386,9 @@ def with_hidden_joints(steps: list) -> list:
 
 def memories_of(args: argparse.Namespace) -> dict[str, Any]:
     """Memories that are there, by name."""
-    memories: dict[str, Any] = dict(MEMORIES)
+    memories: dict[str, Any] = dict(
+        MEMORIES, none=dict(type='RecursiveHeatmapMean', weight=0.0)
+    )
     if args.memory_weights:
         memories['learned'] = dict(
             type='LearnedHeatmapMemory',

@@ -17,6 +17,7 @@ from torch import Tensor
 from ...checkpoints import load_image_pretrained
 from ...speed.recompute import recompute_in_backward
 from ...structures import narrow, wanted_frames
+from ..heads import HEATMAP_HEADS
 from .options import complete_options
 
 # A tensor, or a tuple of levels.
@@ -162,10 +163,11 @@ class ClipPoseEstimator(TopdownPoseEstimator):
         """
         maps = self.head.forward(feats)
         if not isinstance(maps, Tensor) or maps.dim() != 4:
+            kind = type(self.head).__name__
+            other = HEATMAP_HEADS.get(kind, 'head of heatmaps')
             raise ValueError(
-                f'{type(self).__name__}: a {type(self.head).__name__} gives '
-                'no heatmaps (N, K, h, w), which it needs; use a head of '
-                'heatmaps'
+                f'{type(self).__name__}: a {kind} gives no heatmaps (N, K, h, '
+                f'w), which it needs; use a {other}'
             )
         return maps
 

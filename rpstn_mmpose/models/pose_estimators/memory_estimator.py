@@ -11,6 +11,7 @@ from mmpose.registry import MODELS
 from mmpose.utils.typing import SampleList
 from torch import Tensor
 
+from ..heads import HEATMAP_HEADS
 from .clip_pose_estimator import Maps
 from .crops import boxes_of, crops_of, elsewhere, map_step, resample
 from .recurrent import RecurrentPoseEstimator
@@ -52,7 +53,7 @@ def seen_at(frame: Tensor, heatmaps: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class MemoryPoseEstimator(RecurrentPoseEstimator):
-    """Any image model of heatmaps, and a memory on top of it.
+    """An image model of heatmaps, or of SimCC, and a memory on top of it.
 
     Its parts have the names that they have in ``TopdownPoseEstimator``, whose
     checkpoints it loads as they are; a memory with weights is trained on
@@ -236,6 +237,10 @@ MEMORIES = dict(mean=dict(type='RecursiveHeatmapMean', confidence=2.0))
 def with_memory(model: dict, memory: str | dict) -> ConfigDict:
     """Config of an image model with a memory on top.
 
+    A head of SimCC, as of RTMPose, becomes the one of the same weights whose
+    vectors are read as heatmaps, see
+    :class:`~rpstn_mmpose.models.heads.SimCCHeatmapMixin`.
+
     Args:
         model (dict): Of a ``TopdownPoseEstimator``.
         memory (dict | str): See :class:`MemoryPoseEstimator`, whose
@@ -266,10 +271,15 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
         model.get('data_preprocessor') or {}, type='ClipDataPreprocessor'
     )
     pixels.pop('batch_augments', None)
-    return ConfigDict(
+    changed = ConfigDict(
         copy.deepcopy(dict(model)),
         type='MemoryPoseEstimator',
         memory=memory,
         data_preprocessor=pixels,
         **options,
     )
+    head: dict = changed.get('head') or {}
+    kind = str(head.get('type')).split('.')[-1]
+    if kind in HEATMAP_HEADS:
+        head['type'] = HEATMAP_HEADS[kind]
+    return changed

@@ -328,8 +328,12 @@ def test_a_head_without_heatmaps():
         ),
     )
     model = MODELS.build(pose_warper(head=head)).eval()
-    with pytest.raises(ValueError, match='SimCCHead gives no heatmaps'):
+    with pytest.raises(ValueError, match='SimCCHead gives no.*a SimCCHeatmap'):
         model(clips(), None, mode='tensor')
+    head['type'] = 'SimCCHeatmapHead'
+    model = MODELS.build(pose_warper(head=head)).eval()
+    found = model(clips(), None, mode='tensor')
+    assert found.shape[-3:] == (K, 32, 48)
 
 
 def test_training_on_windows_is_refused(root):
