@@ -1,10 +1,13 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """A memory on MMPose's image models."""
 
+from pathlib import Path
+
+import mmpose
 import numpy as np
 import pytest
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import MODELS
 
@@ -24,6 +27,7 @@ from tests.test_apis.tiny import (
 from .conftest import clip_sample, tiny_image_model
 
 MEAN = dict(type='RecursiveHeatmapMean', weight=0.7)
+RECIPES = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint'
 
 
 def remembering(**overrides):
@@ -180,6 +184,54 @@ def test_heads_without_heatmaps_are_refused():
     model = MODELS.build(with_memory(model, MEAN)).eval()
     with pytest.raises(ValueError, match='RegressionHead gives no heatmaps'):
         model(torch.rand(1, 2, 3, 64, 64), None, mode='tensor')
+
+
+def test_models_of_coordinates_are_refused_at_once():
+    model = Config.fromfile(
+        RECIPES / 'topdown_regression/coco/td-reg_res50_8xb64-210e_coco-'
+        '256x192.py'
+    ).model
+    with pytest.raises(ValueError, match='RegressionHead gives coordinates'):
+        with_memory(model, MEAN)
+
+
+def test_disks_and_offsets_are_refused():
+    model = tiny_image_model(out_channels=9)
+    model['head']['decoder'] = dict(
+        type='UDPHeatmap',
+        input_size=(64, 64),
+        heatmap_size=(16, 16),
+        heatmap_type='combined',
+    )
+    model = MODELS.build(with_memory(model, MEAN)).eval()
+    with pytest.raises(ValueError, match='gives disks and offsets'):
+        model(torch.rand(1, 2, 3, 64, 64), None, mode='tensor')
+
+
+def test_heads_of_several_stages():
+    """Of RSN, whose targets have a peak of 255, the last stage counts."""
+    image = Config.fromfile(
+        RECIPES / 'topdown_heatmap/coco/td-hm_2xrsn50_8xb32-210e_coco-'
+        '256x192.py'
+    ).model
+    image.backbone.init_cfg = None
+    stock = build(image)
+    model = MODELS.build(with_memory(image, MEAN)).eval()
+    model.load_state_dict(stock.state_dict())
+    clips = torch.rand(1, 2, 3, 64, 64)
+    with torch.no_grad():
+        one, two = (
+            stock(frame, None, mode='tensor')[-1] for frame in clips.unbind(1)
+        )
+        found = model(clips, None, mode='tensor')[0]
+    for maps, expected in zip(found, (one[0], 0.7 * one[0] + 0.3 * two[0])):
+        torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-5)
+    sample = clip_sample(1)
+    sample.pred_instances = sample.gt_instances
+    model.tell_hidden([sample], torch.tensor([[51.0, 204.0]]))
+    seen = sample.pred_instances.keypoints_seen
+    np.testing.assert_allclose(seen, [[0.2, 0.8]])
+    assert sample.pred_instances.keypoints_hidden.tolist() == [[True, False]]
 
 
 def test_video_models_have_a_memory_of_their_own():

@@ -161,13 +161,26 @@ class ClipPoseEstimator(TopdownPoseEstimator):
         Raises:
             ValueError: A head that gives something else.
         """
-        maps = self.head.forward(feats)
+        return self.checked_heatmaps(self.head.forward(feats))
+
+    def checked_heatmaps(self, maps: Any) -> Tensor:
+        """What a head gives, if it is heatmaps (N, K, h, w).
+
+        Raises:
+            ValueError: It is something else.
+        """
+        kind = type(self.head).__name__
         if not isinstance(maps, Tensor) or maps.dim() != 4:
-            kind = type(self.head).__name__
             other = HEATMAP_HEADS.get(kind, 'head of heatmaps')
             raise ValueError(
                 f'{type(self).__name__}: a {kind} gives no heatmaps (N, K, h, '
                 f'w), which it needs; use a {other}'
+            )
+        if getattr(self.head.decoder, 'heatmap_type', '') == 'combined':
+            raise ValueError(
+                f'{type(self).__name__}: a {kind} with UDPHeatmap '
+                "heatmap_type='combined' gives disks and offsets, not "
+                'heatmaps alone; use a model of Gaussian heatmaps'
             )
         return maps
 

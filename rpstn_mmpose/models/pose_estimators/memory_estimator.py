@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from mmengine.config import ConfigDict
+from mmpose.codecs import MegviiHeatmap
 from mmpose.registry import MODELS
 from mmpose.utils.typing import SampleList
 from torch import Tensor
@@ -113,6 +114,15 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
         """The memory has nothing to do in clips of one frame."""
         return 'memory'
 
+    def frame_heatmaps(self, feats: Maps) -> Tensor:
+        """See :class:`ClipPoseEstimator`; of heads of several stages, such as
+        MMPose's ``CPMHead`` and ``MSPNHead``, the last one's.
+        """
+        maps = self.head.forward(feats)
+        return self.checked_heatmaps(
+            maps[-1] if isinstance(maps, list) else maps
+        )
+
     def first(
         self,
         frames: Tensor,
@@ -203,6 +213,8 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
             seen (Tensor): (N, K), as in :class:`HeatmapState`.
         """
         joints = self.test_cfg.get('output_keypoint_indices', None)
+        if isinstance(self.head.decoder, MegviiHeatmap):
+            seen = seen / 255  # what its targets have at a joint
         for sample, values in zip(data_samples, seen.cpu().numpy()):
             values = values if joints is None else values[joints]
             sample.pred_instances.keypoints_seen = values[None]
@@ -249,7 +261,8 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
             its peaks.
 
     Raises:
-        ValueError: Another kind of model, or an unknown name.
+        ValueError: Another kind of model, one of coordinates, or an unknown
+            name.
     """
     if model.get('type') != 'TopdownPoseEstimator':
         raise ValueError(
@@ -280,6 +293,12 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
     )
     head: dict = changed.get('head') or {}
     kind = str(head.get('type')).split('.')[-1]
+    codec = str((head.get('decoder') or {}).get('type'))
+    if codec.endswith('RegressionLabel'):
+        raise ValueError(
+            f'a memory remembers heatmaps, but a {kind} gives coordinates; '
+            'use a model of heatmaps or of SimCC, such as RTMPose'
+        )
     if kind in HEATMAP_HEADS:
         head['type'] = HEATMAP_HEADS[kind]
     return changed
