@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import InstanceData, PixelData
 from mmpose.codecs import SimCCLabel
 from mmpose.models import heads
 from mmpose.registry import MODELS
@@ -350,6 +351,34 @@ def test_a_memory_is_trained_on_heatmaps(pair):
     losses['loss_kpt'].backward()
     assert model.memory.gate.weight.grad.abs().sum() > 0
     assert model.head.cls_x.weight.grad.abs().sum() > 0
+
+
+def test_it_stands_where_a_head_of_heatmaps_stands():
+    """In MMPose's own estimator: its loss, and its flip test of one frame."""
+    image = dict(
+        type='TopdownPoseEstimator',
+        backbone=tiny_backbone(),
+        head=rtm_head('RTMCCHeatmapHead'),
+        test_cfg=dict(flip_test=True, output_heatmaps=True),
+    )
+    model = build(image)
+    sample = clip_sample(1, with_labels=False)
+    for name in ('input_center', 'input_scale'):
+        sample.set_metainfo({name: sample.metainfo[name][0, 0]})
+    sample.gt_instance_labels = InstanceData(
+        keypoint_weights=torch.ones(1, JOINTS)
+    )
+    sample.gt_fields = PixelData(heatmaps=torch.rand(JOINTS, 32, 24))
+    images = torch.rand(1, 3, HEIGHT, WIDTH)
+    maps = model(images, None, mode='tensor')
+    loss = model(images, [sample], mode='loss')['loss_kpt']
+    target = sample.gt_fields.heatmaps
+    torch.testing.assert_close(loss, (maps[0] - target).square().mean())
+    with torch.no_grad():
+        found = model(images, [sample], mode='predict')[0]
+        mirrored = model(images.flip(-1), None, mode='tensor')
+    expected = (maps[0] + mirrored[0, [0, 2, 1]].flip(-1)) / 2
+    torch.testing.assert_close(found.pred_fields.heatmaps, expected)
 
 
 @pytest.mark.parametrize(
