@@ -228,6 +228,8 @@ FULL_WIDTH = {
     ('sigma', 1.5): 2.0,
     ('sigma', 3.5): 7.0,
     ('in_featuremap_size', (4, 4)): (8, 8),
+    ('hidden_dims', 64): 256,
+    ('s', 32): 128,
     ('sigma', 4.0): 5.66,
 }
 
@@ -264,8 +266,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         metavar='ROW',
         choices=[row.key for row in ROWS],
-        help=f'the wanted ones of {" ".join(row.key for row in ROWS)}, and '
-        'image (default: all)',
+        help=f'the wanted ones of {" ".join(row.key for row in ROWS)}, '
+        'image, and what they start from (default: all)',
     )
     parser.add_argument(
         '--seeds',
@@ -424,8 +426,11 @@ def config_of(
 
 
 def wanted_rows(args: argparse.Namespace) -> list[Row]:
-    """Rows that are asked for, of which the parts are there."""
-    keys = ['image', *(args.rows or (row.key for row in ROWS))]
+    """Rows that are asked for, of which the parts are there, and those that
+    they start from.
+    """
+    keys = {'image', *(args.rows or (row.key for row in ROWS))}
+    keys |= {row.start for row in ROWS if row.key in keys}
     there = ('', *memories_of(args))
     return [row for row in ROWS if row.key in keys and row.memory in there]
 

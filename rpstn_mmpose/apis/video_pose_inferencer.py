@@ -102,8 +102,8 @@ class VideoPoseInferencer(BaseMMPoseInferencer):
             ``optimize_for_inference``, to compute in ``'float32'`` (the same
             poses up to rounding), ``'bfloat16'`` or ``'float16'``. For
             models of heatmaps. Defaults to ``None``: the model as it is.
-        memory (str | dict, optional): Put on an image model of heatmaps, so
-            that what is hidden now is found where it was: ``'mean'``, or
+        memory (str | dict, optional): Put on an image model of heatmaps or
+            of SimCC; what is hidden now is found where it was: ``'mean'``, or
             e.g. ``dict(type='RecursiveHeatmapMean', weight=0.7)``.
         lookahead (int, optional): Frames to come that the memory reads, too;
             poses come so many frames later. For recordings: 20 or so, which

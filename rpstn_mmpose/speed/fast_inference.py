@@ -60,7 +60,8 @@ def _heatmaps(model: nn.Module, inputs: Tensor) -> Tensor:
     if not isinstance(maps, Tensor):
         raise ValueError(
             f'{type(model).__name__} with a {type(model.head).__name__} gives '
-            'no heatmaps, and only models of heatmaps can be made fast'
+            'no heatmaps, and only models of heatmaps can be made fast; one '
+            'of SimCC, such as RTMPose, gives them with a memory'
         )
     return maps
 

@@ -1,6 +1,7 @@
 # Copyright (c) rpstn_mmpose contributors. All rights reserved.
 """Heads of SimCC and RTMPose, read as heatmaps."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import mmpose
@@ -10,15 +11,16 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 from mmpose.codecs import SimCCLabel
-from mmpose.models import heads
+from mmpose.models import heads, pose_estimators
 from mmpose.registry import MODELS
 
-from rpstn_mmpose.models import with_memory
+from rpstn_mmpose.models import MemoryPoseEstimator, with_memory
 from rpstn_mmpose.models.heads.simcc_heatmap_heads import (
     HEATMAP_HEADS,
     bins_a_pixel,
     heatmap_codec,
 )
+from rpstn_mmpose.models.pose_estimators.options import complete_options
 from rpstn_mmpose.speed import optimize_for_inference
 from rpstn_mmpose.speed.decode_heatmaps import decode_to_numpy
 from rpstn_mmpose.streams import make_stream
@@ -103,9 +105,9 @@ def test_heatmap_by_hand(monkeypatch):
     """Pixel j is bin 4 j; the peak is the lower one of the two vectors'."""
     x = torch.zeros(1, 1, 96)
     y = torch.zeros(1, 1, 128)
-    x[..., 40] = 0.9  # of pixel 10, the mean of bins 38 to 42
-    x[..., 44] = 0.45  # of pixel 11
-    y[..., 61] = 0.6  # of pixel 15
+    x[..., 40] = 0.9  # of pixel 10 alone, the mean of bins 37 to 43
+    x[..., 44] = 0.45  # of pixel 11 alone
+    y[..., 60] = 0.6  # of pixel 15 alone
     y[..., 62] = 0.6  # of pixels 15 and 16
     y[..., 20] = -3.0  # of none
     head, _ = that_gives(monkeypatch, rtm_head(), x, y)
@@ -151,8 +153,8 @@ def test_a_trained_vector_has_a_peak_of_one(monkeypatch, config, vectors_of):
     torch.testing.assert_close(
         maps.flatten(2).amax(dim=2), torch.ones(1, 3), atol=0.02, rtol=0
     )
-    # Smoothed over five bins, of variance 2.
-    sigmas = [np.sqrt(sigma**2 + 2) / 2 for sigma in (4.9, 5.66)]
+    # Smoothed over seven bins, of variance 4.
+    sigmas = [np.sqrt(sigma**2 + 4) / 2 for sigma in (4.9, 5.66)]
     for joint, (x, y) in enumerate(places):
         across = (2.0 * np.arange(24) - x) / sigmas[0]
         down = (2.0 * np.arange(32) - y) / sigmas[1]
@@ -201,6 +203,17 @@ def test_vectors_that_show_nothing(monkeypatch):
     assert head.decode(maps)[0].keypoint_scores.item() == 0
 
 
+def test_a_peak_at_the_border(monkeypatch):
+    """The last bin is a part of the last pixel."""
+    x, y = torch.zeros(1, 1, 96), torch.zeros(1, 1, 128)
+    x[..., 95] = y[..., 0] = 0.8
+    head, stock = that_gives(monkeypatch, rtm_head(), x, y)
+    found, theirs = head.decode(head.forward(None))[0], stock.decode((x, y))[0]
+    np.testing.assert_allclose(found.keypoint_scores, [[0.8]])
+    # Within a pixel of two.
+    np.testing.assert_allclose(found.keypoints, theirs.keypoints, atol=1.5)
+
+
 def test_recipes_of_mmpose():
     """Of each head that MMPose has in a recipe, its codec and its weights."""
     seen = {}
@@ -212,6 +225,8 @@ def test_recipes_of_mmpose():
     assert {kind for kind, _ in seen} == set(HEATMAP_HEADS)
     for model in seen.values():
         changed = with_memory(model, 'mean')
+        # All are known.
+        complete_options(MemoryPoseEstimator, 'TEST_CFG', changed.test_cfg)
         stock, ours = MODELS.build(model.head), MODELS.build(changed.head)
         assert list(stock.state_dict()) == list(ours.state_dict())
         width, height = stock.decoder.input_size
@@ -265,13 +280,13 @@ def test_a_memory_on_rtmpose(pair):
         for images in clips.unbind(1):
             x, y = stock(images, None, mode='tensor')
             pooled = [
-                torch.nn.functional.pad(v.clamp(min=0), (2, 0)).unfold(2, 5, 4)
+                torch.nn.functional.pad(v.clamp(min=0), (3, 0)).unfold(2, 7, 4)
                 for v in (x, y)
             ]
             # Padding is no part of the first mean.
             sums = [v.sum(dim=3) for v in pooled]
             for total in sums:
-                total[..., 0] *= 5 / 3
+                total[..., 0] *= 7 / 4
             down, across = (
                 total / total.amax(dim=2, keepdim=True)
                 for total in (sums[1], sums[0])
@@ -295,10 +310,12 @@ def test_a_memory_on_rtmpose(pair):
             rtol=1e-4,
             atol=1e-5,
         )
-    fast = optimize_for_inference(model)
-    with torch.no_grad():
+    for dtype, error in ((None, 1e-4), ('bfloat16', 0.05)):
+        fast = optimize_for_inference(deepcopy(model), dtype=dtype)
+        with torch.no_grad():
+            maps = fast(clips, None, mode='tensor')
         torch.testing.assert_close(
-            fast(clips, None, mode='tensor'), found, rtol=1e-3, atol=1e-4
+            maps, found, rtol=1e-3, atol=error * float(found.max())
         )
 
 
@@ -377,26 +394,55 @@ def test_it_stands_where_a_head_of_heatmaps_stands():
     with torch.no_grad():
         found = model(images, [sample], mode='predict')[0]
         mirrored = model(images.flip(-1), None, mode='tensor')
+    del sample.gt_fields
+    with pytest.raises(ValueError, match=r"'MSRAHeatmap'.*\(24, 32\), sigma="):
+        model(images, [sample], mode='loss')
     expected = (maps[0] + mirrored[0, [0, 2, 1]].flip(-1)) / 2
     torch.testing.assert_close(found.pred_fields.heatmaps, expected)
 
 
 @pytest.mark.parametrize(
-    'change',
+    'change, got',
     [
-        dict(decoder=dict(CODEC, smoothing_type='standard')),
-        dict(decoder=None),
-        dict(loss=dict(type='JSDiscretLoss')),
+        (
+            dict(decoder=dict(CODEC, smoothing_type='standard')),
+            "smoothing_type='standard' and KLDiscretLoss",
+        ),
+        (dict(decoder=None), 'no decoder and KLDiscretLoss'),
+        (
+            dict(loss=dict(type='JSDiscretLoss')),
+            "smoothing_type='gaussian' and JSDiscretLoss",
+        ),
     ],
 )
-def test_vectors_of_unknown_meaning_are_refused(change):
-    with pytest.raises(ValueError, match='RTMCCHeatmapHead needs a decoder'):
+def test_vectors_of_unknown_meaning_are_refused(change, got):
+    with pytest.raises(ValueError, match=f'needs a decoder.*but got.*{got}'):
         MODELS.build(rtm_head('RTMCCHeatmapHead', **change))
 
 
-def test_a_head_with_its_scope_is_changed():
-    image = dict(
-        type='TopdownPoseEstimator', head=rtm_head('mmpose.RTMCCHead')
-    )
+def test_the_whole_head_starts_from_an_image_model(pair, tmp_path):
+    stock, model = pair
+    path = tmp_path / 'image.pth'
+    torch.save(dict(state_dict=stock.state_dict()), path)
+    model.image_pretrained = dict(checkpoint=str(path))
+    for weight in model.parameters():
+        weight.data.zero_()
+    model.init_weights()
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, stock.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    'scope', ['', 'mmpose.', None], ids=['name', 'scope', 'class']
+)
+def test_types_by_name_and_by_class(scope):
+    kinds = [
+        getattr(module, kind) if scope is None else f'{scope}{kind}'
+        for module, kind in (
+            (pose_estimators, 'TopdownPoseEstimator'),
+            (heads, 'RTMCCHead'),
+        )
+    ]
+    image = dict(type=kinds[0], head=rtm_head(kinds[1]))
     assert with_memory(image, MEAN).head.type == 'RTMCCHeatmapHead'
-    assert image['head']['type'] == 'mmpose.RTMCCHead'
+    assert image['head']['type'] == kinds[1]

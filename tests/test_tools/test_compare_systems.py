@@ -86,6 +86,8 @@ def test_full_width(key):
     if key == 'rtmpose':  # MMPose's numbers for 256 x 256
         assert cfg.model.head.in_featuremap_size == (8, 8)
         assert cfg.model.head.decoder.sigma == 5.66
+        gau = cfg.model.head.gau_cfg
+        assert (gau.hidden_dims, gau.s) == (256, 128)
     assert cfg.model.head.get('in_channels', 512) in (256, 512)
     decoder = cfg.model.head.decoder
     assert decoder.input_size == (256, 256)
@@ -108,6 +110,9 @@ def test_rows_of_parts_that_are_not_there(tmp_path, monkeypatch):
     weights.write_bytes(b'')
     assert keys_of('--memory-weights', str(weights)) == list(ROWS)
     assert keys_of('--rows', 'rpstn', 'mean') == ['image', 'mean', 'rpstn']
+    assert keys_of('--rows', 'rtmpose-both') == [
+        'image', 'rtmpose', 'rtmpose-both',
+    ]  # fmt: skip
 
 
 def cells_of(table):

@@ -25,27 +25,30 @@ class SimCCHeatmapMixin(_Head):
 
     "SimCC: a Simple Coordinate Classification Perspective for Human Pose
     Estimation", ECCV 2022, https://arxiv.org/abs/2107.03332, and RTMPose
-    classify the columns and the rows of a crop. Here a joint's heatmap is the
-    product of both vectors, with MMPose's score of the joint as its peak:
+    classify the columns and the rows of a crop. Here both vectors are scaled,
+    x and y, and a joint's heatmap is their product, whose peak is the lower
+    one of theirs:
 
     .. math::
         H_{ij} = \min(\max x, \max y) \frac{y_i}{\max y} \frac{x_j}{\max x}
 
-    Vectors are scaled so that one that was trained to its end has a peak of
-    1, as heatmaps have: RTMPose learns labels of such a peak; where the loss
-    compares distributions (no ``label_softmax``), the vector's softmax is
-    taken as a share of its label's peak. Below 0 counts as 0.
+    Scaled, a vector that was trained to its end has a peak of 1, as heatmaps
+    have. RTMPose's are so already, and the peak is MMPose's score; RTMW's are
+    ten times as high; where the loss compares distributions (no
+    ``label_softmax``, SimCC), a vector's softmax is taken as a share of its
+    label's peak. Below 0 counts as 0.
 
     Pixels of the heatmaps are as many bins apart as the largest power of two
     that is not above the labels' sigma. ``decoder`` is of these heatmaps, and
-    so are :meth:`predict` and :meth:`loss`. In a flip test mirrored heatmaps
-    lie half a pixel beside, as heatmaps without UDP do in MMPose, and their
-    mean a quarter: 0.5 px of RTMPose's crops.
+    so are :meth:`predict` and :meth:`loss`. As with other heatmaps, a peak at
+    a border is no finer than a pixel, in a flip test mirrored heatmaps lie
+    half a pixel beside, and visibilities are not decoded.
 
     Args:
         args, kwargs: Of the head, with a ``KLDiscretLoss`` and a decoder
             ``SimCCLabel`` of Gaussian labels. Training compares heatmaps in
-            its place (``KeypointMSELoss``).
+            its place (``KeypointMSELoss``), made by an encoder with the
+            settings of ``decoder``.
 
     Raises:
         ValueError: Another loss or decoder.
@@ -53,6 +56,10 @@ class SimCCHeatmapMixin(_Head):
 
     decoder: Any
     loss_module: Any
+    # Behind the last convolution, where rounding would show.
+    precise_parts = (
+        'mlp', 'mlp2', 'gau', 'cls_x', 'cls_y', 'mlp_head_x', 'mlp_head_y',
+    )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,10 +69,13 @@ class SimCCHeatmapMixin(_Head):
             or codec.smoothing_type != 'gaussian'
             or not isinstance(loss, KLDiscretLoss)
         ):
+            got = 'no decoder' if codec is None else type(codec).__name__
+            if isinstance(codec, SimCCLabel):
+                got += f" with smoothing_type='{codec.smoothing_type}'"
             raise ValueError(
-                f'{type(self).__name__} needs a decoder SimCCLabel of '
-                'Gaussian labels and a KLDiscretLoss, which tell what its '
-                f'vectors mean, but got {codec and type(codec).__name__} and '
+                f'{type(self).__name__} needs a decoder SimCCLabel with '
+                "smoothing_type='gaussian' and a KLDiscretLoss, which tell "
+                f'what its vectors mean, but got {got} and '
                 f'{type(loss).__name__}'
             )
         sigmas = [float(sigma) for sigma in codec.sigma]
@@ -79,7 +89,28 @@ class SimCCHeatmapMixin(_Head):
 
     # Of heatmaps, not of vectors.
     predict = heads.HeatmapHead.predict
-    loss = heads.HeatmapHead.loss
+
+    def loss(
+        self, feats: Any, batch_data_samples: Any, train_cfg: Any = None
+    ) -> dict:
+        """See ``HeatmapHead``.
+
+        Raises:
+            ValueError: Samples without heatmaps.
+        """
+        for sample in batch_data_samples:
+            if 'heatmaps' not in sample.get('gt_fields', ()):
+                codec = self.decoder
+                raise ValueError(
+                    f'{type(self).__name__} is trained on heatmaps, and the '
+                    'samples have none; give GenerateTarget '
+                    "encoder=dict(type='MSRAHeatmap', input_size="
+                    f'{codec.input_size}, heatmap_size={codec.heatmap_size}, '
+                    f'sigma={codec.sigma:g})'
+                )
+        return heads.HeatmapHead.loss(
+            self, feats, batch_data_samples, train_cfg or {}
+        )
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Heatmaps.
@@ -97,11 +128,12 @@ class SimCCHeatmapMixin(_Head):
                 vectors = vectors.softmax(dim=-1)
             vectors = vectors.clamp(min=0) * area
             peaks.append(vectors.amax(dim=-1, keepdim=True))
+            # A pixel's neighbours overlap, and no bin is left out.
             vectors = F.avg_pool1d(
                 vectors,
-                self._step + 1 if self._step > 1 else 1,
+                2 * self._step - 1,
                 self._step,
-                self._step // 2,
+                self._step - 1,
                 count_include_pad=False,
             )
             highest = vectors.amax(dim=-1, keepdim=True).clamp(min=1e-6)

@@ -90,6 +90,7 @@ class MemoryPoseEstimator(RecurrentPoseEstimator):
     follows_people = True
     looks_ahead = True
     precise_parts = ('memory',)
+    image_weights = {part: (part,) for part in ('backbone.', 'neck.', 'head.')}
     # Not the clip, of which crops are known to the host alone.
     graphed_methods = ('frame_features',)
 
@@ -264,10 +265,10 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
         ValueError: Another kind of model, one of coordinates, or an unknown
             name.
     """
-    if model.get('type') != 'TopdownPoseEstimator':
+    if name_of(model.get('type')) != 'TopdownPoseEstimator':
         raise ValueError(
             f'a memory goes on a TopdownPoseEstimator, but the model is a '
-            f'{model.get("type")}; give it as an option of the recipe'
+            f'{name_of(model.get("type"))}; give it as an option of the recipe'
         )
     if isinstance(memory, str):
         if memory not in MEMORIES:
@@ -292,13 +293,20 @@ def with_memory(model: dict, memory: str | dict) -> ConfigDict:
         **options,
     )
     head: dict = changed.get('head') or {}
-    kind = str(head.get('type')).split('.')[-1]
-    codec = str((head.get('decoder') or {}).get('type'))
-    if codec.endswith('RegressionLabel'):
+    kind = name_of(head.get('type'))
+    codec = (head.get('decoder') or {}).get('type')
+    if name_of(codec).endswith('RegressionLabel'):
         raise ValueError(
             f'a memory remembers heatmaps, but a {kind} gives coordinates; '
             'use a model of heatmaps or of SimCC, such as RTMPose'
         )
     if kind in HEATMAP_HEADS:
         head['type'] = HEATMAP_HEADS[kind]
+        # In a recipe of MMPose's for SimCC it does nothing.
+        (changed.get('test_cfg') or {}).pop('shift_coords', None)
     return changed
+
+
+def name_of(kind: Any) -> str:
+    """A config's ``type``: a class, or its name with or without a scope."""
+    return str(getattr(kind, '__name__', kind)).split('.')[-1]
