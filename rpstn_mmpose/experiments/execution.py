@@ -18,18 +18,10 @@ from mmengine.logging import MMLogger
 from tqdm import tqdm
 
 from ..checkpoints.atomic_file import write_atomically
-from .figures import plot_cost, plot_occluded_visible, plot_pck_curves
-from .pck import score, summarize
+from .pck import score
 from .plan import Run, config_of_run, evaluator_settings
-from .results import (
-    RESULT_FILE,
-    Metric,
-    load_record,
-    metric_value,
-    rank,
-    write_csv,
-)
-from .tables import ablation_table, ranking_table, summary_table
+from .report import report
+from .results import RESULT_FILE, Metric, load_record, metric_value
 from .worker import CONFIG, JOB, PROGRESS, train_and_test
 
 POLL_SECONDS = 0.5
@@ -37,15 +29,6 @@ STAMP = 'settings.sha256'
 LOG = 'log.txt'
 # A narrow terminal cuts off the end, the times.
 BAR = '{desc} {n_fmt}/{total_fmt}{postfix} [{elapsed}<{remaining}]'
-# The report; of a metric other than PCK, the first three.
-FILES = (
-    'results.md',
-    'results.csv',
-    'cost.png',
-    'pck_curves.png',
-    'pck_curves_occluded.png',
-    'occluded_visible.png',
-)
 
 
 class RunFailed(ValueError):
@@ -249,27 +232,6 @@ def show_state(bar: tqdm, label: str, state: dict) -> None:
 # All runs
 
 
-def write_report(
-    records: list[dict],
-    out: Path,
-    baseline: str | None = None,
-    missing: Sequence[str] = (),
-    metric: Metric | None = None,
-) -> None:
-    """Table, lines and figures of the finished runs, at least one."""
-    text = ablation_table(records, baseline, missing, metric)
-    write_atomically(text.encode('utf-8'), out / 'results.md')
-    write_csv(records, out / 'results.csv', metric)
-    plot_cost(records, out / 'cost.png', metric)
-    if metric is not None:
-        return
-    plot_pck_curves(records, out / 'pck_curves.png', baseline)
-    plot_pck_curves(
-        records, out / 'pck_curves_occluded.png', baseline, kind='occluded'
-    )
-    plot_occluded_visible(records, out / 'occluded_visible.png')
-
-
 def finished_records(runs: Sequence[Run]) -> tuple[list[dict], list[str]]:
     """Records of the finished runs, by config, and the others' names."""
     names = list(dict.fromkeys(run.name for run in runs))
@@ -386,26 +348,3 @@ def report_runs(
         baseline = None  # none of its runs is finished yet
     if records:
         report(records, out, baseline, missing, metric, summary)
-
-
-def report(
-    records: list[dict],
-    out: Path,
-    baseline: str | None,
-    missing: Sequence[str],
-    metric: Metric | None,
-    summary: bool = True,
-) -> None:
-    """Write the report; the summary is printed, too."""
-    write_report(records, out, baseline, missing, metric)
-    if not summary:
-        return
-    if metric is None:
-        table = summary_table(summarize(records, baseline), baseline)
-    else:
-        table = ranking_table(
-            rank(records, metric, baseline), metric, baseline
-        )
-    files = FILES if metric is None else FILES[:3]
-    print(f'\n{table}')
-    print(f'Results in {out} ({", ".join(files)})')

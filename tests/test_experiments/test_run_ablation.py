@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 
 import rpstn_mmpose
-from rpstn_mmpose.experiments import execution, plan, worker
+from rpstn_mmpose.experiments import execution, plan, report, worker
 from rpstn_mmpose.experiments.configs import set_max_epochs
 from rpstn_mmpose.synthetic import generate_penn
 from tests.test_tools.load_tool import load_tool
@@ -59,7 +59,7 @@ record.update(job, checkpoint='epoch_1.pth')
 """
 
 
-write_report = execution.write_report
+write_report = report.write_report
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def reports(monkeypatch):
     """Names of the missing runs at each report, which is not drawn."""
     found = []
     monkeypatch.setattr(
-        execution,
+        report,
         'write_report',
         lambda records, out, baseline, missing, metric: found.append(missing),
     )
@@ -148,7 +148,7 @@ def test_all_runs_and_reports(
         if len(missing) in (3, 0):  # each draws four figures
             write_report(records, out, baseline, missing, metric)
 
-    monkeypatch.setattr(execution, 'write_report', first_and_last)
+    monkeypatch.setattr(report, 'write_report', first_and_last)
     run(
         tmp_path,
         data,
@@ -363,7 +363,7 @@ def without_pck(path, evaluator):
 def test_rank_by_another_metric(
     tmp_path, fake, data, configs, monkeypatch, capsys
 ):
-    monkeypatch.setattr(execution, 'write_report', write_report)
+    monkeypatch.setattr(report, 'write_report', write_report)
     without_pck(configs[1], 'type="SequenceMPJPE"')
     record = make_record('', 0, metrics=dict(MPJPE=48.21, count=3.0))
     del record['pck']
@@ -597,7 +597,7 @@ def test_interrupt_ends_the_runs_process(
 
 
 def test_report_only(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(execution, 'write_report', write_report)
+    monkeypatch.setattr(report, 'write_report', write_report)
     out = tmp_path / 'out'
     for record in (
         make_record('a', 0),

@@ -185,6 +185,7 @@ if __name__ == '__main__':
 from rpstn_mmpose.experiments import execution
 from rpstn_mmpose.experiments.configs import config_name
 from rpstn_mmpose.experiments.plan import plan_runs
+from rpstn_mmpose.experiments.report import report
 from rpstn_mmpose.experiments.results import load_records
 
 
@@ -217,7 +218,7 @@ def report_only(args: argparse.Namespace) -> None:
         raise ValueError(
             f'{args.out} holds no finished run of these configs and seeds'
         )
-    execution.report(records, args.out, args.baseline, (), args.metric)
+    report(records, args.out, args.baseline, (), args.metric)
 
 
 def interrupt(*_) -> None:
